@@ -1,0 +1,105 @@
+"""An outcome becomes an unsigned :class:`~._messages.Response` (PROTOCOL
+section 6)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import _json, errors
+from . import _protocol as p
+from ._messages import Headers, Op, Response, UserError
+from ._outcome import Failed, Outcome, Returned
+
+#: The largest answer that the server reads, and the largest output of one
+#: step that it keeps, in bytes (PROTOCOL section 6).
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+MAX_STEP_BYTES = 4 * 1024 * 1024
+
+
+def outcome(result: Outcome) -> Response:
+    """The answer to a call."""
+    headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
+    if isinstance(result, Returned):
+        return Response(200, headers, result.data)
+    if isinstance(result, Failed):
+        _say_retry(headers, result.retriable, result.retry_after)
+        body = _json.dumps(_error(result.error))
+        return Response(500 if result.retriable else 400, headers, body)
+    if result.retriable is not None:
+        _say_retry(headers, result.retriable, result.retry_after)
+    return Response(206, headers, b"[%b]" % b",".join(map(_op, result.ops)))
+
+
+def error(problem: errors.Error) -> Response:
+    """The answer to a request that ended before a function ran."""
+    body = {
+        "code": problem.code,
+        "name": type(problem).__name__,
+        "message": problem.message,
+    }
+    return document(problem.status, body)
+
+
+def document(status: int, body: t.Mapping[str, t.Any]) -> Response:
+    """An answer that is a JSON object."""
+    headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
+    return Response(status, headers, _json.dumps(body))
+
+
+def step_output(value: t.Any, what: str) -> bytes:
+    """The JSON text of what a step returned.
+
+    :param what: which step this is, for the message
+    :raises errors.OutputError: it is not JSON, or larger than the server takes
+    """
+    return _output(value, what, MAX_STEP_BYTES)
+
+
+def function_output(value: t.Any, what: str) -> bytes:
+    """The JSON text of what a function returned; otherwise as
+    :func:`step_output`."""
+    return _output(value, what, MAX_RESPONSE_BYTES)
+
+
+def _output(value: t.Any, what: str, limit: int) -> bytes:
+    try:
+        text = _json.dumps(value)
+    except errors.OutputError as problem:
+        raise errors.OutputError(
+            "The output of {} cannot be sent: {}.".format(what, problem)
+        ) from None
+    if len(text) > limit:
+        raise errors.OutputError(
+            "The output of {} has {} bytes as JSON; the server takes {} at the most. "
+            "Store it elsewhere and return a reference to it.".format(what, len(text), limit)
+        )
+    return text
+
+
+def _say_retry(headers: Headers, retriable: bool, retry_after: t.Optional[str]) -> None:
+    headers.append((p.HEADER_NO_RETRY, "false" if retriable else "true"))
+    if retriable and retry_after is not None:
+        headers.append((p.HEADER_RETRY_AFTER, retry_after))
+
+
+def _op(op: Op) -> bytes:
+    fields: t.Dict[str, t.Any] = {
+        "op": op.op,
+        "id": op.id.hashed,
+        "displayName": op.id.user_id,
+        "name": op.name,
+        "userland": {"id": op.id.user_id, "index": op.id.repeat},
+    }
+    if op.opts is not None:
+        fields["opts"] = op.opts
+    if op.timing is not None:
+        fields["timing"] = {"a": op.timing[0], "b": op.timing[1]}
+    if op.error is not None:
+        fields["error"] = _error(op.error)
+    # data is JSON text already
+    return b'%b,"data":%b}' % (_json.dumps(fields)[:-1], op.data)
+
+
+def _error(problem: UserError) -> t.Dict[str, t.Any]:
+    fields = problem._asdict()
+    return {name: value for name, value in fields.items() if value is not None}

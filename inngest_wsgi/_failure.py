@@ -1,0 +1,81 @@
+"""What an exception of the user's code says to the server: name, message and
+traceback, and whether and when to try again (PROTOCOL section 6)."""
+
+from __future__ import annotations
+
+import os
+import traceback
+import typing as t
+
+from . import errors
+from ._messages import UserError
+
+#: Longest message and longest traceback that are sent, in characters.
+MAX_TEXT = 32 * 1024
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Failure(t.NamedTuple):
+    """An exception of the user's code, ready to be sent.
+
+    :ivar retriable: whether it asks to be tried again
+    :ivar retry_after: the ``Retry-After`` it asks for
+    """
+
+    error: UserError
+    retriable: bool
+    retry_after: t.Optional[str] = None
+
+
+def describe(exc: BaseException) -> Failure:
+    """Describe an exception."""
+    if isinstance(exc, errors.StepError):
+        # the step's own error is the one to show, and it has had its retries
+        error = UserError(exc.name, _cut(exc.message), exc.stack, exc.code)
+        return Failure(error, retriable=False)
+    error = UserError(type(exc).__name__, _cut(_message(exc)), _cut(_stack(exc)))
+    if not isinstance(exc, errors.Error):
+        return Failure(error, retriable=True)
+    retry_after = exc.retry_after if isinstance(exc, errors.RetryAfterError) else None
+    return Failure(error._replace(code=exc.code), exc.retriable, retry_after)
+
+
+def is_quiet(exc: BaseException) -> bool:
+    """Whether the exception asks not to be logged."""
+    return bool(getattr(exc, "quiet", False)) and isinstance(exc, errors.Error)
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:
+        return "({} has no readable message)".format(type(exc).__name__)
+
+
+def _stack(exc: BaseException) -> str:
+    try:
+        described = traceback.TracebackException.from_exception(exc)
+        _leave_out_our_frames(described)
+        return "".join(described.format())
+    except Exception:
+        # formatting calls the user's __str__, which may raise anything
+        return "".join(traceback.format_tb(exc.__traceback__))
+
+
+def _leave_out_our_frames(described: traceback.TracebackException) -> None:
+    """A reader looks for the lines of the function, not for ours."""
+    pending: t.List[t.Optional[traceback.TracebackException]] = [described]
+    while pending:
+        one = pending.pop()
+        if one is not None:
+            one.stack[:] = [f for f in one.stack if not f.filename.startswith(_PACKAGE)]
+            pending += [one.__cause__, one.__context__]
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_TEXT:
+        return text
+    return "{}\n... {} characters left out ...\n{}".format(
+        text[: MAX_TEXT // 2], len(text) - MAX_TEXT, text[-MAX_TEXT // 2 :]
+    )

@@ -1,0 +1,100 @@
+"""RFC 8785, the JSON Canonicalization Scheme: the form in which the server
+signs what it then sends in another form (PROTOCOL section 3)."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+# RFC 8785 section 3.2.2.2: short escapes where JSON has them, \u00xx in lower
+# case for other control characters, everything else as it is.
+_ESCAPED = re.compile(r'[\x00-\x1f"\\]')
+_SHORT = {
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\f": "\\f",
+    "\r": "\\r",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+
+
+def canonical(value: t.Any) -> bytes:
+    """The canonical form of a value read from JSON, as UTF-8.
+
+    :raises ValueError: a number, string or nesting that has no canonical form
+    """
+    try:
+        return "".join(_parts(value)).encode("utf-8")
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _parts(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, dict):
+        yield "{"
+        # section 3.2.3: ordered by UTF-16 code units
+        for n, key in enumerate(sorted(value, key=_utf16)):
+            yield "," if n else ""
+            yield _string(key)
+            yield ":"
+            yield from _parts(value[key])
+        yield "}"
+    elif isinstance(value, list):
+        yield "["
+        for n, item in enumerate(value):
+            yield "," if n else ""
+            yield from _parts(item)
+        yield "]"
+    elif isinstance(value, str):
+        yield _string(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield _number(value)
+    else:
+        yield json.dumps(value)
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
+
+
+def _string(text: str) -> str:
+    return '"{}"'.format(_ESCAPED.sub(_escape, text))
+
+
+def _escape(match: t.Match[str]) -> str:
+    char = match.group()
+    return _SHORT.get(char) or "\\u{:04x}".format(ord(char))
+
+
+def _number(value: t.Union[int, float]) -> str:
+    """ECMAScript's shortest form (section 3.2.2.3). Python's ``repr`` finds
+    the same digits and places the exponent elsewhere."""
+    try:
+        value = float(value)
+    except OverflowError:
+        raise ValueError("a number is out of range") from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("a number is out of range")
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, exponent = "{!r}".format(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    if fraction == "0":
+        fraction = ""
+    digits = (whole + fraction).lstrip("0")
+    # the value is 0.digits times ten to the power of point
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    if 0 < point <= 21:
+        if len(digits) <= point:
+            return sign + digits.ljust(point, "0")
+        return sign + digits[:point] + "." + digits[point:]
+    if -6 < point <= 0:
+        return sign + "0." + "0" * -point + digits
+    power = point - 1
+    tail = "." + digits[1:] if len(digits) > 1 else ""
+    return "{}{}{}e{}{}".format(sign, digits[0], tail, "+" if power > 0 else "-", abs(power))

@@ -1,0 +1,110 @@
+"""The values that pass between the rooms. All are immutable."""
+
+from __future__ import annotations
+
+import typing as t
+
+Headers = t.List[t.Tuple[str, str]]
+
+
+class Request(t.NamedTuple):
+    """A request to the endpoint, read whole.
+
+    :ivar method: upper case
+    :ivar query: the query's parameters, the first value of each
+    :ivar headers: by lower-case name
+    :ivar body: the bytes as they arrived
+    :ivar url: our own address as this request came to it, without a query;
+        None where nobody will ask
+    """
+
+    method: str
+    query: t.Mapping[str, str]
+    headers: t.Mapping[str, str]
+    body: bytes
+    url: t.Optional[str] = None
+
+
+class Response(t.NamedTuple):
+    """An answer of the endpoint.
+
+    :ivar status: the HTTP status code
+    :ivar headers: complete, the signature among them once it is signed
+    :ivar body: the bytes to send
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def adding(self, *headers: t.Tuple[str, str]) -> "Response":
+        """The same with these headers too."""
+        return self._replace(headers=[*self.headers, *headers])
+
+
+class Call(t.NamedTuple):
+    """One call of a function, as the server describes it (PROTOCOL section 6).
+
+    :ivar fn_id: the function, ``<app>-<fn>``
+    :ivar target: hash of the one step that may run, or None where any may
+    :ivar event: the first event, as JSON
+    :ivar events: all of them; None until fetched (``use_api``)
+    :ivar steps: memos by hashed step id; None until fetched (``use_api``)
+    :ivar attempt: counted from 0, for the step that is being tried
+    :ivar max_attempts: retries and one; None where the server does not say
+    :ivar plan_only: ``disable_immediate_execution``: report new steps instead
+        of running them
+    :ivar request_id: the server's id of this call, where it gives one
+    :ivar trace: the tracing headers of the call, to pass on
+    """
+
+    fn_id: str
+    target: t.Optional[str]
+    run_id: str
+    attempt: int
+    max_attempts: t.Optional[int]
+    plan_only: bool
+    event: t.Dict[str, t.Any]
+    events: t.Optional[t.List[t.Dict[str, t.Any]]]
+    steps: t.Optional[t.Dict[str, t.Any]]
+    request_id: t.Optional[str] = None
+    trace: t.Tuple[t.Tuple[str, str], ...] = ()
+
+
+class StepId(t.NamedTuple):
+    """The id of one use of a step (PROTOCOL section 6).
+
+    :ivar user_id: as the function wrote it
+    :ivar repeat: how many times it was used before in this run
+    :ivar hashed: as the wire knows it
+    """
+
+    user_id: str
+    repeat: int
+    hashed: str
+
+
+class UserError(t.NamedTuple):
+    """An error of the user's code, in the form in which it is sent."""
+
+    name: str
+    message: str
+    stack: t.Optional[str] = None
+    code: t.Optional[str] = None
+
+
+class Op(t.NamedTuple):
+    """Something that a function asks of the server, or tells it.
+
+    :ivar data: JSON text, encoded when the step ended so that a value that
+        cannot be sent fails the step that made it
+    :ivar timing: start in ns since the epoch, and duration in ns
+    """
+
+    op: str
+    id: StepId
+    name: str
+    opts: t.Optional[t.Mapping[str, t.Any]] = None
+    data: bytes = b"null"
+    error: t.Optional[UserError] = None
+    timing: t.Optional[t.Tuple[int, int]] = None

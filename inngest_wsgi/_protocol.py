@@ -1,0 +1,125 @@
+"""The names on the wire: headers, opcodes, query keys, environment variables.
+
+Names only. What they mean and when they are used is decided elsewhere; the
+local server in :mod:`inngest_wsgi.testing` shares this module and nothing
+else of the SDK.
+"""
+
+# -- who we are ----------------------------------------------------------
+
+VERSION = "0.1.0"
+SDK_NAME = "inngest-wsgi"
+#: ``X-Inngest-Sdk`` and ``User-Agent``.
+SDK_IDENTITY = "{}:v{}".format(SDK_NAME, VERSION)
+SDK_AUTHOR = "inngest-wsgi"
+LANGUAGE = "py"
+FRAMEWORK = "wsgi"
+#: Version of the call/response protocol, ``X-Inngest-Req-Version``. With 2
+#: the server makes one discovery request when a whole parallel group is done.
+REQ_VERSION = "2"
+#: ``v`` of the registration payload.
+REGISTER_VERSION = "0.1"
+INTROSPECTION_SCHEMA = "2024-05-24"
+
+# -- headers -------------------------------------------------------------
+
+HEADER_AUTHORIZATION = "Authorization"
+HEADER_CONTENT_TYPE = "Content-Type"
+HEADER_ENV = "X-Inngest-Env"
+HEADER_EVENT_ID_SEED = "X-Inngest-Event-Id-Seed"
+HEADER_EXPECTED_SERVER_KIND = "X-Inngest-Expected-Server-Kind"
+HEADER_FRAMEWORK = "X-Inngest-Framework"
+HEADER_NO_RETRY = "X-Inngest-No-Retry"
+HEADER_PLATFORM = "X-Inngest-Platform"
+HEADER_REQ_VERSION = "X-Inngest-Req-Version"
+HEADER_RETRY_AFTER = "Retry-After"
+HEADER_RUN_ID = "X-Run-Id"
+HEADER_SDK = "X-Inngest-Sdk"
+HEADER_SDK_HANDLED = "X-Inngest-Sdk-Handled"
+HEADER_SERVER_KIND = "X-Inngest-Server-Kind"
+HEADER_SERVER_TIMING = "Server-Timing"
+HEADER_SIGNATURE = "X-Inngest-Signature"
+HEADER_SYNC_KIND = "X-Inngest-Sync-Kind"
+HEADER_TRACEPARENT = "Traceparent"
+HEADER_TRACESTATE = "Tracestate"
+HEADER_USER_AGENT = "User-Agent"
+
+# -- modes, kinds --------------------------------------------------------
+
+CLOUD = "cloud"
+DEV = "dev"
+IN_BAND = "in_band"
+OUT_OF_BAND = "out_of_band"
+
+# -- the query of a request to the endpoint ------------------------------
+
+QUERY_DEPLOY_ID = "deployId"
+QUERY_FN_ID = "fnId"
+QUERY_PROBE = "probe"
+QUERY_STEP_ID = "stepId"
+#: ``stepId`` of a call that targets no step, and the key and id of the one
+#: entry in a registered function's ``steps``.
+STEP = "step"
+PROBE_TRUST = "trust"
+
+# -- opcodes -------------------------------------------------------------
+
+OP_SLEEP = "Sleep"
+OP_STEP_ERROR = "StepError"
+OP_STEP_FAILED = "StepFailed"
+OP_STEP_NOT_FOUND = "StepNotFound"
+OP_STEP_PLANNED = "StepPlanned"
+OP_STEP_RUN = "StepRun"
+
+#: ``opts.type`` of a ``StepRun`` or ``StepPlanned``.
+TYPE_STEP_RUN = "step.run"
+
+# -- events the server makes ---------------------------------------------
+
+EVENT_FUNCTION_CANCELLED = "inngest/function.cancelled"
+EVENT_FUNCTION_FAILED = "inngest/function.failed"
+EVENT_FUNCTION_FINISHED = "inngest/function.finished"
+EVENT_SCHEDULED_TIMER = "inngest/scheduled.timer"
+
+# -- paths of the server's APIs ------------------------------------------
+
+PATH_EVENT = "/e/"
+PATH_REGISTER = "/fn/register"
+PATH_RUN_V0 = "/v0/runs/"
+
+# -- default addresses ---------------------------------------------------
+
+CLOUD_API_ORIGIN = "https://api.inngest.com"
+CLOUD_EVENT_API_ORIGIN = "https://inn.gs"
+DEV_SERVER_ORIGIN = "http://localhost:8288"
+#: Key in the path of the event API where none is needed (dev mode).
+NO_EVENT_KEY = "NO_EVENT_KEY_SET"
+
+# -- environment variables -----------------------------------------------
+
+ENV_ALLOW_IN_BAND_SYNC = "INNGEST_ALLOW_IN_BAND_SYNC"
+ENV_API_BASE_URL = "INNGEST_API_BASE_URL"
+ENV_BASE_URL = "INNGEST_BASE_URL"
+ENV_DEV = "INNGEST_DEV"
+ENV_ENABLE_UNAUTHED_SYNC = "INNGEST_ENABLE_UNAUTHED_SYNC"
+ENV_ENV = "INNGEST_ENV"
+ENV_EVENT_API_BASE_URL = "INNGEST_EVENT_API_BASE_URL"
+ENV_EVENT_KEY = "INNGEST_EVENT_KEY"
+ENV_LANDING_PAGE = "INNGEST_LANDING_PAGE"
+ENV_LOG_LEVEL = "INNGEST_LOG_LEVEL"
+ENV_SERVE_HOST = "INNGEST_SERVE_HOST"
+ENV_SERVE_ORIGIN = "INNGEST_SERVE_ORIGIN"
+ENV_SERVE_PATH = "INNGEST_SERVE_PATH"
+ENV_SIGNING_KEY = "INNGEST_SIGNING_KEY"
+ENV_SIGNING_KEY_FALLBACK = "INNGEST_SIGNING_KEY_FALLBACK"
+ENV_STREAMING = "INNGEST_STREAMING"
+
+#: A variable that a hosting platform sets, and the platform's name as
+#: ``X-Inngest-Platform`` carries it.
+ENV_PLATFORMS = (
+    ("VERCEL", "vercel"),
+    ("NETLIFY", "netlify"),
+    ("CF_PAGES", "cloudflare-pages"),
+    ("RENDER", "render"),
+    ("RAILWAY_ENVIRONMENT", "railway"),
+)

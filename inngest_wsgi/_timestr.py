@@ -1,0 +1,104 @@
+"""Durations and points in time, as the wire writes them.
+
+A duration is a time string, decimal numbers with the units ``ns us ms s m h d
+w``; a point in time is RFC 3339 in UTC (PROTOCOL sections 5 and 6).
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import re
+import typing as t
+
+Duration = t.Union[int, str, datetime.timedelta]
+
+_MS_PER_UNIT = {
+    "ns": decimal.Decimal("0.000001"),
+    "us": decimal.Decimal("0.001"),
+    "ms": decimal.Decimal(1),
+    "s": decimal.Decimal(1000),
+    "m": decimal.Decimal(60 * 1000),
+    "h": decimal.Decimal(3600 * 1000),
+    "d": decimal.Decimal(86400 * 1000),
+    "w": decimal.Decimal(7 * 86400 * 1000),
+}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d|w)", re.ASCII)
+_WHOLE = re.compile(r"(?:{})+".format(_PART.pattern), re.ASCII)
+_UNITS_DOWN = (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
+
+#: What the server takes at the most for a sleep or a wait, in milliseconds:
+#: a year (PROTOCOL section 6).
+YEAR_MS = 366 * 86400 * 1000
+
+
+def milliseconds(value: Duration) -> int:
+    """The milliseconds of a duration.
+
+    :param value: milliseconds (``int``), a ``timedelta`` or a time string
+    :returns: milliseconds, rounded up, so that nothing ever ends too early
+    :raises ValueError: not a duration, or negative
+    """
+    if isinstance(value, bool):
+        raise ValueError("a duration is milliseconds, a timedelta or a time string, not a bool")
+    if isinstance(value, int):
+        ms = value
+    elif isinstance(value, datetime.timedelta):
+        ms = -(-value // datetime.timedelta(milliseconds=1))
+    elif isinstance(value, str):
+        if len(value) > 100 or not _WHOLE.fullmatch(value):
+            raise ValueError(
+                "{!r} is not a time string; write numbers with the units "
+                'ns us ms s m h d w, for example "1h30m"'.format(value[:100])
+            )
+        ms = math.ceil(
+            sum(decimal.Decimal(n) * _MS_PER_UNIT[unit] for n, unit in _PART.findall(value))
+        )
+    else:
+        raise ValueError(
+            "a duration is milliseconds (int), a timedelta or a time string, "
+            "not {}".format(type(value).__name__)
+        )
+    if ms < 0:
+        raise ValueError("a duration cannot be negative")
+    return ms
+
+
+def to_timestr(value: Duration) -> str:
+    """A duration as the wire writes it: ``5400000`` becomes ``1h30m``.
+
+    :raises ValueError: as :func:`milliseconds`
+    """
+    rest = milliseconds(value)
+    out = []
+    for unit, size in _UNITS_DOWN:
+        count, rest = divmod(rest, size)
+        if count:
+            out.append("{}{}".format(count, unit))
+    return "".join(out) or "0s"
+
+
+def to_rfc3339(value: datetime.datetime) -> str:
+    """A point in time as the wire writes it, in UTC with milliseconds.
+
+    :param value: without a time zone it is taken as UTC
+    """
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=datetime.timezone.utc)
+    value = value.astimezone(datetime.timezone.utc)
+    return "{:%Y-%m-%dT%H:%M:%S}.{:03d}Z".format(value, value.microsecond // 1000)
+
+
+def retry_after(value: t.Union[Duration, datetime.datetime]) -> str:
+    """The ``Retry-After`` header that says this time.
+
+    A relative time is written as whole seconds, so that it does not depend
+    on two machines' clocks agreeing. The server ignores ``0``, so the least
+    is ``1``.
+
+    :raises ValueError: as :func:`milliseconds`
+    """
+    if isinstance(value, datetime.datetime):
+        return to_rfc3339(value)
+    return str(max(1, -(-milliseconds(value) // 1000)))

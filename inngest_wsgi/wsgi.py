@@ -1,0 +1,214 @@
+"""WSGI (PEP 3333) on one side, messages on the other."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import typing as t
+import urllib.parse
+from wsgiref.util import request_uri
+
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wsgi import get_host
+
+from . import _protocol as p
+from . import errors
+from ._handler import Handler
+from ._http import Pool
+from ._messages import Request
+from .client import Inngest
+from .function import Function
+
+Environ = t.Dict[str, t.Any]
+StartResponse = t.Callable[..., t.Any]
+
+#: The largest request that is read, in bytes. The server sends at most 4 MB
+#: and lets the rest be fetched (PROTOCOL section 6).
+MAX_BODY_BYTES = 8 * 1024 * 1024
+
+#: Where WSGI keeps the headers that are read.
+_HEADERS = tuple(
+    ("HTTP_" + name.upper().replace("-", "_"), name.lower())
+    for name in (
+        p.HEADER_SERVER_KIND,
+        p.HEADER_SIGNATURE,
+        p.HEADER_SYNC_KIND,
+        p.HEADER_TRACEPARENT,
+        p.HEADER_TRACESTATE,
+    )
+)
+_STATUS = {code: "{} {}".format(code, text) for code, text in HTTP_STATUS_CODES.items()}
+
+_log = logging.getLogger("inngest_wsgi")
+
+
+def serve(
+    client: Inngest,
+    functions: t.Sequence[Function[t.Any]],
+    *,
+    app_id: t.Optional[str] = None,
+    signing_key: t.Optional[str] = None,
+    signing_key_fallback: t.Optional[str] = None,
+    serve_origin: t.Optional[str] = None,
+    serve_host: t.Optional[str] = None,
+    serve_path: t.Optional[str] = None,
+    streaming: t.Union[str, bool, None] = None,
+    log_level: t.Optional[str] = None,
+    base_url: t.Optional[str] = None,
+    http: t.Optional[Pool] = None,
+    landing_page: t.Optional[bool] = None,
+) -> "Application":
+    """The endpoint, as a WSGI application object.
+
+    Mount it where the framework mounts WSGI applications, or run it as it
+    is. Each setting can also be given to the client or in the environment;
+    an argument here beats both (PROTOCOL section 1).
+
+    :param client: the app
+    :param functions: declared with ``client.create_function``
+    :param app_id: stands in for the client's, so that one client can be
+        served as several apps
+    :param signing_key: ``INNGEST_SIGNING_KEY``, where it better stays
+    :param signing_key_fallback: ``INNGEST_SIGNING_KEY_FALLBACK``: the key
+        that is being rotated in or out
+    :param serve_origin: ``INNGEST_SERVE_ORIGIN``: where the server reaches
+        this endpoint, ``https://example.com``
+    :param serve_host: older name of ``serve_origin``
+    :param serve_path: ``INNGEST_SERVE_PATH``: the path there,
+        ``/api/inngest``
+    :param streaming: ``INNGEST_STREAMING``: ``"allow"``, ``"force"`` or
+        False. Checked, but calls are answered in one piece in this version
+    :param log_level: ``INNGEST_LOG_LEVEL``: level of the logger
+        ``inngest_wsgi``: ``fatal error warn info debug silent``
+    :param base_url: ``INNGEST_BASE_URL``: origin of both the API and the
+        event API
+    :param http: makes our requests to the server instead of a
+        ``urllib3.PoolManager`` of our own: anything with its ``request()``
+    :param landing_page: ``INNGEST_LANDING_PAGE``. Checked, but there is no
+        page in this version
+    :raises SettingsError: names the setting and the way out
+    :raises FunctionConfigError: two functions have one id
+    """
+    if not isinstance(client, Inngest):
+        raise errors.SettingsError("client", "must be an Inngest object")
+    arguments = {
+        "app_id": app_id,
+        "signing_key": signing_key,
+        "signing_key_fallback": signing_key_fallback,
+        "serve_origin": serve_origin,
+        "serve_host": serve_host,
+        "serve_path": serve_path,
+        "streaming": streaming,
+        "log_level": log_level,
+        "base_url": base_url,
+        "landing_page": landing_page,
+    }
+    if http is not None and not callable(getattr(http, "request", None)):
+        raise errors.SettingsError(
+            "http", "must have urllib3's request(), as a urllib3.PoolManager has"
+        )
+    checked = _checked_functions(functions)
+    settings, requests = client._serve(arguments, http)
+    if settings.log_level is not None:
+        logging.getLogger("inngest_wsgi").setLevel(settings.log_level)
+    if settings.streaming:
+        _log.warning("streaming=%r: this version answers in one piece", settings.streaming)
+    return Application(Handler(settings, checked, requests, client.logger))
+
+
+def _checked_functions(
+    functions: t.Sequence[Function[t.Any]],
+) -> t.Tuple[Function[t.Any], ...]:
+    if not isinstance(functions, (list, tuple)) or not functions:
+        raise errors.SettingsError(
+            "functions", "must be a list of at least one function, from client.create_function"
+        )
+    seen: t.Set[str] = set()
+    for function in functions:
+        if not isinstance(function, Function):
+            raise errors.SettingsError(
+                "functions",
+                "{!r} is not a function of Inngest's; decorate it with "
+                "@client.create_function(...)".format(function),
+            )
+        if function.fn_id in seen:
+            raise errors.FunctionConfigError(
+                function.fn_id, "two functions have this fn_id; give each its own"
+            )
+        seen.add(function.fn_id)
+    return tuple(functions)
+
+
+class Application:
+    """The endpoint: a WSGI application object, as :func:`serve` makes it.
+
+    It keeps no state of a request, and may be called by any number of
+    threads and processes at once.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> t.Iterable[bytes]:
+        response = self._handler.respond(functools.partial(_read, environ))
+        headers = response.headers + [("Content-Length", str(len(response.body)))]
+        start_response(_STATUS[response.status], headers)
+        return [response.body]
+
+
+def _read(environ: Environ) -> Request:
+    """The whole request.
+
+    :raises errors.BodyError: its body cannot be read
+    """
+    method = environ["REQUEST_METHOD"]
+    return Request(
+        method=method,
+        query=dict(reversed(urllib.parse.parse_qsl(environ.get("QUERY_STRING") or ""))),
+        headers={name: environ[key] for key, name in _HEADERS if key in environ},
+        body=_read_body(environ),
+        url=_url(environ) if method == "PUT" else None,
+    )
+
+
+def _read_body(environ: Environ) -> bytes:
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        # the server knows where the body ends, be it chunked
+        body: bytes = stream.read(MAX_BODY_BYTES + 1)
+        _check_size(len(body))
+        return body
+    stated = (environ.get("CONTENT_LENGTH") or "").strip()
+    if not stated:
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            raise errors.BodyError(
+                "length_required", "The request must have a Content-Length.", status=411
+            )
+        return b""
+    if not (stated.isascii() and stated.isdigit()):
+        raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
+    length = int(stated[:20])
+    _check_size(length)
+    chunks = []
+    while length > 0:
+        chunk = stream.read(length)
+        if not chunk:
+            raise errors.BodyError("body_invalid", "The body ended before its Content-Length.")
+        chunks.append(chunk)
+        length -= len(chunk)
+    return b"".join(chunks)
+
+
+def _check_size(length: int) -> None:
+    if length > MAX_BODY_BYTES:
+        raise errors.BodyError(
+            "body_too_large",
+            "The body is larger than {} bytes.".format(MAX_BODY_BYTES),
+            status=413,
+        )
+
+
+def _url(environ: Environ) -> str:
+    """Our address, as this request came to it (PEP 3333, URL Reconstruction);
+    the host in the form in which Werkzeug normalizes it."""
+    return request_uri(dict(environ, HTTP_HOST=get_host(environ)), include_query=False)
