@@ -1,0 +1,331 @@
+"""Every recorded call whose steps we have goes through the application
+object; what comes out is compared with what the server was given then, op by
+op."""
+
+import datetime
+import json
+
+import pytest
+import recordings
+
+import inngest_wsgi as inngest
+
+FLAKY_MESSAGE = "not yet"
+
+
+def no_steps(ctx):
+    return {"hello": ctx.event.data["name"], "attempt": ctx.attempt}
+
+
+def null_output(ctx):
+    return None
+
+
+def two_steps(ctx):
+    a = ctx.step.run("first", lambda: {"n": 1, "text": "café ☕"})
+    return {"a": a, "b": ctx.step.run("second", lambda: [2, None, True])}
+
+
+def step_null(ctx):
+    return [
+        ctx.step.run("returns-null", lambda: None),
+        ctx.step.run("returns-string", lambda: "text"),
+    ]
+
+
+def repeated_ids(ctx):
+    return [ctx.step.run("same", lambda n: n, n) for n in range(3)]
+
+
+def step_retry(ctx):
+    def flaky():
+        if ctx.attempt == 0:
+            raise ValueError(FLAKY_MESSAGE)
+        return "ok on attempt {}".format(ctx.attempt)
+
+    return [
+        ctx.step.run("flaky", flaky),
+        ctx.step.run("after", lambda: "after attempt {}".format(ctx.attempt)),
+    ]
+
+
+def always():
+    raise ValueError("always fails")
+
+
+def step_exhaust(ctx):
+    try:
+        ctx.step.run("always", always)
+    except inngest.StepError as error:
+        caught = {"name": error.name, "message": error.message}
+    return {"caught": caught, "b": ctx.step.run("recovered", lambda: "recovered")}
+
+
+def step_exhaust_uncaught(ctx):
+    ctx.step.run("always", always)
+
+
+def fn_error(ctx):
+    raise RuntimeError("function level error, attempt {}".format(ctx.attempt))
+
+
+def non_retriable(ctx):
+    raise inngest.NonRetriableError("do not retry")
+
+
+def retry_after(ctx):
+    if ctx.attempt == 0:
+        raise inngest.RetryAfterError("later please", 3000)
+    return "ok"
+
+
+def sleep(ctx):
+    return [ctx.step.sleep("nap", 2000), ctx.step.run("after-nap", lambda: "awake")]
+
+
+def sleep_until(ctx):
+    when = datetime.datetime(2026, 11, 22, 8, 47, 44, 992000, datetime.timezone.utc)
+    ctx.step.sleep_until("until", when)
+    return "done"
+
+
+def event_name(ctx):
+    return ctx.event.name
+
+
+def cron(ctx):
+    return {"event_name": ctx.event.name}
+
+
+def batch(ctx):
+    return [event.data for event in ctx.events]
+
+
+def failing(ctx):
+    raise ValueError("handled by on_failure")
+
+
+def on_failure(ctx):
+    return {"failed": ctx.event.data["error"]["message"]}
+
+
+def cancellable(ctx):
+    ctx.step.sleep("long", datetime.timedelta(minutes=5))
+
+
+def big_state(ctx):
+    found = [ctx.step.run("big-{}".format(n), lambda: "x" * 1600000) for n in range(3)]
+    ctx.step.run("small", lambda: "s")
+    return [len(x) for x in found]
+
+
+def big_event(ctx):
+    return {
+        "size": len(ctx.event.data["filler"]),
+        "events": len(ctx.events),
+        "batch_size": len(ctx.events[0].data["filler"]),
+    }
+
+
+def after_group(ctx):
+    """The recorded function from the end of its parallel group on."""
+    ctx.step.run("a", lambda: "A")
+    ctx.step.sleep("z", 1000)
+    joined = ctx.step.run("join", lambda: "joined")
+    return ctx.step.run("last", joined.upper)
+
+
+def signed_two(ctx):
+    big = {"x": "é", "n": 1.5, "big": 12345678901234567890, "e": 1e21, "neg0": -0.0}
+    return {"a": ctx.step.run("one", lambda: big)}
+
+
+def rotated(ctx):
+    return "rotated"
+
+
+def bad_step(ctx):
+    def bad():
+        raise inngest.NonRetriableError("never again")
+
+    ctx.step.run("bad", bad)
+
+
+def retry_after_step(ctx):
+    def later():
+        if ctx.attempt == 0:
+            raise inngest.RetryAfterError("wait", 3000)
+        return "ok"
+
+    return ctx.step.run("later", later)
+
+
+def no_checkpointing(ctx):
+    one = ctx.step.run("one", lambda: 1)
+    ctx.step.sleep("nap", "1s")
+    return one
+
+
+def with_input(ctx):
+    return ctx.step.run("with-args", lambda *args: {"got": list(args)}, {"a": 1}, "two")
+
+
+#: recording, function id, function, and which of its calls (None: all)
+CASES = [
+    ("03", "wire-app-no-steps", no_steps, None),
+    ("04", "wire-app-null-output", null_output, None),
+    ("05", "wire-app-two-steps", two_steps, None),
+    ("06", "wire-app-step-null", step_null, None),
+    ("07", "wire-app-repeated-ids", repeated_ids, None),
+    ("08", "wire-app-step-retry", step_retry, None),
+    ("09", "wire-app-step-exhaust", step_exhaust, None),
+    ("10", "wire-app-step-exhaust-uncaught", step_exhaust_uncaught, None),
+    ("11", "wire-app-fn-error", fn_error, None),
+    ("12", "wire-app-non-retriable", non_retriable, None),
+    ("14", "wire-app-retry-after", retry_after, None),
+    ("15", "wire-app-sleep", sleep, None),
+    ("16", "wire-app-sleep-until", sleep_until, None),
+    ("29", "wire-app-cron", cron, None),
+    ("30", "wire-app-batch", batch, None),
+    ("31", "wire-app-with-on-failure", failing, [0]),
+    ("31", "wire-app-with-on-failure-failure", on_failure, [1]),
+    ("32", "wire-app-cancellable", cancellable, [0]),
+    ("32", "wire-app-on-cancelled", event_name, [1]),
+    ("33", "wire-app-no-steps", no_steps, [0]),
+    ("33", "wire-app-on-finished", event_name, [1]),
+    ("34", "wire-app-big-state", big_state, None),
+    ("38", "wire-app-after-parallel-sleep", after_group, [2, 3, 4, 5]),
+    ("39", "wire-app-big-event", big_event, None),
+    ("40", "wire-app-no-steps", no_steps, None),
+    ("51", "prod-app-two", signed_two, None),
+    ("60", "rot-app-rot", rotated, None),
+    ("78", "js-app-ckpt-non-retriable-step", bad_step, None),
+    # the third answer is how a checkpointing SDK ends a run
+    ("80", "js-app-ckpt-retry-after-step", retry_after_step, [0, 1]),
+    ("82", "js-app-no-ckpt", no_checkpointing, None),
+    ("83", "js-app-no-ckpt-input", with_input, None),
+]
+
+
+class RecordedApi:
+    """Stands for the server: answers our requests as it did then."""
+
+    def __init__(self, recording, after):
+        self._exchanges = recording.exchanges[recording.exchanges.index(after) + 1 :]
+
+    def request(self, method, url, **kwargs):
+        import types
+
+        for exchange in self._exchanges:
+            if exchange.direction != "sdk->server":
+                break
+            if exchange.method == method and url.endswith(exchange.path):
+                answer = exchange.answer
+                return types.SimpleNamespace(status=answer.status, data=answer.body)
+        raise AssertionError("{} {} was not asked then".format(method, url))
+
+
+def application(recording, fn_id, function, exchange):
+    app_id, name = fn_id.rsplit("-app-", 1) if "-app-" in fn_id else fn_id.split("-", 1)
+    client = inngest.Inngest(
+        app_id=app_id + "-app",
+        is_production=hasattr(recording, "signing_key"),
+    )
+    declared = client.create_function(
+        fn_id=name, trigger=inngest.TriggerEvent(event="wire/" + name)
+    )(function)
+    return inngest.serve(
+        client,
+        [declared],
+        signing_key=getattr(recording, "signing_key", None),
+        http=RecordedApi(recording, exchange),
+    )
+
+
+def numbered():
+    for number, fn_id, function, which in CASES:
+        recording = recordings.load(number)
+        calls = recordings.calls(recording)
+        for n in range(len(calls)) if which is None else which:
+            yield pytest.param(
+                recording, fn_id, function, calls[n], id="{}-{}-call{}".format(number, fn_id, n)
+            )
+
+
+@pytest.mark.parametrize("recording, fn_id, function, exchange", list(numbered()))
+def test_answer_is_the_recorded_one(recording, fn_id, function, exchange):
+    response = recordings.replay(application(recording, fn_id, function, exchange), exchange)
+    recorded = exchange.answer
+    assert response.headers["X-Inngest-Sdk"].startswith("inngest-wsgi:v")
+    assert response.headers["X-Inngest-Req-Version"] == recorded.headers["x-inngest-req-version"]
+    assert retry_of(response) == retry_of(recorded)
+    assert bool(response.headers.get("Retry-After")) == ("retry-after" in recorded.headers)
+    if recorded.status in (200, 206):
+        assert response.status_code == recorded.status
+    else:
+        assert response.status_code in (400, 500)
+    assert comparable(response.get_json()) == comparable(json.loads(recorded.body))
+
+
+def retry_of(answer):
+    """What the server makes of it: absent is ``false``, and a ``StepFailed``
+    is final whatever the header says."""
+    body = answer.body if hasattr(answer, "body") else answer.data
+    if b"StepFailed" in body:
+        return "true"
+    return answer.headers.get("x-inngest-no-retry", "false")
+
+
+def comparable(body):
+    """What the server reads of an answer. Left out are tracebacks, and what
+    is said differently with one meaning: when a sleep ends."""
+    if isinstance(body, list) and body and isinstance(body[0], dict) and "op" in body[0]:
+        return [comparable_op(op) for op in body]
+    if isinstance(body, dict) and "stack" in body:
+        return {name: body[name] for name in ("name", "message")}
+    return body
+
+
+def comparable_op(op):
+    found = {name: op.get(name) for name in ("op", "id", "displayName")}
+    found["userland"] = op["userland"]["id"]
+    if op["op"] != "Sleep":
+        found["name"] = op["name"]
+    if op.get("error"):
+        found["error"] = comparable(op["error"])
+    else:
+        found["data"] = op["data"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "number, fn_id, function, duration",
+    [
+        ("15", "wire-app-sleep", sleep, "2s"),
+        ("16", "wire-app-sleep-until", sleep_until, "2026-11-22T08:47:44.992Z"),
+        ("32", "wire-app-cancellable", cancellable, "5m"),
+    ],
+)
+def test_a_sleep_says_how_long(number, fn_id, function, duration):
+    recording = recordings.load(number)
+    exchange = recordings.calls(recording)[0]
+    response = recordings.replay(application(recording, fn_id, function, exchange), exchange)
+    (op,) = response.get_json()
+    assert (op["name"], op["opts"]) == (duration, {"duration": duration})
+
+
+def test_a_relative_retry_after_is_in_seconds():
+    recording = recordings.load("14")
+    exchange = recordings.calls(recording)[0]
+    app = application(recording, "wire-app-retry-after", retry_after, exchange)
+    assert recordings.replay(app, exchange).headers["Retry-After"] == "3"
+
+
+def test_the_traceback_of_a_step_is_of_the_users_code_alone():
+    recording = recordings.load("08")
+    exchange = recordings.calls(recording)[0]
+    app = application(recording, "wire-app-step-retry", step_retry, exchange)
+    (op,) = recordings.replay(app, exchange).get_json()
+    stack = op["error"]["stack"]
+    assert "raise ValueError(FLAKY_MESSAGE)" in stack
+    assert "_engine.py" not in stack and "step.py" not in stack
