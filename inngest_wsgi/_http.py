@@ -201,10 +201,10 @@ def _origin_of(url: str) -> str:
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
     """urllib3's messages may quote the address, and with it the event key."""
     cause = error.__cause__ or error.__context__
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return "no answer in time ({})".format(type(error).__name__)
     if isinstance(cause, OSError) and cause.strerror:
         return "{} ({})".format(cause.strerror, type(error).__name__)
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "no answer in time ({})".format(type(error).__name__)
     return type(error).__name__
 
 

@@ -86,8 +86,8 @@ def to_rfc3339(value: datetime.datetime) -> str:
     """
     if value.tzinfo is None:
         value = value.replace(tzinfo=datetime.timezone.utc)
-    value = value.astimezone(datetime.timezone.utc)
-    return "{:%Y-%m-%dT%H:%M:%S}.{:03d}Z".format(value, value.microsecond // 1000)
+    value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+    return value.isoformat(timespec="milliseconds") + "Z"
 
 
 def retry_after(value: t.Union[Duration, datetime.datetime]) -> str:

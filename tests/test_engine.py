@@ -1,0 +1,358 @@
+"""Replay: what a call ends in, whatever the function does."""
+
+import logging
+
+import pytest
+from apps import Endpoint, step_hash
+
+import inngest_wsgi as inngest
+
+
+def memo(user_id, value):
+    return {step_hash(user_id): {"data": value}}
+
+
+def test_a_step_runs_once_and_ends_the_call():
+    ran = []
+
+    def handler(ctx):
+        value = ctx.step.run("a", lambda: ran.append("a") or 1)
+        ran.append("after")
+        return value
+
+    endpoint = Endpoint(handler)
+    op = endpoint.op()
+    assert (op["op"], op["data"], ran) == ("StepRun", 1, ["a"])
+    assert op["timing"]["a"] > 0 and op["timing"]["b"] >= 0
+    assert endpoint.call(memo("a", 1)).get_json() == 1
+    assert ran == ["a", "after"]
+
+
+def test_arguments_reach_the_step():
+    def handler(ctx):
+        return ctx.step.run("a", lambda x, y, *, z: [x, y, z], 1, 2, z=3)
+
+    assert Endpoint(handler).op()["data"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "raw, value",
+    [
+        ({"data": None}, None),
+        ({"data": {"data": 1}}, {"data": 1}),
+        ({"data": {"error": "mine"}}, {"error": "mine"}),
+        ({"data": {"input": [1]}}, {"input": [1]}),
+        (None, None),
+        ("legacy", "legacy"),
+        ({"bare": 1}, {"bare": 1}),
+        ({"input": "not a list"}, {"input": "not a list"}),
+    ],
+)
+def test_what_is_remembered_of_a_run_step(raw, value):
+    response = Endpoint(lambda ctx: ctx.step.run("a", lambda: 1 / 0)).call({step_hash("a"): raw})
+    assert (response.status_code, response.get_json()) == (200, value)
+
+
+@pytest.mark.parametrize("raw", [None, {"data": None}])
+def test_what_is_remembered_of_a_sleep(raw):
+    endpoint = Endpoint(lambda ctx: [ctx.step.sleep("a", 1)])
+    assert endpoint.call({step_hash("a"): raw}).get_json() == [None]
+
+
+def test_an_edited_input_runs_the_step_with_it():
+    endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda *args: list(args), "before"))
+    op = endpoint.op({step_hash("a"): {"input": ["after", 2]}}, step=step_hash("a"))
+    assert (op["op"], op["data"]) == ("StepRun", ["after", 2])
+
+
+@pytest.mark.parametrize(
+    "error, name, message, stack",
+    [
+        ({"name": "E", "message": "m", "stack": "s"}, "E", "m", "s"),
+        ({"name": "E", "message": ""}, "E", "", None),
+        ({}, "Error", "", None),
+        ("text", "Error", "text", None),
+    ],
+)
+def test_a_failed_step_raises_where_it_is_awaited(error, name, message, stack):
+    def handler(ctx):
+        with pytest.raises(inngest.StepError) as caught:
+            ctx.step.run("a", lambda: None)
+        return [caught.value.name, caught.value.message, caught.value.stack]
+
+    response = Endpoint(handler).call({step_hash("a"): {"error": error}})
+    assert response.get_json() == [name, message, stack]
+
+
+def test_a_failed_step_that_is_let_through_is_final_and_keeps_its_own_error():
+    error = {"name": "CardDeclined", "message": "no funds", "stack": "the step's own"}
+    endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
+    response = endpoint.call({step_hash("a"): {"error": error}})
+    assert response.status_code == 400
+    assert response.headers["X-Inngest-No-Retry"] == "true"
+    assert response.get_json() == dict(error, code="step_errored")
+
+
+def raising(error):
+    def work():
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    "error, attempt, most, op, no_retry, retry_after",
+    [
+        (ValueError("m"), 0, 4, "StepError", "false", None),
+        (ValueError("m"), 2, 4, "StepError", "false", None),
+        (ValueError("m"), 3, 4, "StepFailed", "true", None),
+        (ValueError("m"), 9, 4, "StepFailed", "true", None),
+        (ValueError("m"), 9, None, "StepError", "false", None),
+        (inngest.NonRetriableError("m"), 0, 4, "StepFailed", "true", None),
+        (inngest.RetryAfterError("m", 1500), 0, 4, "StepError", "false", "2"),
+        (inngest.RetryAfterError("m", 1500), 3, 4, "StepFailed", "true", None),
+        (inngest.StepError("m", "Inner"), 0, 4, "StepFailed", "true", None),
+    ],
+)
+def test_a_step_that_raises(error, attempt, most, op, no_retry, retry_after):
+    endpoint = Endpoint(lambda ctx: ctx.step.run("a", raising(error)))
+    response = endpoint.call(attempt=attempt, max_attempts=most)
+    assert response.status_code == 206
+    (found,) = response.get_json()
+    assert (found["op"], found["data"], found["error"]["message"]) == (op, None, "m")
+    assert response.headers["X-Inngest-No-Retry"] == no_retry
+    assert response.headers.get("Retry-After") == retry_after
+
+
+@pytest.mark.parametrize(
+    "error, status, no_retry, retry_after",
+    [
+        (ValueError("m"), 500, "false", None),
+        (inngest.NonRetriableError("m"), 400, "true", None),
+        (inngest.RetryAfterError("m", "1m"), 500, "false", "60"),
+    ],
+)
+def test_a_function_that_raises(error, status, no_retry, retry_after):
+    response = Endpoint(lambda ctx: raising(error)()).call()
+    assert response.status_code == status
+    problem = response.get_json()
+    assert (problem["name"], problem["message"]) == (type(error).__name__, "m")
+    assert "raise error" in problem["stack"]
+    assert "inngest_wsgi/_engine.py" not in problem["stack"]
+    assert response.headers["X-Inngest-No-Retry"] == no_retry
+    assert response.headers.get("Retry-After") == retry_after
+
+
+def test_success_never_says_when_to_retry():
+    for response in (Endpoint(lambda ctx: 1).call(), Endpoint(run_a).call()):
+        assert "X-Inngest-No-Retry" not in response.headers
+        assert "Retry-After" not in response.headers
+
+
+def run_a(ctx):
+    return ctx.step.run("a", lambda: 1)
+
+
+def nothing_swallowed(ctx):
+    raise AssertionError("not reached")
+
+
+def bare_except(ctx):
+    try:
+        run_a(ctx)
+    except:  # noqa: E722
+        pass
+    return "finished"
+
+
+def except_base(ctx):
+    try:
+        run_a(ctx)
+    except BaseException:
+        raise ValueError("instead")
+
+
+def finally_returns(ctx):
+    try:
+        run_a(ctx)
+    finally:
+        return "finished"
+
+
+class Suppress:
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *exc):
+        return True
+
+
+def suppressed(ctx):
+    with Suppress():
+        run_a(ctx)
+    return "finished"
+
+
+def step_after_step(ctx):
+    for name in "abc":
+        try:
+            ctx.step.run(name, lambda: None)
+        except BaseException:
+            pass
+    return "finished"
+
+
+@pytest.mark.parametrize(
+    "handler", [bare_except, except_base, finally_returns, suppressed, step_after_step]
+)
+@pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
+def test_code_that_swallows_everything_does_not_finish_a_run(handler, caplog):
+    op = Endpoint(handler).op()
+    assert (op["op"], op["displayName"]) == ("StepRun", "a")
+    assert "Let BaseException pass" in caplog.text
+
+
+def test_code_that_swallows_nothing_is_not_blamed(caplog):
+    caplog.set_level(logging.WARNING)
+    Endpoint(run_a).op()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+@pytest.mark.parametrize("place", ["function", "step"])
+def test_what_ends_a_process_passes_through(error, place):
+    def handler(ctx):
+        if place == "step":
+            ctx.step.run("a", raising(error))
+        raise error
+
+    with pytest.raises(type(error)):
+        Endpoint(handler).call()
+
+
+def test_a_step_inside_a_step_is_refused_and_both_are_named():
+    def handler(ctx):
+        return ctx.step.run("outer", lambda: ctx.step.run("inner", lambda: 1))
+
+    op = Endpoint(handler).op()
+    assert (op["op"], op["displayName"]) == ("StepFailed", "outer")
+    assert "'inner'" in op["error"]["message"] and "'outer'" in op["error"]["message"]
+
+
+@pytest.mark.parametrize("step_id", ["", None, 3])
+def test_a_step_needs_an_id(step_id):
+    response = Endpoint(lambda ctx: ctx.step.run(step_id, lambda: 1)).call()
+    assert response.status_code == 400
+    assert response.get_json()["code"] == "step_config_invalid"
+
+
+@pytest.mark.parametrize(
+    "duration", [-1, "soon", "367d", None, 1.5, 367 * 86400 * 1000, "1y", 10**30]
+)
+def test_a_sleep_that_cannot_be_sent_is_refused_by_name(duration):
+    response = Endpoint(lambda ctx: ctx.step.sleep("nap", duration)).call()
+    assert response.status_code == 400
+    assert response.get_json()["message"].startswith("step 'nap': ")
+
+
+def test_a_point_in_time_that_cannot_be_sent_is_refused_by_name():
+    import datetime
+
+    far = datetime.datetime.now() + datetime.timedelta(days=368)
+    for until in (far, "2026-01-01", None, datetime.date(2026, 1, 1)):
+        response = Endpoint(lambda ctx, until=until: ctx.step.sleep_until("nap", until)).call()
+        assert response.get_json()["message"].startswith("step 'nap': ")
+
+
+def test_immediate_execution_disabled_plans_a_step_instead():
+    ran = []
+    endpoint = Endpoint(lambda ctx: ctx.step.run("a", ran.append, 1))
+    op = endpoint.op(disable_immediate_execution=True)
+    assert (op["op"], op["id"], ran) == ("StepPlanned", step_hash("a"), [])
+    assert op["opts"]["type"] == "step.run"
+    op = endpoint.op(disable_immediate_execution=True, step=step_hash("a"))
+    assert (op["op"], ran) == ("StepRun", [1])
+
+
+@pytest.mark.parametrize("handler", [run_a, lambda ctx: "finished"])
+def test_a_targeted_step_that_is_gone_is_said_to_be(handler):
+    op = Endpoint(handler).op(step=step_hash("renamed"))
+    assert (op["op"], op["id"]) == ("StepNotFound", step_hash("renamed"))
+
+
+def test_a_targeted_call_runs_no_other_step():
+    ran = []
+
+    def handler(ctx):
+        ctx.step.run("a", ran.append, "a")
+        ctx.step.run("b", ran.append, "b")
+
+    Endpoint(handler).op(step=step_hash("b"))
+    assert ran == []
+    Endpoint(handler).op(memo("a", None), step=step_hash("b"))
+    assert ran == ["b"]
+
+
+def test_an_output_that_is_not_json_fails_its_step_at_once():
+    op = Endpoint(lambda ctx: ctx.step.run("a", lambda: {"items": [object()]})).op()
+    assert op["op"] == "StepFailed"
+    message = op["error"]["message"]
+    assert "step 'a' of function shop-f" in message and "$.items[0]" in message
+
+
+def test_an_output_that_is_not_json_fails_the_function_at_once():
+    response = Endpoint(lambda ctx: {"when": object()}).call()
+    assert response.status_code == 400
+    assert response.headers["X-Inngest-No-Retry"] == "true"
+    message = response.get_json()["message"]
+    assert "function shop-f" in message and "$.when" in message
+
+
+@pytest.mark.parametrize("size, op", [(4 * 1024 * 1024 - 2, "StepRun"), (4194304, "StepFailed")])
+def test_an_output_that_is_too_large_fails_its_step_at_once(size, op):
+    found = Endpoint(lambda ctx: ctx.step.run("a", lambda: "x" * size)).op()
+    assert found["op"] == op
+    if op == "StepFailed":
+        assert "4194306 bytes" in found["error"]["message"]
+
+
+def test_a_function_output_that_is_too_large():
+    response = Endpoint(lambda ctx: "x" * (8 * 1024 * 1024)).call()
+    assert (response.status_code, response.get_json()["code"]) == (400, "output_invalid")
+
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+def test_an_error_without_a_readable_message():
+    response = Endpoint(lambda ctx: raising(Unreadable())()).call()
+    assert response.status_code == 500
+    assert response.get_json()["name"] == "Unreadable"
+    assert "no readable message" in response.get_json()["message"]
+
+
+def test_an_enormous_message_is_cut():
+    response = Endpoint(lambda ctx: raising(ValueError("x" * 10**7))()).call()
+    assert len(response.data) < 200_000
+    assert "characters left out" in response.get_json()["message"]
+
+
+def test_quiet_errors_are_not_logged(caplog):
+    loud, quiet = inngest.NonRetriableError("loud"), inngest.NonRetriableError("hush", quiet=True)
+    Endpoint(lambda ctx: raising(quiet)()).call()
+    assert "hush" not in caplog.text
+    Endpoint(lambda ctx: raising(loud)()).call()
+    assert "loud" in caplog.text and "shop-f" in caplog.text and "01RUN" in caplog.text
+
+
+def test_a_context_holds_what_the_server_said():
+    logger = logging.getLogger("the.users.own")
+
+    def handler(ctx):
+        assert ctx.logger is logger
+        return [ctx.run_id, ctx.attempt, ctx.event.name, ctx.event.id, len(ctx.events)]
+
+    endpoint = Endpoint(handler, client={"logger": logger})
+    assert endpoint.call(attempt=2).get_json() == ["01RUN", 2, "test/event", "e1", 1]
