@@ -2,10 +2,19 @@
 
 import contextlib
 import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 @contextlib.contextmanager
@@ -39,3 +48,37 @@ class Scripted:
         status, body, *headers = answer
         text = body if isinstance(body, str) else json.dumps(body)
         return Response(text, status, dict(*headers))(environ, start_response)
+
+
+@contextlib.contextmanager
+def process(command, listening, **environ):
+    """Run a server as a process of its own; gives its origin.
+
+    :param listening: what its log says when it listens, the origin as group 1
+    """
+    env = {k: v for k, v in os.environ.items() if not k.startswith("INNGEST_")}
+    env.update(environ)
+    env["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent / "examples")])
+    with tempfile.TemporaryFile("w+") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m"] + command, cwd=str(HERE), env=env, stdout=log, stderr=log
+        )
+        try:
+            yield _wait_for(listening, child, log)
+        finally:
+            child.terminate()
+            child.wait(20)
+
+
+def _wait_for(listening, child, log):
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        # the child writes at the offset that we share with it
+        text = os.pread(log.fileno(), 100000, 0).decode()
+        found = re.search(listening, text)
+        if found:
+            return found.group(1)
+        if child.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise AssertionError("the server does not listen:\n" + text)

@@ -128,7 +128,8 @@ def test_after_401_the_fallback_key_is_tried():
         )
         response = put(application)
     assert response.status_code == 200
-    recorded = [e.headers["authorization"].split()[1] for e in recordings.load("60").exchanges[1:3]]
+    registers = recordings.load("60").exchanges[1:3]
+    recorded = [register.headers["authorization"].split()[1] for register in registers]
     sent = [r.headers["Authorization"].rpartition("-")[2] for r in server.requests]
     assert sent == recorded
 

@@ -1,0 +1,68 @@
+"""The clocks a :class:`~inngest_wsgi.testing.LocalServer` can go by."""
+from __future__ import annotations
+
+import time
+from typing import Optional
+
+
+class Clock:
+    """What the server asks of a clock. Times are unix seconds, as floats."""
+
+    def now(self) -> float:
+        """The time by this clock."""
+        raise NotImplementedError
+
+    def wait(self, due: float, idle: bool) -> Optional[float]:
+        """How long to wait for something that is due in the future.
+
+        :param due: when the next thing is due.
+        :param idle: whether no call is in flight.
+        :return: real seconds, or None to wait until something changes.
+        """
+        raise NotImplementedError
+
+
+class SystemClock(Clock):
+    """Real time; a sleep of an hour takes an hour."""
+
+    def __init__(self) -> None:
+        # Anchored once and then monotonic, so that a correction of the
+        # machine's clock neither skips nor repeats what is scheduled.
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        return self._offset + time.monotonic()
+
+    def wait(self, due: float, idle: bool) -> Optional[float]:
+        return max(due - self.now(), 0.0)
+
+
+class VirtualClock(Clock):
+    """Time that stands still while there is something to do, and then jumps.
+
+    Whenever no call is in flight and nothing is due, the clock jumps to the
+    next thing that is: a sleep of a week, or a retry in an hour, costs no
+    real time. One clock serves one server.
+
+    Two things go by real time whatever the clock says. *Signatures* do,
+    because the app checks their age by its own clock. *Dates that the app
+    works out* do too (a ``Sleep`` until a date, a ``Retry-After`` with a
+    date): the server reads them as a distance from the real time at which
+    the answer came, and sleeps that long in virtual time. So "in one hour" is
+    one hour however far the clock has jumped before, while "on the first of
+    May" is as far away as it really is, counted from the virtual now.
+
+    :param start: unix seconds to start at; the real time if None.
+    """
+
+    def __init__(self, start: Optional[float] = None) -> None:
+        self._now = time.time() if start is None else float(start)
+
+    def now(self) -> float:
+        return self._now
+
+    def wait(self, due: float, idle: bool) -> Optional[float]:
+        if not idle:
+            return None
+        self._now = max(self._now, due)
+        return 0.0

@@ -1,0 +1,78 @@
+"""Identifiers in the forms a server uses: ULIDs, job ids, UUIDs.
+
+Internal. Everything here is a pure function, save for the randomness.
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+import uuid
+from typing import Optional, Tuple
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z", re.IGNORECASE)
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "inngest_wsgi.testing")
+
+
+def ulid(milliseconds: int, entropy: Optional[bytes] = None) -> str:
+    """A ULID of this time (unix ms) with these ten bytes, or random ones."""
+    if entropy is None:
+        entropy = secrets.token_bytes(10)
+    number = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(entropy, "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_ulid(text: str) -> bool:
+    return _ULID.match(text) is not None
+
+
+def parse_seed(header: str) -> Optional[Tuple[int, int]]:
+    """Read ``<unix ms>,<base64 of ten bytes>`` (PROTOCOL section 8).
+
+    :return: the time and the bytes as one number, or None when malformed,
+        which a server ignores.
+    """
+    stamp, comma, encoded = header.partition(",")
+    if not comma or not stamp.isdigit():
+        return None
+    try:
+        entropy = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(entropy) != 10:
+        return None
+    return int(stamp), int.from_bytes(entropy, "big")
+
+
+def seeded_ulid(seed: Tuple[int, int], position: int) -> str:
+    """The id of the n-th event, from 1, sent with a seed: seed plus n (W64)."""
+    number = (seed[1] + position) % (1 << 80)
+    return ulid(seed[0], number.to_bytes(10, "big"))
+
+
+def job_id() -> str:
+    """A base 36 token of the length a server's job ids have."""
+    number = secrets.randbits(64)
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _BASE36[digit] + digits
+    return digits or "0"
+
+
+def queue_item_id(job: str) -> str:
+    """``qi_id`` of a call: base64 of ``<job id>::default`` (W6)."""
+    return base64.b64encode(f"{job}::default".encode("ascii")).decode("ascii")
+
+
+def app_uuid(app_id: str) -> str:
+    """Stable over re-registrations, like the ``app_id`` a server answers."""
+    return str(uuid.uuid5(_NAMESPACE, f"app {app_id}"))
+
+
+def function_uuid(function_id: str) -> str:
+    """``ctx.fn_id``: a UUID, never the readable id (W3)."""
+    return str(uuid.uuid5(_NAMESPACE, f"function {function_id}"))

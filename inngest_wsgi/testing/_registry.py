@@ -1,0 +1,162 @@
+"""Reading a registration, and refusing what this server cannot do.
+
+Internal. A setting that would change when or how a function runs, and that
+this server does not act on, is refused by name: to accept it and go on as if
+it were not there would make a test pass for the wrong reason.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from .. import _protocol
+from ._canonical import canonical, loads
+from ._state import Function
+
+_DEFAULT_RETRIES = 4
+_MOST_RETRIES = 20
+
+#: Settings in the spelling of the wire. Names are compared without case, as
+#: a server does (W54).
+_REFUSED_SETTINGS = (
+    "batchEvents", "cancel", "checkpoint", "concurrency", "debounce", "idempotency",
+    "rateLimit", "singleton", "throttle", "timeouts",
+)
+
+
+class RegistrationRefused(Exception):
+    """Nothing was registered; carries the 400's JSON body."""
+
+    def __init__(self, body: Dict[str, Any]) -> None:
+        super().__init__(body["error"])
+        self.body = body
+
+
+@dataclass(frozen=True)
+class Registration:
+    """An acceptable registration."""
+
+    app_id: str
+    functions: Tuple[Function, ...]
+    #: The same for the same registration; says whether one is ``modified``.
+    checksum: bytes
+
+
+def read_registration(body: bytes) -> Registration:
+    """Read the body of ``POST /fn/register`` (PROTOCOL section 5).
+
+    :raise RegistrationRefused: it is not acceptable, as a whole.
+    """
+    try:
+        value = loads(body)
+        if not isinstance(value, dict):
+            raise ValueError("a registration is a JSON object")
+        value["url"] = _without_deploy_id(value.get("url"))
+    except ValueError as error:
+        raise RegistrationRefused({"error": f"Invalid request: {error}"}) from None
+    fields = _fold(value)
+    app_id = fields.get("appname")
+    if not isinstance(app_id, str) or not app_id:
+        raise RegistrationRefused({"error": "App ID required", "data": None, "status": 400})
+    entries = fields.get("functions") or []
+    if not isinstance(entries, list):
+        raise RegistrationRefused({"error": "Invalid request: functions is not a list"})
+    functions = tuple(_read_function(app_id, entry) for entry in entries)
+    return Registration(app_id, functions, canonical(value))
+
+
+def _without_deploy_id(url: Any) -> Any:
+    if not isinstance(url, str):
+        return url
+    parts = urlsplit(url)
+    query = [
+        pair
+        for pair in parse_qsl(parts.query, keep_blank_values=True)
+        if pair[0] != _protocol.QUERY_DEPLOY_ID
+    ]
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def _read_function(app_id: str, entry: Any) -> Function:
+    if not isinstance(entry, dict):
+        raise RegistrationRefused({"error": "Invalid request: a function is not an object"})
+    fields = _fold(entry)
+    function_id, name = fields.get("id"), fields.get("name")
+    step = _one_step(fields.get("steps"))
+    runtime = step.get("runtime")
+    url = runtime.get("url") if isinstance(runtime, dict) else None
+    usable = all(isinstance(text, str) and text for text in (function_id, name, url))
+    if not usable or not str(url).startswith(("http://", "https://")):
+        raise _invalid()
+    for setting in _REFUSED_SETTINGS:
+        if fields.get(setting.lower()):
+            raise _unsupported(str(function_id), f"the setting {setting}")
+    events, crons = _read_triggers(str(function_id), fields.get("triggers") or [])
+    return Function(
+        function_id=str(function_id),
+        app_id=app_id,
+        name=str(name),
+        url=str(url),
+        retries=_retries(step.get("retries")),
+        event_names=tuple(events),
+        crons=tuple(crons),
+    )
+
+
+def _one_step(steps: Any) -> Dict[str, Any]:
+    values = list(steps.values()) if isinstance(steps, dict) else []
+    return values[0] if len(values) == 1 and isinstance(values[0], dict) else {}
+
+
+def _retries(retries: Any) -> int:
+    attempts = retries.get("attempts") if isinstance(retries, dict) else None
+    if attempts is None:
+        return _DEFAULT_RETRIES
+    if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 0:
+        raise _invalid()
+    return min(attempts, _MOST_RETRIES)
+
+
+def _read_triggers(function_id: str, triggers: Any) -> Tuple[List[str], List[str]]:
+    events: List[str] = []
+    crons: List[str] = []
+    if not isinstance(triggers, list):
+        raise _invalid()
+    for trigger in triggers:
+        fields = _fold(trigger) if isinstance(trigger, dict) else {}
+        event, cron = fields.get("event"), fields.get("cron")
+        if fields.get("expression"):
+            raise _unsupported(function_id, "a trigger with an expression")
+        if isinstance(event, str) and event:
+            if "*" in event:
+                raise _unsupported(function_id, "a trigger with a wildcard")
+            events.append(event)
+        elif isinstance(cron, str) and cron:
+            crons.append(cron)
+        else:
+            raise _invalid()
+    return events, crons
+
+
+def _fold(fields: Dict[str, Any]) -> Dict[str, Any]:
+    return {key.lower(): value for key, value in fields.items()}
+
+
+def _invalid() -> RegistrationRefused:
+    return RegistrationRefused(
+        {"error": "At least one function is invalid", "data": None, "status": 400}
+    )
+
+
+def _unsupported(function_id: str, what: str) -> RegistrationRefused:
+    return RegistrationRefused({
+        "error": f"function {function_id}: the local server does not support {what}",
+        "data": None,
+        "status": 400,
+    })
+
+
+def changed(registration: Registration, previous: Optional[Registration]) -> bool:
+    """Whether a registration differs from the one before."""
+    return previous is None or previous.checksum != registration.checksum

@@ -1,0 +1,192 @@
+"""What the server knows: functions, runs and what happened in them.
+
+:class:`Run` and :class:`HistoryEntry` are public and frozen; the rest is
+internal, and touched only with the server's lock held.
+"""
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from . import _ids
+
+RUNNING = "Running"
+COMPLETED = "Completed"
+FAILED = "Failed"
+
+#: ``kind`` of a :class:`HistoryEntry`.
+STARTED = "started"
+STEP_PLANNED = "step planned"
+STEP_RAN = "step ran"
+STEP_ERROR = "step error"
+STEP_FAILED = "step failed"
+SLEEPING = "sleeping"
+WOKE = "woke"
+FUNCTION_ERROR = "function error"
+RETRY_SCHEDULED = "retry scheduled"
+RUN_COMPLETED = "completed"
+RUN_FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One thing that happened in a run."""
+
+    #: Milliseconds since the run began, by the server's clock.
+    at: int
+    #: ``started``, ``step planned``, ``step ran``, ``step error`` (to be
+    #: retried), ``step failed`` (for good), ``sleeping``, ``woke``,
+    #: ``function error``, ``retry scheduled``, ``completed`` or ``failed``.
+    kind: str
+    #: Display name of the step, where there is one.
+    step: Optional[str] = None
+    #: Number of the attempt, from 0, where there is one; for ``retry
+    #: scheduled`` that of the attempt to come.
+    attempt: Optional[int] = None
+    #: Name of the op that was answered, where there is one.
+    op: Optional[str] = None
+    #: Text for people: an error's name and message, a reason.
+    detail: Optional[str] = None
+    #: Seconds until the next attempt, for ``retry scheduled``.
+    retry_in: Optional[float] = None
+    #: When it goes on (UTC, by the server's clock), for ``sleeping`` and
+    #: ``retry scheduled``.
+    until: Optional[datetime] = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was when it was asked for; it does not change later."""
+
+    #: The run's id, a ULID.
+    run_id: str
+    #: Full id of the function, ``<app>-<function>``.
+    function_id: str
+    #: ``Running``, ``Completed`` or ``Failed``.
+    status: str
+    #: What the function returned; for a failed run, the error. None before
+    #: the end.
+    output: Any
+    #: The events that triggered the run, as the app gets them.
+    events: Tuple[Dict[str, Any], ...]
+    #: The memos by hashed step id, as the app gets them: ``{"data": ...}``,
+    #: ``{"error": ...}``, None for a sleep that is over (PROTOCOL section 6).
+    steps: Dict[str, Any]
+    #: What happened, oldest first.
+    history: Tuple[HistoryEntry, ...]
+
+    @property
+    def event(self) -> Dict[str, Any]:
+        """The first of the triggering events."""
+        return self.events[0]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over, well or badly."""
+        return self.status != RUNNING
+
+
+@dataclass(frozen=True)
+class Function:
+    """A registered function, as far as this server acts on it."""
+
+    function_id: str
+    app_id: str
+    name: str
+    url: str
+    retries: int
+    event_names: Tuple[str, ...]
+    crons: Tuple[str, ...]
+
+    @property
+    def max_attempts(self) -> int:
+        return self.retries + 1
+
+
+@dataclass
+class Event:
+    """An accepted event."""
+
+    #: Id given by the server; what the event API answers.
+    internal_id: str
+    name: str
+    data: Dict[str, Any]
+    #: Id given by the sender, or the internal one.
+    id: str
+    ts: int
+    user: Optional[Dict[str, Any]] = None
+    v: Optional[str] = None
+
+    def stored(self) -> Dict[str, Any]:
+        """The form of ``/batch`` and of nested ``events``: no empty user (W8)."""
+        form: Dict[str, Any] = {
+            "name": self.name, "data": self.data, "id": self.id, "ts": self.ts,
+        }
+        if self.user:
+            form["user"] = self.user
+        if self.v is not None:
+            form["v"] = self.v
+        return form
+
+    def sent(self) -> Dict[str, Any]:
+        """The form of a call's ``event``: with a user, if only ``{}`` (W8)."""
+        form = self.stored()
+        form["user"] = self.user or {}
+        return form
+
+
+@dataclass
+class RunState:
+    """A run while the server works on it."""
+
+    function: Function
+    events: List[Event]
+    #: Unix seconds by the server's clock.
+    began: float
+    run_id: str = ""
+    status: str = RUNNING
+    output: Any = None
+    finished: Optional[float] = None
+    #: Memos by hashed step id, in the form they go out.
+    memos: Dict[str, Any] = field(default_factory=dict)
+    #: Bytes of all memos together.
+    memo_bytes: int = 0
+    #: Hashed ids of finished steps, in order of completion.
+    stack: List[str] = field(default_factory=list)
+    #: Steps of the current group that were reported and have no memo yet.
+    pending: Set[str] = field(default_factory=set)
+    #: -1 until the first 206 says otherwise (W5).
+    version: int = -1
+    #: Once a group was planned with request version 1, immediate execution
+    #: stays off (W41).
+    stays_planned: bool = False
+    #: Queue items of this run that are waiting or being worked on.
+    open_items: int = 0
+    #: Answers that are odd, but not by themselves the end of the run.
+    oddities: List[str] = field(default_factory=list)
+    history: List[HistoryEntry] = field(default_factory=list)
+    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def __post_init__(self) -> None:
+        self.run_id = self.run_id or _ids.ulid(int(self.began * 1000))
+
+    @property
+    def ended(self) -> bool:
+        return self.status != RUNNING
+
+    def snapshot(self) -> Run:
+        return Run(
+            run_id=self.run_id,
+            function_id=self.function.function_id,
+            status=self.status,
+            output=self.output,
+            events=tuple(event.sent() for event in self.events),
+            steps=dict(self.memos),
+            history=tuple(self.history),
+        )
+
+
+def utc(unix_seconds: float) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, timezone.utc)

@@ -1,0 +1,117 @@
+"""What the API and the public server have in common: apps, events, keys.
+
+Internal. Ties registrations and events to the executor's runs.
+"""
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
+
+from .. import _protocol
+from . import _registry
+from ._clock import Clock
+from ._events import read_batch
+from ._executor import Executor
+from ._registry import Registration
+from ._signing import SigningKey
+from ._state import Event, Function, RunState
+
+logger = logging.getLogger("inngest_wsgi.testing")
+
+
+class Store:
+    """All that one server knows."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        key: Optional[SigningKey],
+        event_keys: Optional[Iterable[str]],
+        retry_interval: Optional[float],
+        max_workers: int,
+        body_limit: int,
+    ) -> None:
+        #: Guards everything here, and is notified whenever a run moves on.
+        self.changed = threading.Condition(threading.RLock())
+        self.key = key
+        self._event_keys: Optional[FrozenSet[str]] = (
+            None if event_keys is None else frozenset(event_keys)
+        )
+        self._registrations: Dict[str, Registration] = {}
+        #: How many registrations were accepted so far.
+        self.registered = 0
+        self._events: Dict[str, Event] = {}
+        self.executor = Executor(
+            clock, self.changed, lambda: self.key, self._publish,
+            retry_interval, max_workers, body_limit,
+        )
+
+    @property
+    def kind(self) -> str:
+        """``cloud`` with a signing key, else ``dev``."""
+        return _protocol.DEV if self.key is None else _protocol.CLOUD
+
+    def accepts_event_key(self, key: str) -> bool:
+        return self.key is None or self._event_keys is None or key in self._event_keys
+
+    # -- functions -----------------------------------------------------------
+
+    def register(self, registration: Registration) -> bool:
+        """Take an app's functions in place of those it had; whether they differ."""
+        with self.changed:
+            previous = self._registrations.get(registration.app_id)
+            self._registrations[registration.app_id] = registration
+            self.registered += 1
+            self.changed.notify_all()
+        logger.info(
+            "registered app %s: %s", registration.app_id,
+            ", ".join(function.function_id for function in registration.functions),
+        )
+        return _registry.changed(registration, previous)
+
+    def functions(self) -> List[Function]:
+        return [
+            function
+            for registration in self._registrations.values()
+            for function in registration.functions
+        ]
+
+    # -- events --------------------------------------------------------------
+
+    def accept_events(
+        self, text: str, seed: Optional[Tuple[int, int]]
+    ) -> Tuple[List[str], Optional[str]]:
+        """Take events in and start their runs.
+
+        :return: the ids of those accepted, and why the others were not.
+        """
+        batch = read_batch(text, seed, self.executor.now())
+        with self.changed:
+            for event in batch.events:
+                self._publish(event)
+        return [event.internal_id for event in batch.events], batch.error
+
+    def _publish(self, event: Event) -> None:
+        # An id that was seen before, given by the sender or made from a
+        # repeated seed, starts nothing (W8, W64).
+        seen = event.id in self._events or event.internal_id in self._events
+        self._events[event.internal_id] = event
+        self._events.setdefault(event.id, event)
+        if seen:
+            return
+        for function in self.functions():
+            if event.name in function.event_names:
+                self.executor.begin(function, [event])
+
+    def knows_event(self, event_id: str) -> bool:
+        return event_id in self._events
+
+    def runs_of(self, event_id: str) -> List[RunState]:
+        """The runs that an event triggered, by either of its ids."""
+        return list(self.executor.runs_by_event.get(event_id, ()))
+
+    def fire(self, function: Function, event: Event) -> RunState:
+        """Start a run for an event that no other function sees."""
+        with self.changed:
+            return self.executor.begin(function, [event])

@@ -1,0 +1,270 @@
+"""The local server puts on the wire what a real server was recorded to."""
+
+import json
+import threading
+from urllib.parse import parse_qsl
+
+import pytest
+import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
+from test_local_server_app import RawApp, function, recording, signature
+
+from inngest_wsgi.testing import LocalServer, VirtualClock, _times
+from inngest_wsgi.testing._canonical import canonical, loads, normalised
+from inngest_wsgi.testing._signing import SigningKey
+
+# -- canonical JSON --------------------------------------------------------------
+
+_text = st.text(st.characters(blacklist_categories=["Cs"]))
+_values = st.recursive(
+    st.none() | st.booleans() | _text
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.dictionaries(_text, inner),
+    max_leaves=20,
+)
+
+
+@given(_values)
+@example(1e21)
+@example(123456789012345680000.0)
+@example(1e-7)
+@example(-0.0)
+@example(5e-324)
+@example(0.1 + 0.2)
+@example({"\U0001f600": 1, "\ufb33": 2, "a\u2028": "\x7f\x1f"})
+def test_canonical_agrees_with_the_oracle(value):
+    assert canonical(value) == rfc8785.dumps(value)
+    assert loads(canonical(value)) == normalised(value)
+
+
+@given(st.integers(-(10**300), 10**300))
+def test_big_integers_are_written_as_the_nearest_double(number):
+    assert float(canonical(number)) == float(number)
+    assert canonical(number) == canonical(float(number)) or abs(number) <= 2**53
+
+
+def test_numbers_as_recorded():
+    assert canonical(12345678901234567890) == b"12345678901234567000"
+    assert canonical([1.0, -0.0, 1e21]) == b"[1,0,1e+21]"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])
+def test_numbers_that_are_not_json_are_refused(value):
+    with pytest.raises(ValueError):
+        canonical([value])
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e999", "1" * 400, "[" * 100000])
+def test_texts_that_are_not_json_are_refused(text):
+    with pytest.raises(ValueError):
+        loads(text)
+
+
+@pytest.mark.parametrize("value", [{1: 2}, object(), {"a": {2}}])
+def test_values_that_are_not_json_are_refused(value):
+    with pytest.raises(TypeError):
+        canonical(value)
+
+
+def test_a_lone_surrogate_is_replaced():
+    assert canonical("a\ud800") == '"a\ufffd"'.encode()
+
+
+def test_recorded_call_bodies_are_canonical():
+    for number in ("03", "05", "38", "51"):
+        for exchange in calls_of(recording(number)):
+            body = exchange["request"]["body"]
+            assert canonical(json.loads(body)) == body.encode()
+
+
+# -- signatures ------------------------------------------------------------------
+
+
+def test_recorded_signatures():
+    recorded = recording(51)
+    key = SigningKey(recorded["signing_key"])
+    bare = SigningKey(recorded["signing_key"].rsplit("-", 1)[1])
+    checked = 0
+    for exchange in calls_of(recorded):
+        for side in ("request", "response"):
+            message = exchange[side]
+            headers = {k.lower(): v for k, v in message["headers"].items()}
+            header, body = headers["x-inngest-signature"], message["body"].encode()
+            stamp = int(header[2:].split("&")[0])
+            assert key.sign(body, at=stamp) == bare.sign(body, at=stamp) == header
+            assert key.problem(header, body, at=stamp) is None
+            assert "match" in key.problem(header, body + b" ", at=stamp)
+            checked += 1
+    assert checked == 4
+
+
+def test_signatures_that_are_refused():
+    secret = "ab" * 32
+    key = SigningKey(secret)
+    good = signature(secret, b"body", at=1000)
+    assert key.problem(good, b"body", at=1000) is None
+    assert key.problem(good, b"body", at=1300) is None
+    assert key.problem(good, b"body", at=700) is None
+    assert "five minutes" in key.problem(good, b"body", at=1301)
+    assert "five minutes" in key.problem(good, b"body", at=699)
+    assert "match" in key.problem(signature("cd" * 32, b"body", at=1000), b"body", at=1000)
+    assert "not signed" in key.problem(None, b"body", at=1000)
+    for malformed in ("t=1000", "s=" + "0" * 64, "t=x&s=" + "0" * 64, good + "0", good.upper()):
+        assert "malformed" in key.problem(malformed, b"body", at=1000)
+
+
+@pytest.mark.parametrize("text", ["", "not hex", "abc", "signkey-test-", "signkey-test-xyz"])
+def test_keys_that_are_none(text):
+    with pytest.raises(ValueError) as caught:
+        SigningKey(text)
+    assert not text or text not in str(caught.value)
+
+
+# -- durations and dates -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        ("1s", 1), ("1s500ms", 1.5), ("0.05m", 3), ("1h30m", 5400), ("2d", 172800),
+        ("1w", 604800), ("0", 0), ("-5s", -5), ("1.5h", 5400), ("500us", 0.0005),
+        ("1 s", None), ("1y", None), ("soon", None), ("", None), ("5", None), ("s", None),
+    ],
+)
+def test_durations(text, seconds):
+    assert _times.parse_duration(text) == (seconds and pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        ("1970-01-02", 86400), ("1970-01-01T01:00:00Z", 3600),
+        ("1970-01-01T01:00:00.25+01:00", 0.25), ("1970-01-01t00:00:00-00:30", 1800),
+        ("1970-01-01T00:00:00", None), ("1970-13-01", None), ("1970-01-01 00:00", None),
+        ("1h", 3600), ("", 0),
+    ],
+)
+def test_sleeps_until(text, seconds):
+    assert _times.parse_sleep(text, 0) == seconds
+
+
+def test_retry_after_is_clipped():
+    assert _times.parse_retry_after("9999999", 0) == 86400
+    assert _times.parse_retry_after("1970-03-01T00:00:00Z", 0) == 86400
+    assert _times.parse_retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 0) == 60
+
+
+def test_the_retry_schedule():
+    bases = [15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200, 7200]
+    for attempt, base in enumerate(bases):
+        assert base <= _times.retry_delay(attempt) <= base + 30
+
+
+# -- whole recorded runs -------------------------------------------------------------
+
+
+def calls_of(recorded):
+    return [
+        exchange for exchange in recorded["exchanges"]
+        if exchange["direction"] == "server->sdk" and "fnId" in (exchange["request"]["query"])
+    ]
+
+
+class Replayed:
+    """Answers calls with the answers recorded for them.
+
+    Sleeps get a duration in place of a date that is long past by now.
+    """
+
+    def __init__(self, recorded):
+        self.exchanges = calls_of(recorded)
+        self.pairs = []
+        self.lock = threading.Lock()
+
+    def __call__(self, call):
+        with self.lock:
+            exchange = next(e for e in self.exchanges if self.fits(e, call))
+            self.exchanges.remove(exchange)
+            self.pairs.append((call, exchange["request"]))
+        response = exchange["response"]
+        headers = {
+            name: value for name, value in response["headers"].items()
+            if name.lower() not in ("server", "date", "content-length")
+        }
+        if "retry-after" in headers:
+            headers["retry-after"] = "3"
+        body = response["body"]
+        if response["status"] == 206:
+            reported = json.loads(body)
+            for op in reported:
+                if op["op"] == "Sleep":
+                    op["name"] = "1s"
+            body = json.dumps(reported)
+        return {"status": response["status"], "headers": headers, "body": body}
+
+    @staticmethod
+    def fits(exchange, call):
+        step_id = dict(parse_qsl(exchange["request"]["query"]))["stepId"]
+        attempt = json.loads(exchange["request"]["body"])["ctx"]["attempt"]
+        return (step_id, attempt) == (call.step_id, call.attempt)
+
+
+RANDOM = ("request_id", "job_id", "qi_id", "run_id", "fn_id")
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["03", "05", "07", "08", "09", "10", "11", "12", "14", "15", "24", "27", "28", "38", "40",
+     "82"],
+)
+def test_makes_the_calls_that_were_recorded(number):
+    recorded = recording(number)
+    reply = Replayed(recorded)
+    count = len(reply.exchanges)
+    trigger = json.loads(reply.exchanges[0]["request"]["body"])["event"]
+    fn_id = dict(parse_qsl(reply.exchanges[0]["request"]["query"]))["fnId"]
+    retries = json.loads(reply.exchanges[0]["request"]["body"])["ctx"]["max_attempts"] - 1
+
+    def register(url):
+        return [function(url, event=trigger["name"], retries=retries, id=fn_id)]
+
+    with RawApp(reply, register) as app, LocalServer(clock=VirtualClock()) as server:
+        app.server_url = server.url
+        server.sync(app.url)
+        server.send(trigger)
+        run = server.wait_for_run(trigger["id"])
+
+    assert len(app.calls) == count and not reply.exchanges
+    assert run.status == recorded["runs"][0]["status"]
+    assert run.output == recorded["runs"][0]["output"]
+    for call, real in reply.pairs:
+        compare_call(call, real)
+
+
+def compare_call(call, real):
+    assert call.query == real["query"]
+    assert [name for name, _ in call.header_list] == list(real["headers"])
+    ours, theirs = dict(call.header_list), real["headers"]
+    for name in (
+        "User-Agent", "Connection", "Account-Id", "Content-Type", "X-Inngest-Generation-Id",
+        "X-Inngest-Req-Version", "X-Inngest-Step-Id", "Accept-Encoding",
+    ):
+        assert ours[name] == theirs[name]
+    assert call.raw == canonical(call.body)
+    mine, expected = json.loads(call.raw), json.loads(real["body"])
+    assert ours["X-Run-Id"] == mine["ctx"]["run_id"]
+    assert ours["X-Inngest-Job-Id"] == mine["ctx"]["job_id"]
+    assert ours["X-Request-Id"] == mine["ctx"]["request_id"]
+    for name in RANDOM:
+        assert type(mine["ctx"].pop(name)) is type(expected["ctx"].pop(name))
+    if call.step_id != "step" and not call.attempt:
+        # Whether a sibling has finished meanwhile is a matter of luck.
+        for body in (mine, expected):
+            del body["steps"], body["ctx"]["stack"]
+    stacks = [body["ctx"].get("stack", {}).get("stack", []) for body in (mine, expected)]
+    assert sorted(stacks[0]) == sorted(stacks[1])
+    for body in (mine, expected):
+        body["ctx"].get("stack", {}).pop("stack", None)
+    assert mine == expected

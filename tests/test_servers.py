@@ -1,0 +1,88 @@
+"""The endpoint under real WSGI servers, driven over HTTP by the local
+server, in both modes."""
+
+import urllib.request
+
+import pytest
+from apps import KEY, OTHER_KEY
+from servers import process
+
+from inngest_wsgi.testing import LocalServer, SyncError, VirtualClock
+
+GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--workers=1", "mounted:application"]
+WAITRESS = ["waitress", "--listen=127.0.0.1:0", "mounted:application"]
+LISTENING = r"(?:Listening at:|Serving on) (http://\S+)"
+SERVERS = {
+    "gunicorn-sync": GUNICORN,
+    "gunicorn-gthread": GUNICORN + ["-k", "gthread", "--threads=4"],
+    "waitress": WAITRESS,
+}
+
+
+@pytest.fixture(scope="module", params=["dev", "cloud"])
+def server(request):
+    key = KEY if request.param == "cloud" else None
+    with LocalServer(signing_key=key, clock=VirtualClock()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def effects(tmp_path_factory):
+    path = tmp_path_factory.mktemp("effects") / "effects"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="module", params=list(SERVERS))
+def app(request, server, effects):
+    """The origin of the mounted application, which is synced."""
+    environ = {"EFFECTS": str(effects), "HOME": str(effects.parent)}
+    if server.signing_key is None:
+        environ["INNGEST_DEV"] = server.url
+    else:
+        environ.update(INNGEST_SIGNING_KEY=server.signing_key, INNGEST_BASE_URL=server.url)
+    with process(SERVERS[request.param], LISTENING, **environ) as origin:
+        server.sync(origin + "/api/inngest")
+        yield origin
+
+
+@pytest.mark.parametrize(
+    "name, status, output, done",
+    [
+        ("steps", "Completed", ["first", "flaky", "last é", 7], ["first", "flaky", "last é"]),
+        ("caught", "Completed", ["KeyError", "'never'"], ["tried", "tried"]),
+        ("final", "Failed", {"name": "NonRetriableError", "message": "give up"}, ["called"]),
+        ("later", "Completed", "now", ["called", "called"]),
+        ("large", "Completed", [2000001, 2000001, 2000001], ["done"]),
+    ],
+)
+def test_functions_run_to_their_end(app, server, effects, name, status, output, done):
+    effects.write_text("")
+    (event_id,) = server.send({"name": "test/" + name, "data": {"n": 7}})
+    run = server.wait_for_run(event_id, timeout=30)
+    assert run.status == status, run.history
+    found = run.output
+    if status == "Failed":
+        found = {key: found[key] for key in output}
+    assert found == output
+    assert effects.read_text(encoding="utf-8").splitlines() == done
+
+
+def test_a_cron_function(app, server, effects):
+    effects.write_text("")
+    run_id = server.fire_cron("mounted-nightly")
+    run = server.wait_for_run(run_id, timeout=30)
+    assert (run.status, run.output) == ("Completed", "inngest/scheduled.timer")
+
+
+def test_the_pages_beside_it_are_there(app):
+    with urllib.request.urlopen(app + "/", timeout=20) as answer:
+        assert answer.read() == b"a page"
+
+
+def test_two_keys_that_differ_are_noticed_at_the_sync(effects):
+    with LocalServer(signing_key=KEY) as server:
+        environ = dict(INNGEST_SIGNING_KEY=OTHER_KEY, INNGEST_BASE_URL=server.url)
+        with process(WAITRESS, LISTENING, EFFECTS=str(effects), **environ) as origin:
+            with pytest.raises(SyncError, match="401.*signature"):
+                server.sync(origin + "/api/inngest")
