@@ -59,9 +59,7 @@ def place_order(item, price):
     :returns: the ids of the order and of the event
     """
     with database() as connection:
-        added = connection.execute(
-            "INSERT INTO orders (item, price) VALUES (?, ?)", (item, price)
-        )
+        added = connection.execute("INSERT INTO orders (item, price) VALUES (?, ?)", (item, price))
         order_id = added.lastrowid
     # the event's id makes a form that is sent twice start one run
     (event_id,) = client.send(

@@ -17,6 +17,7 @@
     application = inngest.serve(client=client, functions=[welcome])
 """
 
+from ._json import JSON
 from ._protocol import VERSION as __version__
 from .client import Inngest
 from .context import Context
@@ -24,6 +25,7 @@ from .errors import (
     ApiError,
     Error,
     FunctionConfigError,
+    MiddlewareError,
     NonRetriableError,
     OutputError,
     RetryAfterError,
@@ -33,8 +35,29 @@ from .errors import (
     StepError,
 )
 from .event import Event
-from .function import Function, TriggerCron, TriggerEvent
-from .step import Step
+from .flow import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+)
+from .function import Function
+from .group import Group, ParallelMode
+from .middleware import (
+    Middleware,
+    MiddlewareSync,
+    SendEventsResult,
+    StepMemos,
+    TransformOutputResult,
+)
+from .serializer import PydanticSerializer, Serializer
+from .step import FetchResponse, Step
+from .trigger import TriggerCron, TriggerEvent
 from .wsgi import Application, serve
 
 #: The official SDK's names for the synchronous forms, which are the only ones.
@@ -44,22 +67,43 @@ StepSync = Step
 __all__ = [
     "ApiError",
     "Application",
+    "Batch",
+    "Cancel",
+    "Concurrency",
     "Context",
     "ContextSync",
+    "Debounce",
     "Error",
     "Event",
+    "FetchResponse",
     "Function",
     "FunctionConfigError",
+    "Group",
     "Inngest",
+    "JSON",
+    "Middleware",
+    "MiddlewareError",
+    "MiddlewareSync",
     "NonRetriableError",
     "OutputError",
+    "ParallelMode",
+    "Priority",
+    "PydanticSerializer",
+    "RateLimit",
     "RetryAfterError",
     "SendEventsError",
+    "SendEventsResult",
+    "Serializer",
     "SettingsError",
+    "Singleton",
     "Step",
     "StepConfigError",
     "StepError",
+    "StepMemos",
     "StepSync",
+    "Throttle",
+    "Timeouts",
+    "TransformOutputResult",
     "TriggerCron",
     "TriggerEvent",
     "__version__",

@@ -58,6 +58,7 @@ def call(request: Request) -> Call:
         events=None if use_api else events or [event or {}],
         steps=None if use_api else body.optional("steps", dict, {}),
         request_id=ctx.optional("request_id", str, None),
+        job_id=ctx.optional("job_id", str, None),
         trace=tuple(
             (name, request.headers[name.lower()])
             for name in _TRACE_HEADERS

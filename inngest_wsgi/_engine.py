@@ -4,7 +4,7 @@ A function is called again and again, each time from its first line. A step
 that is remembered gives its result back; the first that is not ends the call.
 What the call ends in is recorded *before* the interrupt is raised, so that
 code which swallows the interrupt cannot turn an unfinished run into a
-finished one: whatever it does next, the recorded outcome is the answer.
+finished one: whatever it does next, what was recorded is the answer.
 
 Nothing here does I/O or reads a clock of its own.
 """
@@ -12,17 +12,68 @@ Nothing here does I/O or reads a clock of its own.
 from __future__ import annotations
 
 import hashlib
+import sys
+import threading
 import typing as t
 
-from . import _encode, _failure, errors
+from . import _encode, _failure, _json, errors
 from . import _protocol as p
 from ._messages import Call, Op, StepId
 from ._outcome import Failed, Outcome, Returned, StepsReported
 
+#: The most of a step's arguments that is reported, in bytes of JSON.
+MAX_INPUT = 64 * 1024
+
 
 class Interrupt(BaseException):
-    """Ends the function's call at a step. Not an :exc:`Exception`, so that
-    ``except Exception`` in a function does not catch it."""
+    """Ends the function's call at a step, or one branch of a parallel group.
+    Not an :exc:`Exception`, so that ``except Exception`` in a function does
+    not catch it."""
+
+
+class Hooks(t.Protocol):
+    """What the engine tells the middleware. Each may raise; the call then
+    fails with what it raised."""
+
+    def new_code(self) -> None:
+        """The code that follows runs for the first time."""
+
+    def ended(self) -> None:
+        """The function returned, or came to a step."""
+
+    def output(
+        self, error: t.Optional[Exception], value: t.Any, op: t.Optional[Op]
+    ) -> t.Tuple[t.Optional[Exception], t.Any]:
+        """What a function, or a step, raised or returned; gives what to send
+        instead."""
+
+
+class _End(t.NamedTuple):
+    """What a call has come to, before it is put into the form that is sent.
+
+    :ivar ops: the steps to report; none if the function itself has ended
+    :ivar value: what the function, or the one step that ran, gave
+    :ivar error: what it raised instead
+    """
+
+    ops: t.Sequence[Op] = ()
+    value: t.Any = None
+    error: t.Optional[Exception] = None
+
+
+class _Group:
+    """A parallel group whose branches are being called.
+
+    :ivar ops: what its branches came to
+    :ivar ended: whether the branch that is being called has come to a step
+    """
+
+    __slots__ = ("mode", "ops", "ended")
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.ops: t.List[Op] = []
+        self.ended = False
 
 
 class Engine:
@@ -32,13 +83,20 @@ class Engine:
     :param clock: gives the time in ns since the epoch, for the steps' timing
     """
 
-    def __init__(self, call: Call, clock: t.Callable[[], int]) -> None:
+    def __init__(self, call: Call, clock: t.Callable[[], int], hooks: Hooks) -> None:
         self._call = call
         self._clock = clock
+        self._hooks = hooks
         self._memos: t.Dict[str, t.Any] = call.steps or {}
+        self._unread = len(self._memos)
         self._uses: t.Dict[str, int] = {}
+        self._thread = threading.get_ident()
+        self._replaying = True
         self._running: t.Optional[StepId] = None
-        self._outcome: t.Optional[Outcome] = None
+        self._group: t.Optional[_Group] = None
+        self._misuse: t.Optional[errors.StepConfigError] = None
+        self._end: t.Optional[_End] = None
+        self._closed = False
         #: the exception of the user's code that the outcome is about
         self.exception: t.Optional[BaseException] = None
         #: whether the function went on after an interrupt
@@ -51,47 +109,64 @@ class Engine:
 
         ``SystemExit``, ``KeyboardInterrupt`` and whatever else is neither an
         :exc:`Exception` nor ours passes through.
+
+        :param function: gives the output, serialized
         """
         try:
+            end = self._called(function, context)
+        finally:
+            self._closed = True
+        try:
+            if end.ops or end.error is None:
+                self._hooks.ended()
+            end = self._transformed(end)
+        except errors.MiddlewareError as exc:
+            end = _End(error=exc)
+        return self._outcome(end)
+
+    def _called(self, function: t.Callable[[t.Any], t.Any], context: t.Any) -> _End:
+        value, error = None, None
+        interrupted = False
+        try:
+            if self._unread == 0:
+                self._new_code()
             value = function(context)
         except Interrupt:
-            pass
+            interrupted = True
         except Exception as exc:
-            if self._outcome is None:
-                return self._failed(exc)
-            self.swallowed = True
-        else:
-            if self._outcome is None:
-                return self._returned(value)
-            self.swallowed = True
-        assert self._outcome is not None, "an interrupt without an outcome"
-        return self._outcome
-
-    def _returned(self, value: t.Any) -> Outcome:
-        if self._call.target is not None:
+            error = exc
+        if self._end is not None:
+            self.swallowed = self.swallowed or not interrupted
+            return self._end
+        if self._misuse is not None:
+            return _End(error=self._misuse)
+        if error is None and self._call.target is not None:
             # a 200 to a targeted call would end the whole run
             return self._target_not_found()
-        try:
-            return Returned(_encode.function_output(value, "function " + self._call.fn_id))
-        except errors.OutputError as exc:
-            return self._failed(exc)
+        return _End(value=value, error=error)
 
-    def _failed(self, exc: Exception) -> Failed:
-        self.exception = exc
-        return Failed(*_failure.describe(exc))
+    def _new_code(self) -> None:
+        if self._replaying:
+            self._replaying = False
+            try:
+                self._hooks.new_code()
+            except errors.MiddlewareError as exc:
+                # recorded, for it is raised in the midst of the user's code
+                self._finish(_End(error=exc))
 
     # -- steps -----------------------------------------------------------
 
     def run(
         self,
         user_id: str,
-        opts: t.Mapping[str, t.Any],
+        kind: str,
         work: t.Callable[..., t.Any],
         args: t.Tuple[t.Any, ...],
     ) -> t.Any:
         """A step that runs in this process.
 
-        :param opts: of the op
+        :param kind: ``opts.type`` of the op
+        :param work: gives the step's output, serialized
         :returns: what is remembered of it
         :raises errors.StepError: what is remembered is that it failed
         """
@@ -100,12 +175,14 @@ class Engine:
             memo = self._memos[step.hashed]
             edited = _edited_input(memo)
             if edited is None:
+                self._read()
                 return _result(memo)
             args = tuple(edited)
+        self._new_code()
+        if self._call.target is None and (self._group is not None or self._call.plan_only):
+            self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
         self._check_target(step)
-        if self._call.plan_only and self._call.target is None:
-            self._end(StepsReported([Op(p.OP_STEP_PLANNED, step, user_id, opts)]))
-        self._run_now(step, opts, work, args)
+        self._finish(self._run_now(step, kind, work, args))
 
     def ask(self, user_id: str, describe: t.Callable[[StepId], Op]) -> t.Any:
         """A step that the server carries out.
@@ -116,85 +193,238 @@ class Engine:
         """
         step = self._next(user_id)
         if step.hashed in self._memos:
+            self._read()
             memo = self._memos[step.hashed]
             _raise_error(memo)
             return memo
+        op = describe(step)
+        self._new_code()
         self._check_target(step)
-        self._end(StepsReported([describe(step)]))
+        self._report(op)
+
+    def parallel(
+        self, branches: t.Sequence[t.Callable[[], t.Any]], mode: str
+    ) -> t.Tuple[t.Any, ...]:
+        """Branches that the server runs side by side.
+
+        All are called, each up to a step that is not remembered; what they
+        came to is reported at once. When none comes to such a step any more,
+        the group has ended.
+
+        :param mode: ``wait`` or ``race``
+        :returns: what the branches returned, in their order
+        :raises Exception: what the first of those raised that did, once all
+            have ended
+        """
+        self._check_place("a parallel group")
+        outer, group = self._group, _Group(mode)
+        values: t.List[t.Any] = []
+        raised: t.List[Exception] = []
+        complete = True
+        try:
+            for branch in branches:
+                self._group, group.ended = group, False
+                interrupted = False
+                try:
+                    values.append(branch())
+                except Interrupt:
+                    interrupted = True
+                except Exception as exc:
+                    raised.append(exc)
+                if self._end is not None:
+                    raise Interrupt
+                if group.ended:
+                    complete = False
+                    self.swallowed = self.swallowed or not interrupted
+        finally:
+            self._group = outer
+        if not complete:
+            self._end_group(group)
+        if raised:
+            raise raised[0]
+        return tuple(values)
+
+    def _end_group(self, group: _Group) -> t.NoReturn:
+        if self._group is not None:
+            # a group in a branch of another: the outer one reports
+            self._group.ops += group.ops
+            self._group.ended = True
+            raise Interrupt
+        if not group.ops:
+            # of a targeted call, whose step is in none of the branches
+            self._finish(self._target_not_found())
+        self._finish(_End(ops=group.ops))
+
+    # -- on the way to a step --------------------------------------------
 
     def _next(self, user_id: str) -> StepId:
-        if self._outcome is not None:
-            raise Interrupt
+        self._check_place(user_id)
         if not isinstance(user_id, str) or not user_id:
             raise errors.StepConfigError(user_id, "the id must be text, and not empty")
-        if self._running is not None:
-            raise errors.StepConfigError(
-                user_id,
-                "it is inside step {!r}. A step cannot contain another; call it before "
-                "or after".format(self._running.user_id),
-            )
         repeat = self._uses.get(user_id, 0)
         self._uses[user_id] = repeat + 1
         text = "{}:{}".format(user_id, repeat) if repeat else user_id
         hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
         return StepId(user_id, repeat, hashed)
 
+    def _check_place(self, user_id: str) -> None:
+        """Whether a step can be where it is called."""
+        if self._closed:
+            raise errors.StepConfigError(
+                user_id, "the call that ctx.step belongs to has ended; do not keep it"
+            )
+        if threading.get_ident() != self._thread:
+            self._refuse(
+                user_id,
+                "it is called in another thread than the function. To run steps side by "
+                "side use ctx.group.parallel()",
+            )
+        self._stop_if_over()
+        if self._running is not None:
+            self._refuse(
+                user_id,
+                "it is inside step {!r}. A step cannot contain another: it would be repeated "
+                "with it. Call it before or after".format(self._running.user_id),
+            )
+
+    def _refuse(self, user_id: str, message: str) -> t.NoReturn:
+        """Recorded too: where this is raised nobody may be listening."""
+        self._misuse = errors.StepConfigError(user_id, message)
+        raise self._misuse
+
+    def _stop_if_over(self) -> None:
+        if self._end is not None or (self._group is not None and self._group.ended):
+            # on its way out, the interrupt may come through a finally with a
+            # step in it; past that, somebody has swallowed it
+            if not isinstance(sys.exc_info()[1], Interrupt):
+                self.swallowed = True
+            raise Interrupt
+
+    def _read(self) -> None:
+        """A memo was given back."""
+        self._unread -= 1
+        if self._unread == 0:
+            self._new_code()
+
     def _check_target(self, step: StepId) -> None:
-        if self._call.target not in (None, step.hashed):
-            self._end(self._target_not_found())
+        if self._call.target in (None, step.hashed):
+            return
+        if self._group is not None:
+            # the target may be in another branch
+            self._group.ended = True
+            raise Interrupt
+        self._finish(self._target_not_found())
+
+    def _report(self, op: Op) -> t.NoReturn:
+        if self._group is None:
+            self._finish(_End(ops=[op]))
+        self._group.ops.append(op._replace(opts=self._in_group(op.opts)))
+        self._group.ended = True
+        raise Interrupt
+
+    def _in_group(
+        self, opts: t.Optional[t.Mapping[str, t.Any]]
+    ) -> t.Optional[t.Mapping[str, t.Any]]:
+        """The opts of an op, which say so if it is of a group in race mode."""
+        if self._group is None or self._group.mode != p.PARALLEL_RACE:
+            return opts
+        return dict(opts or {}, parallelMode=self._group.mode)
+
+    def _finish(self, end: _End) -> t.NoReturn:
+        self._end = end
+        raise Interrupt
 
     def _run_now(
         self,
         step: StepId,
-        opts: t.Mapping[str, t.Any],
+        kind: str,
         work: t.Callable[..., t.Any],
         args: t.Tuple[t.Any, ...],
-    ) -> t.NoReturn:
+    ) -> _End:
+        value, error = None, None
+        # now, before the step can change what it is given
+        opts = self._in_group(_run_opts(kind, args))
         self._running = step
         start = self._clock()
         try:
             value = work(*args)
-            what = "step {!r} of function {}".format(step.user_id, self._call.fn_id)
-            data = _encode.step_output(value, what)
         except Exception as exc:
-            self.exception = exc
-            self._end(self._step_failed(step, opts, exc, (start, self._clock() - start)))
+            error = exc
         finally:
             self._running = None
         timing = (start, self._clock() - start)
-        self._end(
-            StepsReported([Op(p.OP_STEP_RUN, step, step.user_id, opts, data, timing=timing)])
-        )
+        if self._misuse is not None:
+            value, error, self._misuse = None, self._misuse, None
+        name = p.OP_STEP_RUN if error is None else p.OP_STEP_ERROR
+        op = Op(name, step, step.user_id, opts, timing=timing)
+        return _End(ops=[op], value=value, error=error)
 
-    def _step_failed(
-        self,
-        step: StepId,
-        opts: t.Mapping[str, t.Any],
-        exc: Exception,
-        timing: t.Tuple[int, int],
-    ) -> StepsReported:
-        failure = _failure.describe(exc)
+    def _target_not_found(self) -> _End:
+        target = self._call.target
+        assert target is not None
+        return _End(ops=[Op(p.OP_STEP_NOT_FOUND, StepId(target, 0, target), target)])
+
+    # -- what is sent ----------------------------------------------------
+
+    def _transformed(self, end: _End) -> _End:
+        if len(end.ops) > 1:
+            return end
+        op = end.ops[0] if end.ops else None
+        error, value = self._hooks.output(end.error, end.value, op)
+        if op is not None and op.op not in (p.OP_STEP_RUN, p.OP_STEP_ERROR):
+            # the output of what the server carries out is not here yet
+            return end
+        return end._replace(error=error, value=value)
+
+    def _outcome(self, end: _End) -> Outcome:
+        if not end.ops:
+            return self._function_outcome(end)
+        first, *more = end.ops
+        if more or first.op not in (p.OP_STEP_RUN, p.OP_STEP_ERROR):
+            return StepsReported(end.ops)
+        return self._step_outcome(end, first)
+
+    def _function_outcome(self, end: _End) -> Outcome:
+        error = end.error
+        if error is None:
+            try:
+                what = "function {}".format(self._call.fn_id)
+                return Returned(_encode.function_output(end.value, what))
+            except errors.OutputError as exc:
+                error = exc
+        self.exception = error
+        return Failed(*_failure.describe(error))
+
+    def _step_outcome(self, end: _End, op: Op) -> StepsReported:
+        error = end.error
+        if error is None:
+            try:
+                what = "step {!r} of function {}".format(op.id.user_id, self._call.fn_id)
+                data = _encode.step_output(end.value, what)
+                return StepsReported([op._replace(op=p.OP_STEP_RUN, data=data)])
+            except errors.OutputError as exc:
+                error = exc
+        self.exception = error
+        failure = _failure.describe(error)
         call = self._call
         last = call.max_attempts is not None and call.attempt + 1 >= call.max_attempts
         final = last or not failure.retriable
-        op = Op(
-            p.OP_STEP_FAILED if final else p.OP_STEP_ERROR,
-            step,
-            step.user_id,
-            opts,
-            error=failure.error,
-            timing=timing,
+        name = p.OP_STEP_FAILED if final else p.OP_STEP_ERROR
+        return StepsReported(
+            [op._replace(op=name, error=failure.error)], not final, failure.retry_after
         )
-        return StepsReported([op], retriable=not final, retry_after=failure.retry_after)
 
-    def _target_not_found(self) -> StepsReported:
-        target = self._call.target
-        assert target is not None
-        return StepsReported([Op(p.OP_STEP_NOT_FOUND, StepId(target, 0, target), target)])
 
-    def _end(self, outcome: Outcome) -> t.NoReturn:
-        self._outcome = outcome
-        raise Interrupt
+def _run_opts(kind: str, args: t.Tuple[t.Any, ...]) -> t.Mapping[str, t.Any]:
+    """The ``opts`` of a step that runs here. Its arguments, for a person to
+    see and edit, if they are JSON and not a burden."""
+    if not args:
+        return {"type": kind}
+    try:
+        text = _json.dumps(args)
+    except errors.OutputError:
+        return {"type": kind}
+    return {"type": kind, "input": _json.loads(text)} if len(text) <= MAX_INPUT else {"type": kind}
 
 
 def _edited_input(memo: t.Any) -> t.Optional[t.List[t.Any]]:
@@ -219,9 +449,10 @@ def _raise_error(memo: t.Any) -> None:
         return
     if not isinstance(problem, dict):
         raise errors.StepError(str(problem), "Error")
-    stack = problem.get("stack")
+    stack, cause = problem.get("stack"), problem.get("cause")
     raise errors.StepError(
         message=str(problem.get("message") or ""),
         name=str(problem.get("name") or "Error"),
         stack=stack if isinstance(stack, str) else None,
+        cause=cause if isinstance(cause, dict) else None,
     )

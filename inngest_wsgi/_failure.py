@@ -13,6 +13,9 @@ from ._messages import UserError
 #: Longest message and longest traceback that are sent, in characters.
 MAX_TEXT = 32 * 1024
 
+#: How many errors that led to one another are told.
+MAX_CAUSES = 5
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -30,11 +33,7 @@ class Failure(t.NamedTuple):
 
 def describe(exc: BaseException) -> Failure:
     """Describe an exception."""
-    if isinstance(exc, errors.StepError):
-        # the step's own error is the one to show, and it has had its retries
-        error = UserError(exc.name, _cut(exc.message), exc.stack, exc.code)
-        return Failure(error, retriable=False)
-    error = UserError(type(exc).__name__, _cut(_message(exc)), _cut(_stack(exc)))
+    error = UserError(*_facts(exc), cause=_cause(exc))
     if not isinstance(exc, errors.Error):
         return Failure(error, retriable=True)
     retry_after = exc.retry_after if isinstance(exc, errors.RetryAfterError) else None
@@ -44,6 +43,31 @@ def describe(exc: BaseException) -> Failure:
 def is_quiet(exc: BaseException) -> bool:
     """Whether the exception asks not to be logged."""
     return bool(getattr(exc, "quiet", False)) and isinstance(exc, errors.Error)
+
+
+def _facts(exc: BaseException) -> t.Tuple[str, str, t.Optional[str]]:
+    """Name, message and traceback. Of a step that failed, its own: where the
+    function awaited it tells nothing."""
+    if isinstance(exc, errors.StepError):
+        return exc.name, _cut(exc.message), exc.stack
+    return type(exc).__name__, _cut(_message(exc)), _cut(_stack(exc))
+
+
+def _cause(exc: BaseException, depth: int = 0) -> t.Optional[t.Mapping[str, t.Any]]:
+    """What an exception was raised from, or while, as nested objects."""
+    if isinstance(exc, errors.StepError):
+        return exc.cause
+    cause = exc.__cause__
+    if cause is None and not exc.__suppress_context__:
+        cause = exc.__context__
+    if cause is None or depth == MAX_CAUSES:
+        return None
+    name, message, stack = _facts(cause)
+    found: t.Dict[str, t.Any] = {"name": name, "message": message, "stack": stack}
+    further = _cause(cause, depth + 1)
+    if further is not None:
+        found["cause"] = further
+    return found
 
 
 def _message(exc: BaseException) -> str:

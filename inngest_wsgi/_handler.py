@@ -12,17 +12,23 @@ import logging
 import time
 import typing as t
 
-from . import _decode, _encode, _failure, _introspect, _register, errors
+from . import _decode, _encode, _failure, _introspect, _logger, _register, errors
 from . import _protocol as p
 from ._engine import Engine
+from ._events import Sender
 from ._http import FETCH_RETRY, Http
-from ._messages import Call, Headers, Request, Response
+from ._messages import Call, Headers, Op, Request, Response
+from ._outcome import Outcome
 from ._settings import Settings
 from ._signing import Keyring, SigningKey
-from .context import Context, Logger
+from ._stepcontext import set_step_context
+from .client import Inngest
+from .context import Context
 from .event import Event
 from .function import Function
-from .step import Step
+from .group import Group
+from .middleware import Stack, StepMemos, TransformOutputResult, TransformOutputStepInfo
+from .step import Step, serialized
 
 METHODS = ("GET", "POST", "PUT")
 
@@ -32,18 +38,18 @@ _log = logging.getLogger("inngest_wsgi")
 class Accepted(t.NamedTuple):
     """A call that is to be carried out.
 
-    :ivar key: what it was signed with, and its answer is to be
+    :ivar raw: the request as the server gave it, for middleware
     """
 
     call: Call
     function: Function[t.Any]
-    key: t.Optional[SigningKey]
+    raw: t.Any
 
 
 class Handler:
     """Answers requests to one endpoint.
 
-    :param logger: becomes ``ctx.logger``
+    :param functions: with the failure handlers
     """
 
     def __init__(
@@ -51,13 +57,13 @@ class Handler:
         settings: Settings,
         functions: t.Sequence[Function[t.Any]],
         http: Http,
-        logger: Logger,
+        client: Inngest,
     ) -> None:
         self._settings = settings
         self._functions = functions
         self._by_id = {f.full_id(settings.app_id): f for f in functions}
         self._http = http
-        self._logger = logger
+        self._client = client
         self._keyring = Keyring(settings.signing_key, settings.signing_key_fallback)
         self._sdk_headers = _sdk_headers(settings)
 
@@ -78,11 +84,14 @@ class Handler:
             key = self._authenticate(request)
             trusted = True
             response = self._answer(request, key)
-        except errors.Error as problem:
+        except errors.RequestError as problem:
+            _log.warning("Request refused: %s: %s", problem.code, problem)
             response = _encode.error(problem)
             if isinstance(problem, errors.MethodError):
                 response = response.adding(("Allow", ", ".join(METHODS)))
-            _log.warning("Request refused: %s: %s", problem.code, problem)
+        except errors.Error as problem:
+            _log.error("Request failed: %s: %s", problem.code, problem, exc_info=problem)
+            response = _encode.error(problem)
         except Exception:
             _log.exception("Request failed by an error in inngest_wsgi or its settings")
             response = _encode.error(errors.Error("Internal error; see the application's log."))
@@ -123,7 +132,7 @@ class Handler:
         if request.method == "POST":
             if request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
                 return Response(200, [], b"")
-            return self.finish(self.accept(request, key))
+            return self.finish(self.accept(request))
         self._check_server_kind(request)
         if request.method == "GET":
             return _introspect.respond(
@@ -149,7 +158,7 @@ class Handler:
 
     # -- a call ----------------------------------------------------------
 
-    def accept(self, request: Request, key: t.Optional[SigningKey]) -> Accepted:
+    def accept(self, request: Request) -> Accepted:
         """Read a call, find its function, and fetch what the server left
         out.
 
@@ -165,7 +174,7 @@ class Handler:
             )
         if call.events is None:
             call = self._fetch(call)
-        return Accepted(call, function, key)
+        return Accepted(call, function, request.raw)
 
     def _fetch(self, call: Call) -> Call:
         found = []
@@ -184,12 +193,30 @@ class Handler:
 
     def finish(self, accepted: Accepted) -> Response:
         """Call the function, and answer what the call ended in."""
-        call, function, _ = accepted
-        engine = Engine(call, time.time_ns)
-        context = self._context(call, engine)
+        call, function, raw = accepted
         started = time.perf_counter()
-        outcome = engine.replay(function.handler, context)
+        stack = Stack(self._client.middleware + function.middleware, self._client, raw)
+        try:
+            outcome = self._replay(call, function, stack)
+            stack.forward("before_response")
+        finally:
+            stack.close()
         elapsed_ms = (time.perf_counter() - started) * 1000
+        timing = (p.HEADER_SERVER_TIMING, "function;dur=%.1f" % elapsed_ms)
+        return _encode.outcome(outcome).adding(timing)
+
+    def _replay(self, call: Call, function: Function[t.Any], stack: Stack) -> Outcome:
+        hooks = _CallHooks(stack)
+        engine = Engine(call, time.time_ns, hooks)
+        context = self._context(call, engine, hooks, stack)
+        stack.forward("transform_input", context, function, StepMemos(call.steps or {}))
+
+        def run(context: Context) -> t.Any:
+            output = function.handler(context)
+            return serialized(self._client.serializer, output, function.output_type)
+
+        with set_step_context(context.step):
+            outcome = engine.replay(run, context)
         if engine.exception is not None and not _failure.is_quiet(engine.exception):
             _log.error(
                 "Function %s failed (run %s, attempt %d)",
@@ -200,21 +227,29 @@ class Handler:
             )
         if engine.swallowed:
             _log.error(_SWALLOWED, call.fn_id, call.run_id)
-        timing = (p.HEADER_SERVER_TIMING, "function;dur=%.1f" % elapsed_ms)
-        return _encode.outcome(outcome).adding(timing)
+        return outcome
 
-    def _context(self, call: Call, engine: Engine) -> Context:
+    def _context(self, call: Call, engine: Engine, hooks: "_CallHooks", stack: Stack) -> Context:
         try:
             events = [Event.from_wire(event) for event in call.events or ()]
         except ValueError as error:
             raise errors.BodyError("body_invalid", "{}.".format(error)) from None
+        facts = {
+            "inngest_run_id": call.run_id,
+            "inngest_function_id": call.fn_id,
+            "inngest_attempt": call.attempt,
+        }
+        sender = Sender(self._settings, self._http, stack, call.trace)
         return Context(
             attempt=call.attempt,
             event=events[0],
             events=events,
-            logger=self._logger,
+            group=Group(engine),
+            job_id=call.job_id,
+            logger=_logger.for_call(self._client.logger, hooks.replay, facts),
+            request_id=call.request_id,
             run_id=call.run_id,
-            step=Step(engine),
+            step=Step(engine, self._settings.app_id, sender, self._client.serializer),
         )
 
     # -- the way out -----------------------------------------------------
@@ -224,6 +259,31 @@ class Handler:
         if key is None:
             return response
         return response.adding((p.HEADER_SIGNATURE, key.sign(response.body, time.time())))
+
+
+class _CallHooks:
+    """What the engine tells, for the middleware and the logger of a call."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.replay = _logger.Replay()
+
+    def new_code(self) -> None:
+        self.replay.over = True
+        self._stack.forward("before_execution")
+
+    def ended(self) -> None:
+        self._stack.backward("after_execution")
+
+    def output(
+        self, error: t.Optional[Exception], value: t.Any, op: t.Optional[Op]
+    ) -> t.Tuple[t.Optional[Exception], t.Any]:
+        if not self._stack:
+            return error, value
+        step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
+        result = TransformOutputResult(error, value, step)
+        self._stack.backward("transform_output", result)
+        return result.error, result.output
 
 
 _SWALLOWED = (

@@ -55,6 +55,8 @@ class Retry(t.NamedTuple):
 SEND_RETRY = Retry(attempts=5)
 #: A server that is busy answers a registration with 500.
 REGISTER_RETRY = Retry(attempts=3)
+#: Who waits for a signal is told at most once.
+SIGNAL_RETRY = Retry(attempts=3)
 #: A call whose state cannot be fetched is retried by the server anyway.
 FETCH_RETRY = Retry(attempts=3)
 
@@ -133,15 +135,16 @@ class Http:
                 break
         return answer
 
-    def event_api(self, body: bytes, *, seed: str, retry: Retry = SEND_RETRY) -> Answer:
+    def event_api(self, body: bytes, *, seed: str, retry: Retry, trace: _Pairs = ()) -> Answer:
         """Send a JSON array of events (PROTOCOL section 8).
 
         :param seed: ``X-Inngest-Event-Id-Seed``, the same for every attempt
+        :param trace: tracing headers to pass on
         :raises errors.ApiError: there was no answer
         """
         key = self._settings.event_key or p.NO_EVENT_KEY
         url = self._settings.event_api_origin + p.PATH_EVENT + urllib.parse.quote(key, safe="")
-        merged = dict(self._headers)
+        merged = dict(self._headers, **dict(trace))
         merged[p.HEADER_EVENT_ID_SEED] = seed
         return self._attempts("POST", url, body, merged, retry, "The Inngest event API")
 

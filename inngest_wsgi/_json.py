@@ -75,6 +75,8 @@ def _culprit(root: JSON) -> t.Optional[t.Tuple[str, str]]:
             for key, item in reversed(list(value.items())):
                 if not (key is None or isinstance(key, (str, bool, int, float))):
                     return path, "a key of it is {}".format(type(key).__name__)
+                if isinstance(key, float) and not math.isfinite(key):
+                    return path, "a key of it is {!r}".format(key)
                 pending.append(("{}.{}".format(path, key), item, within))
         else:
             for n, item in reversed(list(enumerate(value))):

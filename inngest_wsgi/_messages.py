@@ -16,6 +16,7 @@ class Request(t.NamedTuple):
     :ivar body: the bytes as they arrived
     :ivar url: our own address as this request came to it, without a query;
         None where nobody will ask
+    :ivar raw: the request as the server gave it, for middleware
     """
 
     method: str
@@ -23,6 +24,7 @@ class Request(t.NamedTuple):
     headers: t.Mapping[str, str]
     body: bytes
     url: t.Optional[str] = None
+    raw: t.Any = None
 
 
 class Response(t.NamedTuple):
@@ -55,6 +57,7 @@ class Call(t.NamedTuple):
     :ivar plan_only: ``disable_immediate_execution``: report new steps instead
         of running them
     :ivar request_id: the server's id of this call, where it gives one
+    :ivar job_id: the server's id of the job it is for, where it gives one
     :ivar trace: the tracing headers of the call, to pass on
     """
 
@@ -68,6 +71,7 @@ class Call(t.NamedTuple):
     events: t.Optional[t.List[t.Dict[str, t.Any]]]
     steps: t.Optional[t.Dict[str, t.Any]]
     request_id: t.Optional[str] = None
+    job_id: t.Optional[str] = None
     trace: t.Tuple[t.Tuple[str, str], ...] = ()
 
 
@@ -91,6 +95,7 @@ class UserError(t.NamedTuple):
     message: str
     stack: t.Optional[str] = None
     code: t.Optional[str] = None
+    cause: t.Optional[t.Mapping[str, t.Any]] = None
 
 
 class Op(t.NamedTuple):

@@ -64,21 +64,38 @@ PROBE_TRUST = "trust"
 
 # -- opcodes -------------------------------------------------------------
 
+OP_AI_GATEWAY = "AIGateway"
+OP_DISCOVERY_REQUEST = "DiscoveryRequest"
+OP_GATEWAY = "Gateway"
+OP_INVOKE_FUNCTION = "InvokeFunction"
+OP_RUN_COMPLETE = "RunComplete"
 OP_SLEEP = "Sleep"
+#: The older name of ``StepRun``; its data is stored without a wrapper (W24).
+OP_STEP = "Step"
 OP_STEP_ERROR = "StepError"
 OP_STEP_FAILED = "StepFailed"
 OP_STEP_NOT_FOUND = "StepNotFound"
 OP_STEP_PLANNED = "StepPlanned"
 OP_STEP_RUN = "StepRun"
+OP_WAIT_FOR_EVENT = "WaitForEvent"
+OP_WAIT_FOR_SIGNAL = "WaitForSignal"
 
-#: ``opts.type`` of a ``StepRun`` or ``StepPlanned``.
-TYPE_STEP_RUN = "step.run"
+#: ``opts.type`` of an op, which tells the server's page what it is.
+TYPE_AI_INFER = "step.ai.infer"
+TYPE_AI_WRAP = "step.ai.wrap"
+TYPE_RUN = "step.run"
+TYPE_SEND_EVENT = "step.sendEvent"
+TYPE_SEND_SIGNAL = "step.sendSignal"
+#: ``opts.parallelMode`` of the ops of a parallel group; without it: wait.
+PARALLEL_RACE = "race"
+PARALLEL_WAIT = "wait"
 
 # -- events the server makes ---------------------------------------------
 
 EVENT_FUNCTION_CANCELLED = "inngest/function.cancelled"
 EVENT_FUNCTION_FAILED = "inngest/function.failed"
 EVENT_FUNCTION_FINISHED = "inngest/function.finished"
+EVENT_FUNCTION_INVOKED = "inngest/function.invoked"
 EVENT_SCHEDULED_TIMER = "inngest/scheduled.timer"
 
 # -- paths of the server's APIs ------------------------------------------
@@ -86,6 +103,7 @@ EVENT_SCHEDULED_TIMER = "inngest/scheduled.timer"
 PATH_EVENT = "/e/"
 PATH_REGISTER = "/fn/register"
 PATH_RUN_V0 = "/v0/runs/"
+PATH_SIGNALS = "/v1/signals"
 
 # -- default addresses ---------------------------------------------------
 

@@ -13,6 +13,8 @@ import re
 import typing as t
 
 Duration = t.Union[int, str, datetime.timedelta]
+#: A duration, or a point in time.
+Time = t.Union[int, str, datetime.timedelta, datetime.datetime]
 
 _MS_PER_UNIT = {
     "ns": decimal.Decimal("0.000001"),
@@ -79,6 +81,33 @@ def to_timestr(value: Duration) -> str:
     return "".join(out) or "0s"
 
 
+def optional(value: t.Optional[Duration]) -> t.Optional[str]:
+    """:func:`to_timestr` of what may not be set.
+
+    :raises ValueError: as :func:`milliseconds`
+    """
+    return None if value is None else to_timestr(value)
+
+
+def within_a_year(value: Time, now: float) -> str:
+    """How long to wait, or until when, as the wire writes it; a relative time
+    stays relative, so that two machines' clocks need not agree.
+
+    :param now: seconds since the epoch
+    :raises ValueError: not a time, negative, or longer than the server takes
+    """
+    if isinstance(value, datetime.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+        ahead_ms = (aware.timestamp() - now) * 1000
+        text = to_rfc3339(aware)
+    else:
+        ahead_ms = milliseconds(value)
+        text = to_timestr(value)
+    if ahead_ms > YEAR_MS:
+        raise ValueError("the longest time is 366 days")
+    return text
+
+
 def to_rfc3339(value: datetime.datetime) -> str:
     """A point in time as the wire writes it, in UTC with milliseconds.
 
@@ -90,7 +119,7 @@ def to_rfc3339(value: datetime.datetime) -> str:
     return value.isoformat(timespec="milliseconds") + "Z"
 
 
-def retry_after(value: t.Union[Duration, datetime.datetime]) -> str:
+def retry_after(value: Time) -> str:
     """The ``Retry-After`` header that says this time.
 
     A relative time is written as whole seconds, so that it does not depend

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
 import logging
-import os
-import time
 import typing as t
 
-from . import _json, _settings, errors
-from . import _protocol as p
-from ._http import Answer, Http, Pool
-from .context import Context, Logger
+from . import _settings, errors, flow
+from . import middleware as _middleware
+from ._events import Sender
+from ._http import Http, Pool
+from .context import Context
 from .event import Event
-from .function import Function, Trigger
+from .function import Function, Options
+from .serializer import Serializer
+from .trigger import Trigger
 
 T = t.TypeVar("T")
 
@@ -35,10 +35,13 @@ class Inngest:
         mode
     :param is_production: True is cloud mode, False dev mode; None lets
         ``INNGEST_DEV`` decide, without which it is cloud mode
-    :param logger: becomes ``ctx.logger``; ``logging.getLogger("inngest_wsgi")``
-        by default
+    :param logger: what ``ctx.logger`` logs to; by default
+        ``logging.getLogger("inngest_wsgi")``
+    :param middleware: classes of :class:`Middleware`, for every function and
+        every ``send``
     :param request_timeout: for one request of ours to the server, as
         milliseconds (``int``), a ``timedelta`` or a time string; 30 s by default
+    :param serializer: makes JSON of what has an ``output_type``
     :param signing_key: ``INNGEST_SIGNING_KEY``; needed to serve in cloud mode
     :raises SettingsError: names the setting and the way out
     """
@@ -53,8 +56,10 @@ class Inngest:
         env: t.Optional[str] = None,
         event_key: t.Optional[str] = None,
         is_production: t.Optional[bool] = None,
-        logger: t.Optional[Logger] = None,
+        logger: t.Any = None,
+        middleware: t.Optional[t.Sequence[_middleware.Factory]] = None,
         request_timeout: t.Union[int, str, datetime.timedelta, None] = None,
+        serializer: t.Optional[Serializer] = None,
         signing_key: t.Optional[str] = None,
     ) -> None:
         self._arguments: _settings.Arguments = {
@@ -70,7 +75,9 @@ class Inngest:
         }
         self._settings = _settings.resolve(self._arguments)
         self._http = Http(self._settings)
-        self.logger: Logger = logging.getLogger("inngest_wsgi") if logger is None else logger
+        self.logger = logging.getLogger("inngest_wsgi") if logger is None else logger
+        self.middleware = _middleware.checked("the client", middleware)
+        self.serializer = _checked_serializer(serializer)
 
     def __repr__(self) -> str:
         return "<{} {!r}>".format(type(self).__name__, self.app_id)
@@ -87,6 +94,19 @@ class Inngest:
         trigger: t.Union[Trigger, t.Sequence[Trigger]],
         name: t.Optional[str] = None,
         retries: t.Optional[int] = None,
+        on_failure: t.Optional[t.Callable[[Context], t.Any]] = None,
+        batch_events: t.Optional[flow.Batch] = None,
+        cancel: t.Optional[t.Sequence[flow.Cancel]] = None,
+        concurrency: t.Optional[t.Sequence[flow.Concurrency]] = None,
+        debounce: t.Optional[flow.Debounce] = None,
+        idempotency: t.Optional[str] = None,
+        middleware: t.Optional[t.Sequence[_middleware.Factory]] = None,
+        output_type: t.Any = None,
+        priority: t.Optional[flow.Priority] = None,
+        rate_limit: t.Optional[flow.RateLimit] = None,
+        singleton: t.Optional[flow.Singleton] = None,
+        throttle: t.Optional[flow.Throttle] = None,
+        timeouts: t.Optional[flow.Timeouts] = None,
     ) -> t.Callable[[t.Callable[[Context], T]], Function[T]]:
         """Declare a function::
 
@@ -100,48 +120,82 @@ class Inngest:
         :param name: what a person reads; the id by default
         :param retries: how often a step, or the function outside of steps, is
             tried again, from 0 to 20; the server's default is 4
+        :param on_failure: called when the function has failed for good, with
+            the event ``inngest/function.failed``. It is a function of its
+            own, ``<fn_id>-failure``, which may have steps and is not retried
+        :param batch_events: one run for many events
+        :param cancel: events that cancel a run; at most 5, and not together
+            with ``batch_events``
+        :param concurrency: how many steps may run at once; at most 2 rules
+        :param debounce: run when no event has come for a while
+        :param idempotency: a CEL expression on ``event``; for each of its
+            values there is one run in 24 hours
+        :param middleware: for this function, inside of the client's
+        :param output_type: what the client's serializer makes JSON of
+        :param priority: which run goes first
+        :param rate_limit: how many runs may start in a while
+        :param singleton: one run at a time
+        :param throttle: how many runs may start in a while; the others wait
+        :param timeouts: when a run is cancelled for taking too long
         :raises FunctionConfigError: says what about which function cannot work
         """
+        if output_type is not None and self.serializer is None:
+            raise errors.FunctionConfigError(
+                fn_id, "output_type needs a serializer; give the client one"
+            )
+        options = Options(
+            fn_id=fn_id,
+            trigger=trigger,
+            name=name,
+            retries=retries,
+            on_failure=on_failure,
+            batch_events=batch_events,
+            cancel=cancel,
+            concurrency=concurrency,
+            debounce=debounce,
+            idempotency=idempotency,
+            middleware=_middleware.checked("function {!r}".format(fn_id), middleware),
+            output_type=output_type,
+            priority=priority,
+            rate_limit=rate_limit,
+            singleton=singleton,
+            throttle=throttle,
+            timeouts=timeouts,
+        )
 
         def declare(handler: t.Callable[[Context], T]) -> Function[T]:
-            return Function(handler, fn_id=fn_id, trigger=trigger, name=name, retries=retries)
+            return Function(handler, options)
 
         return declare
 
-    def send(self, events: t.Union[Event, t.Sequence[Event]]) -> t.List[str]:
-        """Send events.
+    def send(
+        self, events: t.Union[Event, t.Sequence[Event]], *, skip_middleware: bool = False
+    ) -> t.List[str]:
+        """Send events, from anywhere; within a function ``ctx.step.send_event``
+        sends them once.
 
         The same ids are asked for at every attempt, so that an event which
         arrived although its answer did not is not doubled (PROTOCOL section
         8). Up to five attempts are made, within about two seconds and the
-        time that the server takes.
+        time that the server takes. More than 5,000 events are sent in
+        several requests.
 
+        :param skip_middleware: leave out the client's middleware
         :returns: the ids that the server gave them, in their order
         :raises SendEventsError: not all were accepted; its ``ids`` are those
-            of the ones that were
+            of the ones that were. An event of more than 3 MiB is refused
+            before any is sent
         :raises SettingsError: no event key, in cloud mode
         :raises OutputError: the data of an event cannot be JSON
+        :raises MiddlewareError: a hook raised
+        :raises TypeError: not events
         """
-        batch = [events] if isinstance(events, Event) else list(events)
-        for event in batch:
-            if not isinstance(event, Event):
-                raise TypeError("send() takes Event objects, not {!r}".format(event))
-        if not batch:
-            return []
-        if self._settings.event_key is None and not self._settings.is_dev:
-            raise errors.SettingsError(
-                "event_key",
-                "is missing, and the mode is cloud. Set the environment variable {}; or, to "
-                "develop without one, set {}=1".format(p.ENV_EVENT_KEY, p.ENV_DEV),
-            )
-        now = int(time.time() * 1000)
-        body = _json.dumps([dict({"ts": now}, **event.to_wire()) for event in batch])
-        seed = "{},{}".format(now, base64.b64encode(os.urandom(10)).decode("ascii"))
+        factories = () if skip_middleware else self.middleware
+        stack = _middleware.Stack(factories, self, None)
         try:
-            answer = self._http.event_api(body, seed=seed)
-        except errors.ApiError as error:
-            raise errors.SendEventsError(error.message) from None
-        return _accepted(answer, len(batch))
+            return Sender(self._settings, self._http, stack).send_events(events)
+        finally:
+            stack.close()
 
     #: The official SDK's name for :meth:`send`.
     send_sync = send
@@ -155,15 +209,11 @@ class Inngest:
         return settings, Http(settings, pool)
 
 
-def _accepted(answer: Answer, count: int) -> t.List[str]:
-    body = answer.json()
-    said = body.get("ids") if isinstance(body, dict) else None
-    # where it accepted nothing, the server lists one empty id
-    ids = [x for x in said if isinstance(x, str) and x] if isinstance(said, list) else []
-    if answer.status == 200 and len(ids) == count:
-        return ids
-    raise errors.SendEventsError(
-        "{} of {} events were accepted: {}".format(len(ids), count, answer.error()),
-        ids,
-        answer.status,
-    )
+def _checked_serializer(serializer: t.Optional[Serializer]) -> t.Optional[Serializer]:
+    if serializer is not None and not all(
+        callable(getattr(serializer, name, None)) for name in ("serialize", "deserialize")
+    ):
+        raise errors.SettingsError(
+            "serializer", "must have the methods serialize(obj, typ) and deserialize(obj, typ)"
+        )
+    return serializer

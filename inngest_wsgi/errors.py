@@ -122,6 +122,8 @@ class StepError(Error):
     :ivar message: the message of the step's own error
     :ivar name: the class name of the step's own error
     :ivar stack: its traceback, where there is one
+    :ivar cause: what it was raised from, as a dict of the same, where there
+        is such
 
     A function that lets it through fails with the step's own error, without
     being tried again: the step has used up its retries.
@@ -131,14 +133,23 @@ class StepError(Error):
     status = 400
     retriable = False
 
-    def __init__(self, message: str, name: str, stack: t.Optional[str] = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        name: str,
+        stack: t.Optional[str] = None,
+        cause: t.Optional[t.Mapping[str, t.Any]] = None,
+    ) -> None:
         super().__init__(message)
         self.name = name
         self.stack = stack
+        self.cause = cause
 
 
 class StepConfigError(Error, ValueError):
-    """A step is called with an id or options that the protocol cannot carry.
+    """A step is called with an id or options that the protocol cannot carry,
+    or where no step can be: inside another, in another thread than the
+    function's, or after the call has ended.
 
     :ivar step_id: the id of the step
     """
@@ -150,6 +161,22 @@ class StepConfigError(Error, ValueError):
     def __init__(self, step_id: object, message: str) -> None:
         super().__init__("step {!r}: {}".format(step_id, message))
         self.step_id = step_id
+
+
+class MiddlewareError(Error):
+    """A hook of a middleware raised. The call fails with this error, and is
+    tried again unless what was raised says otherwise.
+
+    :ivar hook: which: ``"Session.before_execution()"``
+    """
+
+    code = "middleware_failed"
+
+    def __init__(self, hook: str, exc: Exception) -> None:
+        super().__init__("middleware {} raised {}: {}".format(hook, type(exc).__name__, exc))
+        self.hook = hook
+        self.retriable = exc.retriable if isinstance(exc, Error) else True
+        self.status = 500 if self.retriable else 400
 
 
 class OutputError(Error):

@@ -2,62 +2,47 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
+import json
 import typing as t
 
 from . import _protocol as p
-from . import errors
+from . import errors, flow
+from .trigger import Trigger, TriggerCron, TriggerEvent
 
 #: The most retries that the server keeps; more are cut to this.
 MAX_RETRIES = 20
-#: The most triggers that a function may have (PROTOCOL section 5).
+#: The most that a function may have of each (PROTOCOL section 5).
 MAX_TRIGGERS = 10
+MAX_CANCELLATIONS = 5
+MAX_CONCURRENCY = 2
 
-
-@dataclasses.dataclass(frozen=True)
-class TriggerEvent:
-    """Runs the function when an event is sent.
-
-    :param event: the event's name
-    :param expression: a CEL expression on ``event`` that must hold too, for
-        example ``"event.data.total > 100"``
-    :raises ValueError: the name is empty
-    """
-
-    event: str
-    expression: t.Optional[str] = None
-
-    def __post_init__(self) -> None:
-        _require_text(self, "event")
-        if self.expression is not None:
-            _require_text(self, "expression")
-
-    def to_wire(self) -> t.Dict[str, t.Any]:
-        return _without_none({"event": self.event, "expression": self.expression})
-
-
-@dataclasses.dataclass(frozen=True)
-class TriggerCron:
-    """Runs the function on a schedule.
-
-    :param cron: a cron expression, with a time zone in front if not UTC:
-        ``"TZ=Europe/Berlin 0 9 * * 1-5"``
-    :raises ValueError: the expression is empty
-    """
-
-    cron: str
-
-    def __post_init__(self) -> None:
-        _require_text(self, "cron")
-
-    def to_wire(self) -> t.Dict[str, t.Any]:
-        return {"cron": self.cron}
-
-
-Trigger = t.Union[TriggerEvent, TriggerCron]
 T = t.TypeVar("T")
+Handler = t.Callable[[t.Any], T]
+
+
+class Options(t.NamedTuple):
+    """How a function is declared; what each means is said in
+    :meth:`inngest_wsgi.Inngest.create_function`."""
+
+    fn_id: str
+    trigger: t.Union[Trigger, t.Sequence[Trigger]]
+    name: t.Optional[str] = None
+    retries: t.Optional[int] = None
+    on_failure: t.Optional[Handler[t.Any]] = None
+    batch_events: t.Optional[flow.Batch] = None
+    cancel: t.Optional[t.Sequence[flow.Cancel]] = None
+    concurrency: t.Optional[t.Sequence[flow.Concurrency]] = None
+    debounce: t.Optional[flow.Debounce] = None
+    idempotency: t.Optional[str] = None
+    middleware: t.Optional[t.Sequence[t.Any]] = None
+    output_type: t.Any = None
+    priority: t.Optional[flow.Priority] = None
+    rate_limit: t.Optional[flow.RateLimit] = None
+    singleton: t.Optional[flow.Singleton] = None
+    throttle: t.Optional[flow.Throttle] = None
+    timeouts: t.Optional[flow.Timeouts] = None
 
 
 class Function(t.Generic[T]):
@@ -68,27 +53,23 @@ class Function(t.Generic[T]):
     :ivar handler: the Python function itself, to be called in unit tests
     """
 
-    def __init__(
-        self,
-        handler: t.Callable[[t.Any], T],
-        *,
-        fn_id: str,
-        trigger: t.Union[Trigger, t.Sequence[Trigger]],
-        name: t.Optional[str] = None,
-        retries: t.Optional[int] = None,
-    ) -> None:
-        if not isinstance(fn_id, str) or not fn_id.strip():
-            raise errors.FunctionConfigError(
-                fn_id, 'fn_id must be text, and not empty, for example "send-invoice"'
-            )
-        self.fn_id = fn_id
-        self.name = fn_id if name is None else name
-        if not isinstance(self.name, str) or not self.name:
-            raise errors.FunctionConfigError(fn_id, "name must be text, and not empty")
+    def __init__(self, handler: Handler[T], options: Options) -> None:
+        self.fn_id = options.fn_id
+        if not isinstance(self.fn_id, str) or not self.fn_id.strip():
+            self._refuse('fn_id must be text, and not empty, for example "send-invoice"')
+        self.name = self.fn_id if options.name is None else options.name
+        if not isinstance(self.name, str) or not self.name.strip():
+            self._refuse("name must be text, and not empty")
         self.handler = handler
-        self._retries = _checked_retries(fn_id, retries)
-        self._triggers = _checked_triggers(fn_id, trigger)
-        _check_handler(fn_id, handler)
+        self.middleware = tuple(options.middleware or ())
+        self.output_type = options.output_type
+        self._on_failure = options.on_failure
+        self._retries = self._checked_retries(options.retries)
+        self._triggers = self._checked_triggers(options.trigger)
+        self._flow = self._checked_flow(options)
+        self._check_handler(handler, "the function")
+        if self._on_failure is not None:
+            self._check_handler(self._on_failure, "on_failure")
 
     def __repr__(self) -> str:
         return "<{} {!r}>".format(type(self).__name__, self.fn_id)
@@ -96,6 +77,24 @@ class Function(t.Generic[T]):
     def full_id(self, app_id: str) -> str:
         """The id on the wire, ``<app>-<fn>``."""
         return "{}-{}".format(app_id, self.fn_id)
+
+    def failure_handler(self, app_id: str) -> t.Optional["Function[t.Any]"]:
+        """``on_failure`` as the function of its own that it is to the server;
+        nothing is inherited (PROTOCOL section 5)."""
+        if self._on_failure is None:
+            return None
+        failed = json.dumps(self.full_id(app_id)).replace("'", "\\'")[1:-1]
+        trigger = TriggerEvent(
+            event=p.EVENT_FUNCTION_FAILED,
+            expression="event.data.function_id == '{}'".format(failed),
+        )
+        options = Options(
+            fn_id=self.fn_id + "-failure",
+            name=self.name + " (failure)",
+            trigger=trigger,
+            retries=0,
+        )
+        return Function(self._on_failure, options)
 
     def registration(self, app_id: str, url: str) -> t.Dict[str, t.Any]:
         """The function as the server registers it (PROTOCOL section 5). Only
@@ -110,74 +109,103 @@ class Function(t.Generic[T]):
         }
         if self._retries is not None:
             step["retries"] = {"attempts": self._retries}
-        return {
-            "id": self.full_id(app_id),
-            "name": self.name,
-            "triggers": [trigger.to_wire() for trigger in self._triggers],
-            "steps": {p.STEP: step},
+        return dict(
+            self._flow,
+            id=self.full_id(app_id),
+            name=self.name,
+            triggers=[trigger.to_wire() for trigger in self._triggers],
+            steps={p.STEP: step},
+        )
+
+    # -- what is refused -------------------------------------------------
+
+    def _refuse(self, message: str) -> t.NoReturn:
+        raise errors.FunctionConfigError(self.fn_id, message)
+
+    def _checked_retries(self, retries: t.Optional[int]) -> t.Optional[int]:
+        if retries is None:
+            return None
+        whole = isinstance(retries, int) and not isinstance(retries, bool)
+        if not whole or not 0 <= retries <= MAX_RETRIES:
+            self._refuse("retries must be a whole number from 0 to {}".format(MAX_RETRIES))
+        return retries
+
+    def _checked_triggers(
+        self, trigger: t.Union[Trigger, t.Sequence[Trigger]]
+    ) -> t.Sequence[Trigger]:
+        kinds = (TriggerEvent, TriggerCron)
+        if isinstance(trigger, kinds):
+            return (trigger,)
+        triggers = self._checked_list("trigger", trigger, kinds, MAX_TRIGGERS)
+        if not triggers:
+            self._refuse("trigger must be a TriggerEvent, a TriggerCron, or a list of them")
+        return triggers
+
+    def _checked_flow(self, options: Options) -> t.Dict[str, t.Any]:
+        """The options of flow control that are set, by their names on the
+        wire."""
+        idempotency = options.idempotency
+        if idempotency is not None and (
+            not isinstance(idempotency, str) or not idempotency.strip()
+        ):
+            self._refuse("idempotency must be a CEL expression, and not empty")
+        if options.batch_events is not None and options.cancel:
+            self._refuse("batch_events and cancel cannot go together")
+        found = {
+            "batchEvents": self._one("batch_events", options.batch_events, flow.Batch),
+            "cancel": self._several("cancel", options.cancel, flow.Cancel, MAX_CANCELLATIONS),
+            "concurrency": self._several(
+                "concurrency", options.concurrency, flow.Concurrency, MAX_CONCURRENCY
+            ),
+            "debounce": self._one("debounce", options.debounce, flow.Debounce),
+            "idempotency": idempotency,
+            "priority": self._one("priority", options.priority, flow.Priority),
+            "rateLimit": self._one("rate_limit", options.rate_limit, flow.RateLimit),
+            "singleton": self._one("singleton", options.singleton, flow.Singleton),
+            "throttle": self._one("throttle", options.throttle, flow.Throttle),
+            "timeouts": self._one("timeouts", options.timeouts, flow.Timeouts),
         }
+        return {name: value for name, value in found.items() if value}
 
+    def _one(self, name: str, value: t.Any, kind: t.Any) -> t.Any:
+        if value is None:
+            return None
+        if not isinstance(value, kind):
+            self._refuse("{} must be a {}, not {!r}".format(name, kind.__name__, value))
+        return value.to_wire()
 
-def _checked_retries(fn_id: str, retries: t.Optional[int]) -> t.Optional[int]:
-    if retries is None:
-        return None
-    if (
-        not isinstance(retries, int)
-        or isinstance(retries, bool)
-        or not 0 <= retries <= MAX_RETRIES
-    ):
-        raise errors.FunctionConfigError(
-            fn_id, "retries must be a whole number from 0 to {}".format(MAX_RETRIES)
-        )
-    return retries
+    def _several(
+        self, name: str, value: t.Any, kind: t.Any, most: int
+    ) -> t.Optional[t.List[t.Any]]:
+        if value is None:
+            return None
+        return [one.to_wire() for one in self._checked_list(name, value, (kind,), most)]
 
+    def _checked_list(
+        self, name: str, value: t.Any, kinds: t.Tuple[type, ...], most: int
+    ) -> t.Sequence[t.Any]:
+        names = " and ".join(kind.__name__ for kind in kinds)
+        if not isinstance(value, (list, tuple)) or not all(isinstance(x, kinds) for x in value):
+            self._refuse("{} must be a list of {}, not {!r}".format(name, names, value))
+        if len(value) > most:
+            self._refuse("{} has {} entries; the most is {}".format(name, len(value), most))
+        return tuple(value)
 
-def _checked_triggers(
-    fn_id: str, trigger: t.Union[Trigger, t.Sequence[Trigger]]
-) -> t.Tuple[Trigger, ...]:
-    if isinstance(trigger, (TriggerEvent, TriggerCron)):
-        return (trigger,)
-    triggers = tuple(trigger) if isinstance(trigger, (list, tuple)) else ()
-    if not triggers or not all(isinstance(x, (TriggerEvent, TriggerCron)) for x in triggers):
-        raise errors.FunctionConfigError(
-            fn_id, "trigger must be a TriggerEvent, a TriggerCron, or a list of them"
-        )
-    if len(triggers) > MAX_TRIGGERS:
-        raise errors.FunctionConfigError(
-            fn_id, "has {} triggers; the most is {}".format(len(triggers), MAX_TRIGGERS)
-        )
-    return triggers
-
-
-def _check_handler(fn_id: str, handler: object) -> None:
-    if not callable(handler):
-        raise errors.FunctionConfigError(fn_id, "{!r} cannot be called".format(handler))
-    plain: t.Any = handler
-    while isinstance(plain, functools.partial):
-        plain = plain.func
-    if not inspect.isroutine(plain):
-        plain = type(plain).__call__
-    if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
-        raise errors.FunctionConfigError(
-            fn_id,
-            "is async def. WSGI is synchronous: a coroutine would never be run. Write it "
-            "with def; for an async application use the official SDK",
-        )
-    if inspect.isgeneratorfunction(plain):
-        raise errors.FunctionConfigError(
-            fn_id,
-            "has a yield in it, so calling it runs none of its code. Move the yield into a "
-            "function of its own",
-        )
-
-
-def _require_text(owner: object, field: str) -> None:
-    value = getattr(owner, field)
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(
-            "{} of a {} must be text, and not empty".format(field, type(owner).__name__)
-        )
-
-
-def _without_none(fields: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+    def _check_handler(self, handler: object, what: str) -> None:
+        if not callable(handler):
+            self._refuse("{!r} cannot be called".format(handler))
+        plain: t.Any = handler
+        while isinstance(plain, functools.partial):
+            plain = plain.func
+        if not inspect.isroutine(plain):
+            plain = type(plain).__call__
+        if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
+            self._refuse(
+                "{} is async def. WSGI is synchronous: a coroutine would never be run. Write "
+                "it with def; for an async application use the official SDK".format(what)
+            )
+        if inspect.isgeneratorfunction(plain):
+            self._refuse(
+                "{} has a yield in it, so calling it runs none of its code. Move the yield "
+                "into a function of its own".format(what)
+            )

@@ -16,6 +16,7 @@ from . import errors
 from ._handler import Handler
 from ._http import Pool
 from ._messages import Request
+from ._settings import Settings
 from .client import Inngest
 from .function import Function
 
@@ -113,7 +114,9 @@ def serve(
         logging.getLogger("inngest_wsgi").setLevel(settings.log_level)
     if settings.streaming:
         _log.warning("streaming=%r: this version answers in one piece", settings.streaming)
-    return Application(Handler(settings, checked, requests, client.logger))
+    return Application(
+        Handler(settings, _with_failure_handlers(checked, settings), requests, client)
+    )
 
 
 def _checked_functions(
@@ -123,7 +126,6 @@ def _checked_functions(
         raise errors.SettingsError(
             "functions", "must be a list of at least one function, from client.create_function"
         )
-    seen: t.Set[str] = set()
     for function in functions:
         if not isinstance(function, Function):
             raise errors.SettingsError(
@@ -131,12 +133,30 @@ def _checked_functions(
                 "{!r} is not a function of Inngest's; decorate it with "
                 "@client.create_function(...)".format(function),
             )
+    return tuple(functions)
+
+
+def _check_ids(functions: t.Sequence[Function[t.Any]]) -> None:
+    seen: t.Set[str] = set()
+    for function in functions:
         if function.fn_id in seen:
             raise errors.FunctionConfigError(
                 function.fn_id, "two functions have this fn_id; give each its own"
             )
         seen.add(function.fn_id)
-    return tuple(functions)
+
+
+def _with_failure_handlers(
+    functions: t.Sequence[Function[t.Any]], settings: Settings
+) -> t.List[Function[t.Any]]:
+    found: t.List[Function[t.Any]] = []
+    for function in functions:
+        found.append(function)
+        failure = function.failure_handler(settings.app_id)
+        if failure is not None:
+            found.append(failure)
+    _check_ids(found)
+    return found
 
 
 class Application:
@@ -168,6 +188,7 @@ def _read(environ: Environ) -> Request:
         headers={name: environ[key] for key, name in _HEADERS if key in environ},
         body=_read_body(environ),
         url=_url(environ) if method == "PUT" else None,
+        raw=environ,
     )
 
 

@@ -19,9 +19,7 @@ def effect(text):
     return text
 
 
-@client.create_function(
-    fn_id="steps", trigger=inngest.TriggerEvent(event="test/steps"), retries=2
-)
+@client.create_function(fn_id="steps", trigger=inngest.TriggerEvent(event="test/steps"), retries=2)
 def steps(ctx):
     def flaky():
         if ctx.attempt == 0:
@@ -47,17 +45,13 @@ def caught(ctx):
         return [error.name, error.message]
 
 
-@client.create_function(
-    fn_id="final", trigger=inngest.TriggerEvent(event="test/final"), retries=5
-)
+@client.create_function(fn_id="final", trigger=inngest.TriggerEvent(event="test/final"), retries=5)
 def final(ctx):
     effect("called")
     raise inngest.NonRetriableError("give up")
 
 
-@client.create_function(
-    fn_id="later", trigger=inngest.TriggerEvent(event="test/later"), retries=1
-)
+@client.create_function(fn_id="later", trigger=inngest.TriggerEvent(event="test/later"), retries=1)
 def later(ctx):
     effect("called")
     if ctx.attempt == 0:
@@ -65,9 +59,7 @@ def later(ctx):
     return "now"
 
 
-@client.create_function(
-    fn_id="large", trigger=inngest.TriggerEvent(event="test/large"), retries=0
-)
+@client.create_function(fn_id="large", trigger=inngest.TriggerEvent(event="test/large"), retries=0)
 def large(ctx):
     sizes = [len(ctx.step.run("large", lambda n=n: "x" * 2_000_000 + str(n))) for n in range(3)]
     effect("done")

@@ -1,3 +1,5 @@
+import concurrent.futures
+import json
 import logging
 import multiprocessing
 import os
@@ -5,6 +7,7 @@ import os
 import pytest
 from apps import Endpoint
 from servers import Scripted, serving
+from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest
 from inngest_wsgi import _http
@@ -180,3 +183,42 @@ def test_http_makes_our_requests():
     )
     assert endpoint.request("PUT").get_json()["modified"] is True
     assert own.asked == [("POST", "http://inngest.internal/fn/register", 7.0)]
+
+
+def test_an_event_that_is_too_large_is_refused_before_any_is_sent():
+    server = Scripted((200, {"ids": ["01A"]}))
+    large = inngest.Event(name="large", data={"x": "x" * (3 * 1024 * 1024)})
+    with serving(server) as origin:
+        with pytest.raises(inngest.SendEventsError, match="0 of 2 .*'large' has 31457"):
+            client_of(origin).send([EVENT, large])
+    assert server.requests == []
+
+
+def accepting(environ, start_response):
+    """Accepts every event."""
+    count = len(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
+    answer = {"ids": ["01A"] * count, "status": 200}
+    return Response(json.dumps(answer), 200)(environ, start_response)
+
+
+def test_more_events_than_the_server_takes_at_once():
+    with serving(accepting) as origin:
+        assert len(client_of(origin).send([EVENT] * 10_001)) == 10_001
+
+
+def test_when_a_later_part_fails_the_ids_of_the_earlier_are_kept():
+    server = Scripted((200, {"ids": ["01A"] * 5000}), (400, {"error": "no", "ids": ["01B"]}))
+    with serving(server) as origin:
+        with pytest.raises(inngest.SendEventsError, match="5001 of 5002") as caught:
+            client_of(origin).send([EVENT] * 5002)
+    assert caught.value.ids == ["01A"] * 5000 + ["01B"]
+    seeds = {r.headers["X-Inngest-Event-Id-Seed"] for r in server.requests}
+    assert len(seeds) == 2
+
+
+def test_sending_in_many_threads():
+    with serving(accepting) as origin:
+        client = client_of(origin)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda n: client.send([EVENT] * n), range(1, 33)))
+    assert [len(ids) for ids in found] == list(range(1, 33))

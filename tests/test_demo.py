@@ -59,9 +59,7 @@ def test_the_run_is_shown_and_each_effect_is_there_once(app, tmp_path):
         ("confirm", "step ran", "attempt 0"),
         ("", "completed", ""),
     ]
-    pattern = ".*".join(
-        r"\d+\.\d\d s +{} +{} +{}".format(*map(re.escape, line)) for line in lines
-    )
+    pattern = ".*".join(r"\d+\.\d\d s +{} +{} +{}".format(*map(re.escape, line)) for line in lines)
     assert re.search(pattern, out, re.DOTALL), out
     assert 'output: "order 1 (a teapot) is on its way"' in out
     assert "charges:       [(1, 1, 2599)]" in out

@@ -348,11 +348,9 @@ def test_quiet_errors_are_not_logged(caplog):
 
 
 def test_a_context_holds_what_the_server_said():
-    logger = logging.getLogger("the.users.own")
-
     def handler(ctx):
-        assert ctx.logger is logger
-        return [ctx.run_id, ctx.attempt, ctx.event.name, ctx.event.id, len(ctx.events)]
+        found = [ctx.run_id, ctx.attempt, ctx.event.name, ctx.event.id, len(ctx.events)]
+        return found + [ctx.job_id, ctx.request_id]
 
-    endpoint = Endpoint(handler, client={"logger": logger})
-    assert endpoint.call(attempt=2).get_json() == ["01RUN", 2, "test/event", "e1", 1]
+    answer = Endpoint(handler).call(attempt=2, job_id="j", request_id="q").get_json()
+    assert answer == ["01RUN", 2, "test/event", "e1", 1, "j", "q"]

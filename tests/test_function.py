@@ -61,7 +61,7 @@ def test_a_handler_that_could_not_run_is_refused_when_it_is_declared(client, han
         ({"trigger": "shop/order.placed"}, "TriggerEvent"),
         ({"trigger": []}, "TriggerEvent"),
         ({"trigger": [EVENT, None]}, "TriggerEvent"),
-        ({"trigger": [EVENT] * 11}, "11 triggers"),
+        ({"trigger": [EVENT] * 11}, "11 entries; the most is 10"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused(client, options, said):

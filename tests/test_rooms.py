@@ -10,26 +10,35 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
 LEVELS = {
     "_jcs": 0,
     "_json": 0,
+    "_logger": 0,
     "_protocol": 0,
     "_timestr": 0,
     "errors": 0,
+    "serializer": 0,
     "_messages": 1,
     "_outcome": 1,
     "_settings": 1,
     "event": 1,
+    "flow": 1,
+    "trigger": 1,
     "_decode": 2,
     "_encode": 2,
     "_failure": 2,
     "_signing": 2,
     "function": 2,
     "_engine": 3,
+    "middleware": 3,
     "_http": 4,
-    "context": 4,
+    "ai": 4,
+    "group": 4,
     "step": 4,
-    "_introspect": 5,
-    "_register": 5,
-    "client": 5,
-    "_handler": 6,
+    "_events": 5,
+    "_stepcontext": 5,
+    "context": 5,
+    "_introspect": 6,
+    "_register": 6,
+    "client": 6,
+    "_handler": 7,
     "wsgi": 8,
     "__init__": 9,
 }
@@ -38,7 +47,7 @@ SAME_LEVEL = {
     ("errors", "_timestr"),  # RetryAfterError reads its time when it is made
     ("_json", "errors"),
     ("_outcome", "_messages"),
-    ("context", "step"),  # a Context has a Step
+    ("step", "ai"),  # ctx.step.ai
     ("_register", "_introspect"),  # an in-band sync includes the introspection
 }
 
@@ -58,8 +67,13 @@ def modules():
 
 
 def imports_of(path):
-    """(module, name) for each import, with our own modules as ``.name``."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """The modules imported, our own as ``.name``; those for types alone are
+    left out, for they are not there when the code runs."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name

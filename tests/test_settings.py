@@ -147,9 +147,7 @@ def test_streaming_from_the_environment(text, value):
 
 
 def test_streaming_false_beats_the_environment():
-    found = resolve(
-        {"is_production": False}, {"streaming": False}, {"INNGEST_STREAMING": "force"}
-    )
+    found = resolve({"is_production": False}, {"streaming": False}, {"INNGEST_STREAMING": "force"})
     assert found.streaming is False
 
 

@@ -1,0 +1,74 @@
+"""Steps that call AI models, as ``ctx.step.ai``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import _json, errors
+from . import _protocol as p
+from ._engine import Engine
+from ._messages import Op, StepId
+
+T = t.TypeVar("T")
+
+
+class Adapter(t.Protocol):
+    """A provider of models, as :meth:`AI.infer` needs it;
+    ``inngest_wsgi.experimental.ai`` has some."""
+
+    def auth_key(self) -> str:
+        """The provider's API key."""
+
+    def format(self) -> str:
+        """The form of request and answer: ``"openai-chat"``, ``"anthropic"``,
+        ``"gemini"``."""
+
+    def headers(self) -> t.Dict[str, str]:
+        """Further headers of the request."""
+
+    def on_call(self, body: t.Dict[str, t.Any]) -> None:
+        """Complete the body of the request."""
+
+    def url_infer(self) -> str:
+        """Where the request goes."""
+
+
+class AI:
+    """The AI steps of one call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def infer(self, step_id: str, *, adapter: Adapter, body: t.Mapping[str, t.Any]) -> t.Any:
+        """Have the server ask a model; nothing waits here meanwhile.
+
+        :param adapter: the provider
+        :param body: of the request, in the provider's form
+        :returns: the provider's answer, as JSON
+        :raises StepError: the provider refused it, or did not answer
+        """
+
+        def describe(step: StepId) -> Op:
+            request = dict(body)
+            adapter.on_call(request)
+            opts = {
+                "type": p.TYPE_AI_INFER,
+                "url": adapter.url_infer(),
+                "headers": adapter.headers(),
+                "auth_key": adapter.auth_key(),
+                "format": adapter.format(),
+                "body": request,
+            }
+            try:
+                _json.dumps(opts)
+            except errors.OutputError as error:
+                raise errors.StepConfigError(step_id, str(error)) from None
+            return Op(p.OP_AI_GATEWAY, step, step_id, opts)
+
+        memo = self._engine.ask(step_id, describe)
+        return memo["data"] if isinstance(memo, dict) and "data" in memo else memo
+
+    def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
+        """Run a call of a provider's own library as a step, which the
+        server's page shows as one of AI; otherwise as ``ctx.step.run``."""
+        return t.cast(T, self._engine.run(step_id, p.TYPE_AI_WRAP, handler, handler_args))

@@ -1,0 +1,1 @@
+"""Adapters for ``ctx.step.ai.infer``, one module a provider."""

@@ -1,0 +1,14 @@
+"""Anthropic."""
+
+from __future__ import annotations
+
+from .base import BaseAdapter
+
+
+class Adapter(BaseAdapter):
+    """Models of Anthropic."""
+
+    _base_url = "https://api.anthropic.com/v1"
+    _format = "anthropic"
+    _path = "/messages"
+    _usual_headers = {"anthropic-version": "2023-06-01"}

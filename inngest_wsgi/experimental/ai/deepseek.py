@@ -1,0 +1,13 @@
+"""DeepSeek."""
+
+from __future__ import annotations
+
+from .base import BaseAdapter
+
+
+class Adapter(BaseAdapter):
+    """Models of DeepSeek."""
+
+    _base_url = "https://api.deepseek.com/v1"
+    _format = "openai-chat"
+    _path = "/chat/completions"

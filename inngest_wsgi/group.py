@@ -1,0 +1,56 @@
+"""Steps side by side, as ``ctx.group``."""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+from . import _protocol as p
+from . import errors
+from ._engine import Engine
+
+T = t.TypeVar("T")
+
+
+class ParallelMode(enum.Enum):
+    """When the server goes on with a parallel group."""
+
+    #: when every step that was reported has ended
+    WAIT = p.PARALLEL_WAIT
+    #: when any of them has, so that one branch need not wait for another
+    RACE = p.PARALLEL_RACE
+
+
+class Group:
+    """The parallel groups of one call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def parallel(
+        self,
+        callables: t.Sequence[t.Callable[[], T]],
+        parallel_mode: ParallelMode = ParallelMode.WAIT,
+    ) -> t.Tuple[T, ...]:
+        """Run branches side by side, and wait for all of them::
+
+            a, b = ctx.group.parallel((
+                lambda: ctx.step.run("a", fetch_a),
+                lambda: ctx.step.run("b", fetch_b),
+            ))
+
+        :param callables: the branches; each may have several steps, and code
+            between them
+        :param parallel_mode: with branches of several steps, ``RACE`` lets
+            each go on by itself, at the price of more calls
+        :returns: what the branches returned, in their order
+        :raises Exception: what the first of the branches raised that raised
+            anything, once all have ended
+        """
+        if not isinstance(callables, (list, tuple)) or not all(map(callable, callables)):
+            raise errors.StepConfigError(
+                "parallel", "callables must be a tuple of functions without arguments"
+            )
+        if not isinstance(parallel_mode, ParallelMode):
+            raise errors.StepConfigError("parallel", "parallel_mode must be a ParallelMode")
+        return self._engine.parallel(callables, parallel_mode.value)

@@ -1,0 +1,257 @@
+"""Parallel groups, and steps where no step can be."""
+
+import threading
+
+import pytest
+from apps import Endpoint, step_hash
+
+import inngest_wsgi as inngest
+
+
+def run(ctx, name, value=None):
+    return lambda: ctx.step.run(name, lambda: value or name.upper())
+
+
+def memos(*names):
+    return {step_hash(name): {"data": name.upper()} for name in names}
+
+
+def failed(name):
+    return {step_hash(name): {"error": {"name": "E", "message": name}}}
+
+
+def planned(response):
+    assert response.status_code == 206, response.data
+    return [(op["op"], op["displayName"]) for op in response.get_json()]
+
+
+def test_a_group_reports_what_each_branch_comes_to():
+    endpoint = Endpoint(
+        lambda ctx: ctx.group.parallel(
+            (
+                run(ctx, "a"),
+                lambda: ctx.step.sleep("b", "1s"),
+                lambda: ctx.step.wait_for_event("c", event="e", timeout="1s"),
+                lambda: "no step at all",
+            )
+        )
+    )
+    assert planned(endpoint.call()) == [
+        ("StepPlanned", "a"),
+        ("Sleep", "b"),
+        ("WaitForEvent", "c"),
+    ]
+    known = dict(memos("a"), **{step_hash("b"): None, step_hash("c"): None})
+    assert endpoint.call(known).get_json() == ["A", None, None, "no step at all"]
+
+
+def test_no_branches_at_all():
+    assert Endpoint(lambda ctx: ctx.group.parallel(())).call().get_json() == []
+
+
+@pytest.mark.parametrize(
+    "mode, shown", [(inngest.ParallelMode.WAIT, None), (inngest.ParallelMode.RACE, "race")]
+)
+def test_the_mode_is_on_every_op_of_a_group(mode, shown):
+    endpoint = Endpoint(
+        lambda ctx: ctx.group.parallel(
+            (run(ctx, "a"), lambda: ctx.step.sleep("b", "1s")), parallel_mode=mode
+        )
+    )
+    for response in (endpoint.call(), endpoint.call(step=step_hash("a"))):
+        assert all(op["opts"].get("parallelMode") == shown for op in response.get_json())
+
+
+def two_of_two(ctx):
+    def branch(name):
+        first = ctx.step.run(name + "1", lambda: name + "1")
+        return [first, ctx.step.run(name + "2", lambda: name + "2")]
+
+    return ctx.group.parallel((lambda: branch("a"), lambda: branch("b")))
+
+
+def test_branches_go_on_by_themselves():
+    endpoint = Endpoint(two_of_two)
+    assert planned(endpoint.call(memos("b1"))) == [("StepPlanned", "a1"), ("StepPlanned", "b2")]
+    assert planned(endpoint.call(memos("b1"), step=step_hash("b2"))) == [("StepRun", "b2")]
+    assert planned(endpoint.call(memos("a1", "b1", "b2"))) == [("StepPlanned", "a2")]
+
+
+@pytest.mark.parametrize(
+    "known, target, answer",
+    [
+        ((), "a1", ("StepRun", "a1")),
+        ((), "b1", ("StepRun", "b1")),
+        (("a1",), "b1", ("StepRun", "b1")),
+        ((), "a2", ("StepNotFound", step_hash("a2"))),
+        (("a1",), "gone", ("StepNotFound", step_hash("gone"))),
+        (("a1", "a2", "b1", "b2"), "gone", ("StepNotFound", step_hash("gone"))),
+    ],
+)
+def test_a_targeted_call_runs_its_step_or_says_it_is_gone(known, target, answer):
+    response = Endpoint(two_of_two).call(memos(*known), step=step_hash(target))
+    assert planned(response) == [answer]
+
+
+def catching(ctx):
+    try:
+        return list(ctx.group.parallel((run(ctx, "a"), run(ctx, "b"), run(ctx, "c"))))
+    except inngest.StepError as error:
+        return "caught " + error.message
+
+
+@pytest.mark.parametrize(
+    "known, answer",
+    [
+        (dict(failed("b"), **memos("a")), [("StepPlanned", "c")]),
+        (dict(failed("b"), **memos("a", "c")), "caught b"),
+        (dict(failed("c"), **dict(failed("b"), **memos("a"))), "caught b"),
+    ],
+)
+def test_an_error_is_raised_once_all_branches_have_ended(known, answer):
+    response = Endpoint(catching).call(known)
+    found = planned(response) if response.status_code == 206 else response.get_json()
+    assert found == answer
+
+
+def test_an_error_outside_of_a_step_is_the_functions():
+    def handler(ctx):
+        ctx.group.parallel((run(ctx, "a"), lambda: 1 / 0))
+
+    endpoint = Endpoint(handler)
+    assert planned(endpoint.call()) == [("StepPlanned", "a")]
+    response = endpoint.call(memos("a"))
+    assert (response.status_code, response.get_json()["name"]) == (500, "ZeroDivisionError")
+
+
+def swallow(call):
+    try:
+        return call()
+    except BaseException:
+        return "swallowed"
+
+
+def test_a_branch_that_swallows_does_not_end(caplog):
+    def branch(ctx):
+        swallow(run(ctx, "a"))
+        ctx.step.run("after", lambda: "must not run yet")
+        return "done"
+
+    endpoint = Endpoint(
+        lambda ctx: ctx.group.parallel((lambda: swallow(lambda: branch(ctx)), run(ctx, "b")))
+    )
+    assert planned(endpoint.call()) == [("StepPlanned", "a"), ("StepPlanned", "b")]
+    assert "Let BaseException pass" in caplog.text
+
+
+def test_a_group_in_a_branch():
+    endpoint = Endpoint(
+        lambda ctx: ctx.group.parallel(
+            (
+                lambda: list(ctx.group.parallel((run(ctx, "a"), run(ctx, "b")))),
+                run(ctx, "c"),
+            )
+        )
+    )
+    assert planned(endpoint.call(memos("a"))) == [("StepPlanned", "b"), ("StepPlanned", "c")]
+    assert planned(endpoint.call(step=step_hash("b"))) == [("StepRun", "b")]
+    assert endpoint.call(memos("a", "b", "c")).get_json() == [["A", "B"], "C"]
+
+
+def test_a_step_after_a_group_runs_at_once_unless_the_server_forbids_it():
+    def handler(ctx):
+        ctx.group.parallel((run(ctx, "a"),))
+        return ctx.step.run("b", lambda: 1)
+
+    endpoint = Endpoint(handler)
+    assert planned(endpoint.call(memos("a"))) == [("StepRun", "b")]
+    planned_only = endpoint.call(memos("a"), disable_immediate_execution=True)
+    assert planned(planned_only) == [("StepPlanned", "b")]
+
+
+# -- where no step can be ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda ctx: ctx.step.run("inner", lambda: 1),
+        lambda ctx: ctx.step.sleep("inner", "1s"),
+        lambda ctx: ctx.group.parallel((run(ctx, "inner"),)),
+        lambda ctx: swallow(run(ctx, "inner")),
+    ],
+)
+def test_a_step_in_a_step_fails_it_whatever_is_swallowed(inner):
+    op = Endpoint(lambda ctx: ctx.step.run("outer", lambda: inner(ctx))).op()
+    assert (op["op"], op["displayName"]) == ("StepFailed", "outer")
+    assert "it is inside step 'outer'" in op["error"]["message"]
+
+
+def in_thread(work):
+    thread = threading.Thread(target=swallow, args=(work,))
+    thread.start()
+    thread.join()
+
+
+def test_a_step_in_another_thread_fails_the_function():
+    response = Endpoint(lambda ctx: in_thread(run(ctx, "a"))).call()
+    assert response.status_code == 400
+    problem = response.get_json()
+    assert problem["message"].startswith("step 'a': it is called in another thread")
+    assert "group.parallel" in problem["message"]
+
+
+def test_a_step_in_another_thread_of_a_step_fails_the_step():
+    op = Endpoint(lambda ctx: ctx.step.run("outer", in_thread, run(ctx, "a"))).op()
+    assert (op["op"], op["displayName"]) == ("StepFailed", "outer")
+    assert "another thread" in op["error"]["message"]
+
+
+def test_a_step_that_is_kept_is_refused_when_the_call_has_ended():
+    kept = []
+    Endpoint(lambda ctx: kept.append(ctx)).call()
+    for call in (run(kept[0], "a"), lambda: kept[0].group.parallel(())):
+        with pytest.raises(inngest.StepConfigError, match="has ended"):
+            call()
+
+
+def test_steps_in_a_generator():
+    def generator(ctx):
+        try:
+            yield ctx.step.run("a", lambda: 1)
+            yield ctx.step.run("b", lambda: 2)
+        finally:
+            ctx.step.run("c", lambda: 3)
+
+    endpoint = Endpoint(lambda ctx: list(generator(ctx)))
+    known = {}
+    for name in "abc":
+        assert planned(endpoint.call(known)) == [("StepRun", name)]
+        known.update(memos(name))
+    assert endpoint.call(known).get_json() == ["A", "B"]
+
+
+def test_a_generator_that_is_left_half_way_ends_nothing():
+    def generator(ctx):
+        yield ctx.step.run("a", lambda: 1)
+        yield ctx.step.run("b", lambda: 2)
+
+    endpoint = Endpoint(lambda ctx: next(generator(ctx)))
+    assert endpoint.call(memos("a")).get_json() == "A"
+
+
+def test_recursion():
+    def countdown(ctx, n):
+        return [] if n == 0 else [ctx.step.run("n", lambda: n)] + countdown(ctx, n - 1)
+
+    endpoint = Endpoint(lambda ctx: countdown(ctx, 3))
+    known = {step_hash("n"): {"data": 3}, step_hash("n:1"): {"data": 2}}
+    assert endpoint.op(known)["data"] == 1
+
+
+def test_endless_recursion_is_an_error_of_the_function():
+    def forever(ctx):
+        return forever(ctx)
+
+    response = Endpoint(forever).call()
+    assert (response.status_code, response.get_json()["name"]) == (500, "RecursionError")
