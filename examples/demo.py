@@ -27,13 +27,13 @@ import threading
 import urllib.parse
 import urllib.request
 
-from inngest_wsgi.testing import LocalServer
-
 HERE = pathlib.Path(__file__).resolve().parent
 LISTENING = re.compile(r"Listening at: (http://\S+)")
 EFFECTS = ("orders", "charges", "confirmations")
 #: How long anything may take before the demo gives up, in seconds.
 PATIENCE_S = 25
+#: What ends the demo early: Ctrl-C, a kill, a terminal that is closed.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class DemoError(Exception):
@@ -44,8 +44,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("app", choices=["bottle", "pyramid"])
     app = arguments.parse_args().app
-    # a plain kill is to clean up as Ctrl-C does
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="inngest-wsgi-demo-") as folder:
             run(app, pathlib.Path(folder) / "shop.sqlite3")
@@ -68,18 +68,20 @@ def signals_held():
     """Put off a Ctrl-C: one in the middle of starting a process would leave
     nobody who knows of it."""
     came = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: came.append(1)) for number in numbers]
+    before = [signal.signal(number, lambda *_: came.append(1)) for number in SIGNALS]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before):
+        for number, handler in zip(SIGNALS, before):
             signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
 
 
 def run(app, database):
+    # here, so that a Ctrl-C while it is read finds somebody who listens
+    from inngest_wsgi.testing import LocalServer
+
     with LocalServer(retry_interval=1.0) as server:
         say("local server", server.url)
         with Shop(app, server.url, database) as shop:
@@ -153,8 +155,8 @@ class Shop:
 
     def _end(self):
         # an impatient second Ctrl-C must not leave the shop running
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         if self._process is None:
             return
         self._process.terminate()

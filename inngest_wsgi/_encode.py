@@ -15,6 +15,9 @@ from ._outcome import Failed, Outcome, Returned
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 MAX_STEP_BYTES = 4 * 1024 * 1024
 
+#: The server counts what it keeps, with the wrapper that it puts around it.
+_WRAPPER_BYTES = len(b'{"data":}')
+
 
 def outcome(result: Outcome) -> Response:
     """The answer to a call."""
@@ -37,7 +40,8 @@ def error(problem: errors.Error) -> Response:
         "name": type(problem).__name__,
         "message": problem.message,
     }
-    return document(problem.status, body)
+    response = document(problem.status, body)
+    return response if problem.retriable else response.adding((p.HEADER_NO_RETRY, "true"))
 
 
 def document(status: int, body: t.Mapping[str, t.Any]) -> Response:
@@ -52,7 +56,7 @@ def step_output(value: t.Any, what: str) -> bytes:
     :param what: which step this is, for the message
     :raises errors.OutputError: it is not JSON, or larger than the server takes
     """
-    return _output(value, what, MAX_STEP_BYTES)
+    return _output(value, what, MAX_STEP_BYTES - _WRAPPER_BYTES)
 
 
 def function_output(value: t.Any, what: str) -> bytes:

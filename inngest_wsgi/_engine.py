@@ -42,8 +42,8 @@ class Hooks(t.Protocol):
         """The function returned, or came to a step."""
 
     def output(
-        self, error: t.Optional[Exception], value: t.Any, op: t.Optional[Op]
-    ) -> t.Tuple[t.Optional[Exception], t.Any]:
+        self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
+    ) -> t.Tuple[t.Optional[BaseException], t.Any]:
         """What a function, or a step, raised or returned; gives what to send
         instead."""
 
@@ -58,7 +58,7 @@ class _End(t.NamedTuple):
 
     ops: t.Sequence[Op] = ()
     value: t.Any = None
-    error: t.Optional[Exception] = None
+    error: t.Optional[BaseException] = None
 
 
 class _Group:
@@ -88,6 +88,11 @@ class Engine:
         self._clock = clock
         self._hooks = hooks
         self._memos: t.Dict[str, t.Any] = call.steps or {}
+        self._target = call.target
+        self._plan_only = call.plan_only
+        if self._target in self._memos and _edited_input(self._memos[self._target]) is None:
+            # done already, as the same call sent twice finds it
+            self._target, self._plan_only = None, True
         self._unread = len(self._memos)
         self._uses: t.Dict[str, int] = {}
         self._thread = threading.get_ident()
@@ -133,14 +138,16 @@ class Engine:
             value = function(context)
         except Interrupt:
             interrupted = True
-        except Exception as exc:
+        except BaseException as exc:
+            if not _failure.is_error(exc):
+                raise
             error = exc
         if self._end is not None:
             self.swallowed = self.swallowed or not interrupted
             return self._end
         if self._misuse is not None:
             return _End(error=self._misuse)
-        if error is None and self._call.target is not None:
+        if error is None and self._target is not None:
             # a 200 to a targeted call would end the whole run
             return self._target_not_found()
         return _End(value=value, error=error)
@@ -179,7 +186,7 @@ class Engine:
                 return _result(memo)
             args = tuple(edited)
         self._new_code()
-        if self._call.target is None and (self._group is not None or self._call.plan_only):
+        if self._target is None and (self._group is not None or self._plan_only):
             self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
         self._check_target(step)
         self._finish(self._run_now(step, kind, work, args))
@@ -219,7 +226,7 @@ class Engine:
         self._check_place("a parallel group")
         outer, group = self._group, _Group(mode)
         values: t.List[t.Any] = []
-        raised: t.List[Exception] = []
+        raised: t.List[BaseException] = []
         complete = True
         try:
             for branch in branches:
@@ -229,7 +236,9 @@ class Engine:
                     values.append(branch())
                 except Interrupt:
                     interrupted = True
-                except Exception as exc:
+                except BaseException as exc:
+                    if not _failure.is_error(exc):
+                        raise
                     raised.append(exc)
                 if self._end is not None:
                     raise Interrupt
@@ -307,7 +316,7 @@ class Engine:
             self._new_code()
 
     def _check_target(self, step: StepId) -> None:
-        if self._call.target in (None, step.hashed):
+        if self._target in (None, step.hashed):
             return
         if self._group is not None:
             # the target may be in another branch
@@ -348,10 +357,10 @@ class Engine:
         start = self._clock()
         try:
             value = work(*args)
-        except Exception as exc:
+        except BaseException as exc:
+            if not _failure.is_error(exc):
+                raise
             error = exc
-        finally:
-            self._running = None
         timing = (start, self._clock() - start)
         if self._misuse is not None:
             value, error, self._misuse = None, self._misuse, None
@@ -360,7 +369,7 @@ class Engine:
         return _End(ops=[op], value=value, error=error)
 
     def _target_not_found(self) -> _End:
-        target = self._call.target
+        target = self._target
         assert target is not None
         return _End(ops=[Op(p.OP_STEP_NOT_FOUND, StepId(target, 0, target), target)])
 
@@ -390,7 +399,7 @@ class Engine:
             try:
                 what = "function {}".format(self._call.fn_id)
                 return Returned(_encode.function_output(end.value, what))
-            except errors.OutputError as exc:
+            except Exception as exc:  # objects may raise anything
                 error = exc
         self.exception = error
         return Failed(*_failure.describe(error))
@@ -402,7 +411,7 @@ class Engine:
                 what = "step {!r} of function {}".format(op.id.user_id, self._call.fn_id)
                 data = _encode.step_output(end.value, what)
                 return StepsReported([op._replace(op=p.OP_STEP_RUN, data=data)])
-            except errors.OutputError as exc:
+            except Exception as exc:
                 error = exc
         self.exception = error
         failure = _failure.describe(error)

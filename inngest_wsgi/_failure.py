@@ -4,6 +4,7 @@ traceback, and whether and when to try again (PROTOCOL section 6)."""
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 import typing as t
 
@@ -40,6 +41,16 @@ def describe(exc: BaseException) -> Failure:
     return Failure(error._replace(code=exc.code), exc.retriable, retry_after)
 
 
+def is_error(exc: BaseException) -> bool:
+    """Whether this is an error of the user's code, and not what ends a
+    thread, a worker or a process. A task of asyncio's that was cancelled
+    within a step is an error like others."""
+    if isinstance(exc, Exception):
+        return True
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(exc, asyncio.CancelledError)
+
+
 def is_quiet(exc: BaseException) -> bool:
     """Whether the exception asks not to be logged."""
     return bool(getattr(exc, "quiet", False)) and isinstance(exc, errors.Error)
@@ -49,7 +60,8 @@ def _facts(exc: BaseException) -> t.Tuple[str, str, t.Optional[str]]:
     """Name, message and traceback. Of a step that failed, its own: where the
     function awaited it tells nothing."""
     if isinstance(exc, errors.StepError):
-        return exc.name, _cut(exc.message), exc.stack
+        stack = None if exc.stack is None else _cut(str(exc.stack))
+        return _cut(str(exc.name)), _cut(str(exc.message)), stack
     return type(exc).__name__, _cut(_message(exc)), _cut(_stack(exc))
 
 

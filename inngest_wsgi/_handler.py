@@ -79,10 +79,10 @@ class Handler:
             request = read()
             if request.method not in METHODS:
                 raise errors.MethodError(
-                    "{} is not a method of this endpoint.".format(request.method)
+                    "{!a} is not a method of this endpoint.".format(request.method)
                 )
             key = self._authenticate(request)
-            trusted = True
+            trusted = trusted or key is not None
             response = self._answer(request, key)
         except errors.RequestError as problem:
             _log.warning("Request refused: %s: %s", problem.code, problem)
@@ -95,9 +95,9 @@ class Handler:
         except Exception:
             _log.exception("Request failed by an error in inngest_wsgi or its settings")
             response = _encode.error(errors.Error("Internal error; see the application's log."))
-        if not trusted:
-            return response.adding((p.HEADER_SDK_HANDLED, "true"))
-        return self._signed(response, key)
+        if trusted:
+            return self._signed(response, key)
+        return _bare(response).adding((p.HEADER_SDK_HANDLED, "true"))
 
     # -- who asks --------------------------------------------------------
 
@@ -109,14 +109,21 @@ class Handler:
         """
         in_band = request.method == "PUT" and _register.is_in_band(request, self._settings)
         signature = request.headers.get(p.HEADER_SIGNATURE.lower())
-        if self._settings.is_dev and not (in_band and self._keyring.keys and signature):
-            return None
+        if self._settings.is_dev and not (in_band and self._keyring.keys):
+            return self._key_of(request, signature)
         if signature is None and request.method == "PUT" and not in_band:
             _register.check_unsigned(self._settings)
             return None
-        return self._keyring.verify(
-            signature, request.body, time.time(), canonicalize=request.method == "PUT"
-        )
+        return self._keyring.verify(signature, request.body, time.time(), canonicalize=in_band)
+
+    def _key_of(self, request: Request, signature: t.Optional[str]) -> t.Optional[SigningKey]:
+        """The key of a request that need not be signed, but may be."""
+        if signature is None or not self._keyring.keys:
+            return None
+        try:
+            return self._keyring.verify(signature, request.body, time.time())
+        except errors.SignatureError:
+            return None
 
     def _check_server_kind(self, request: Request) -> None:
         kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
@@ -131,30 +138,18 @@ class Handler:
     def _answer(self, request: Request, key: t.Optional[SigningKey]) -> Response:
         if request.method == "POST":
             if request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
-                return Response(200, [], b"")
+                return Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
             return self.finish(self.accept(request))
         self._check_server_kind(request)
         if request.method == "GET":
-            return _introspect.respond(
-                self._settings, len(self._functions), self._authenticated(request, key)
-            )
+            # where no signature is needed, we still say what we think of one
+            signed = p.HEADER_SIGNATURE.lower() in request.headers
+            authenticated = key is not None if signed else None
+            return _introspect.respond(self._settings, len(self._functions), authenticated)
         if _register.is_in_band(request, self._settings):
             return _register.in_band(request, self._settings, self._functions)
-        return _register.out_of_band(request, self._settings, self._functions, self._http)
-
-    def _authenticated(self, request: Request, key: t.Optional[SigningKey]) -> t.Optional[bool]:
-        """What an introspection says of its own signature. In dev mode it
-        need not have one, but if it has, we say whether it is right."""
-        if key is not None:
-            return True
-        signature = request.headers.get(p.HEADER_SIGNATURE.lower())
-        if signature is None:
-            return None
-        try:
-            self._keyring.verify(signature, request.body, time.time())
-        except errors.SignatureError:
-            return False
-        return True
+        trusted = self._settings.is_dev or key is not None
+        return _register.out_of_band(request, self._settings, self._functions, self._http, trusted)
 
     # -- a call ----------------------------------------------------------
 
@@ -276,8 +271,8 @@ class _CallHooks:
         self._stack.backward("after_execution")
 
     def output(
-        self, error: t.Optional[Exception], value: t.Any, op: t.Optional[Op]
-    ) -> t.Tuple[t.Optional[Exception], t.Any]:
+        self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
+    ) -> t.Tuple[t.Optional[BaseException], t.Any]:
         if not self._stack:
             return error, value
         step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
@@ -297,6 +292,12 @@ _WAY_OUT = {
     p.DEV: "Unset {} and is_production in the application to run it in "
     "cloud mode.".format(p.ENV_DEV),
 }
+
+
+def _bare(response: Response) -> Response:
+    """Without what only a trusted caller is told."""
+    kept = [(name, value) for name, value in response.headers if name != p.HEADER_NO_RETRY]
+    return response._replace(headers=kept)
 
 
 def _path_segment(text: str) -> str:

@@ -143,7 +143,9 @@ class Http:
         :raises errors.ApiError: there was no answer
         """
         key = self._settings.event_key or p.NO_EVENT_KEY
-        url = self._settings.event_api_origin + p.PATH_EVENT + urllib.parse.quote(key, safe="")
+        quoted = urllib.parse.quote(key, safe="")
+        _hide.keys.add(quoted)
+        url = self._settings.event_api_origin + p.PATH_EVENT + quoted
         merged = dict(self._headers, **dict(trace))
         merged[p.HEADER_EVENT_ID_SEED] = seed
         return self._attempts("POST", url, body, merged, retry, "The Inngest event API")
@@ -214,13 +216,20 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
 class _HideEventKeys(logging.Filter):
     """urllib3 logs the path of each request at level DEBUG."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: t.Set[str] = set()
+
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(
-                p.PATH_EVENT + "..." if isinstance(x, str) and x.startswith(p.PATH_EVENT) else x
-                for x in record.args
-            )
+            record.args = tuple(map(self._without_keys, record.args))
         return True
+
+    def _without_keys(self, value: t.Any) -> t.Any:
+        if isinstance(value, str):
+            for key in self.keys:
+                value = value.replace(p.PATH_EVENT + key, p.PATH_EVENT + "...")
+        return value
 
 
 _hide = _HideEventKeys()

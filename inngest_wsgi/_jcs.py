@@ -3,7 +3,6 @@ signs what it then sends in another form (PROTOCOL section 3)."""
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
 
@@ -19,6 +18,7 @@ _SHORT = {
     '"': '\\"',
     "\\": "\\\\",
 }
+_LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def canonical(value: t.Any) -> bytes:
@@ -26,34 +26,38 @@ def canonical(value: t.Any) -> bytes:
 
     :raises ValueError: a number, string or nesting that has no canonical form
     """
+    parts: t.List[str] = []
     try:
-        return "".join(_parts(value)).encode("utf-8")
+        _write(value, parts.append)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return "".join(parts).encode("utf-8")
 
 
-def _parts(value: t.Any) -> t.Iterator[str]:
-    if isinstance(value, dict):
-        yield "{"
-        # section 3.2.3: ordered by UTF-16 code units
-        for n, key in enumerate(sorted(value, key=_utf16)):
-            yield "," if n else ""
-            yield _string(key)
-            yield ":"
-            yield from _parts(value[key])
-        yield "}"
-    elif isinstance(value, list):
-        yield "["
-        for n, item in enumerate(value):
-            yield "," if n else ""
-            yield from _parts(item)
-        yield "]"
+def _write(value: t.Any, emit: t.Callable[[str], None]) -> None:
+    if value is None or isinstance(value, bool):
+        emit(_LITERALS[value])
     elif isinstance(value, str):
-        yield _string(value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield _number(value)
+        emit(_string(value))
+    elif isinstance(value, (int, float)):
+        emit(_number(value))
+    elif isinstance(value, list):
+        separator = "["
+        for item in value:
+            emit(separator)
+            _write(item, emit)
+            separator = ","
+        emit("]" if value else "[]")
     else:
-        yield json.dumps(value)
+        separator = "{"
+        # section 3.2.3: ordered by UTF-16 code units
+        for key in sorted(value, key=_utf16):
+            emit(separator)
+            emit(_string(key))
+            emit(":")
+            _write(value[key], emit)
+            separator = ","
+        emit("}" if value else "{}")
 
 
 def _utf16(key: str) -> bytes:
@@ -81,7 +85,7 @@ def _number(value: t.Union[int, float]) -> str:
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
-    mantissa, _, exponent = "{!r}".format(abs(value)).partition("e")
+    mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     if fraction == "0":
         fraction = ""

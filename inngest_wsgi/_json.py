@@ -1,6 +1,6 @@
 """JSON in and out, with what each refuses.
 
-In: exactly RFC 8259, no ``NaN``, nothing nested deeper than we can walk. Out:
+In: RFC 8259, no ``NaN``, nothing nested deeper than we can walk. Out:
 one line of UTF-8, the shorter form, since the server's limits count bytes.
 """
 
@@ -13,6 +13,9 @@ import typing as t
 from . import errors
 
 JSON = t.Any
+
+#: Python writes no longer integers: 4300 digits.
+_MAX_BITS = 14000
 
 
 def _refuse_constant(text: str) -> t.NoReturn:
@@ -58,6 +61,8 @@ def _culprit(root: JSON) -> t.Optional[t.Tuple[str, str]]:
     pending: t.List[t.Tuple[str, JSON, t.FrozenSet[int]]] = [("$", root, frozenset())]
     while pending:
         path, value, inside = pending.pop()
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            return path, "an integer of {} bits is too large".format(value.bit_length())
         if value is None or isinstance(value, (str, bool, int)):
             continue
         if isinstance(value, float):

@@ -15,6 +15,8 @@ from .function import Function
 
 _log = logging.getLogger("inngest_wsgi")
 
+_KINDS = (p.CLOUD, p.DEV)
+
 Functions = t.Sequence[Function[t.Any]]
 
 
@@ -43,9 +45,12 @@ def check_unsigned(settings: Settings) -> None:
 
 
 def out_of_band(
-    request: Request, settings: Settings, functions: Functions, http: Http
+    request: Request, settings: Settings, functions: Functions, http: Http, trusted: bool
 ) -> Response:
-    """Register the functions with the server, and answer what came of it."""
+    """Register the functions with the server, and answer what came of it.
+
+    :param trusted: whether the caller may read what went wrong
+    """
     url = _our_url(request, settings, None)
     registration = {
         "url": url,
@@ -67,14 +72,15 @@ def out_of_band(
             p.PATH_REGISTER,
             body=_json.dumps(registration),
             query=[(p.QUERY_DEPLOY_ID, deploy_id)] if deploy_id else (),
-            headers=[(p.HEADER_EXPECTED_SERVER_KIND, kind)] if kind else (),
+            headers=[(p.HEADER_EXPECTED_SERVER_KIND, kind)] if kind in _KINDS else (),
             retry=REGISTER_RETRY,
         )
         if answer.status != 200:
             raise errors.RegistrationError(answer.error(), answer.status)
     except errors.ApiError as error:
         _log.error("Sync of app %s failed: %s", settings.app_id, error)
-        return _synced(p.OUT_OF_BAND, 500, {"message": error.message, "modified": False})
+        message = error.message if trusted else "The sync failed; see the application's log."
+        return _synced(p.OUT_OF_BAND, 500, {"message": message, "modified": False})
     body = answer.json()
     modified = isinstance(body, dict) and body.get("modified") is True
     _log.info("Synced app %s with %d functions to %s", settings.app_id, len(functions), url)

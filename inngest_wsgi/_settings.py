@@ -8,7 +8,6 @@ section 1).
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import os
 import re
 import typing as t
@@ -32,10 +31,13 @@ STREAMING = ("allow", "force")
 #: connecting and again for each read.
 REQUEST_TIMEOUT_S = 30.0
 
+LONGEST_REQUEST_MS = 3600 * 1000
+
 _TRUE = ("1", "true")
 _FALSE = ("0", "false")
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
-_SIGNING_KEY = re.compile(r"(?:signkey-[A-Za-z0-9_]+-)?((?:[0-9a-fA-F]{2})+)")
+#: A signing key: the prefix, which may be left out, and the secret itself.
+SIGNING_KEY = re.compile(r"(signkey-[A-Za-z0-9_]+-)?((?:[0-9a-fA-F]{2})+)")
 
 Arguments = t.Mapping[str, t.Any]
 
@@ -43,7 +45,7 @@ Arguments = t.Mapping[str, t.Any]
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What was decided, from wherever it was said. Origins and paths are
-    checked and have no trailing slash; times are seconds.
+    checked, and origins have no trailing slash; times are seconds.
 
     Keys are left out of ``repr()``.
     """
@@ -170,7 +172,7 @@ def _mode(source: _Source) -> t.Tuple[str, t.Optional[str]]:
 
 def _app_id(source: _Source) -> str:
     name, value, _ = source.get("app_id")
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise errors.SettingsError(name, 'must be a name for the app, for example "shop"')
     return value
 
@@ -199,7 +201,7 @@ def _signing_key(source: _Source, argument: str, variable: str) -> t.Optional[st
     name, value, _ = source.get(argument, variable)
     if value is None:
         return None
-    if not isinstance(value, str) or not _SIGNING_KEY.fullmatch(value.strip()):
+    if not isinstance(value, str) or not SIGNING_KEY.fullmatch(value.strip()):
         # never shows the key, not even a wrong one
         raise errors.SettingsError(
             name,
@@ -229,6 +231,9 @@ def _origin(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise errors.SettingsError(name, "must be a URL, not {!r}".format(value))
     text = value.strip()
+    if "@" in text:
+        # not shown: there may be a password in it
+        raise errors.SettingsError(name, "must be an address alone, without a user")
     try:
         parts = urllib.parse.urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -244,10 +249,8 @@ def _origin(name: str, value: object) -> str:
         raise errors.SettingsError(
             name, "{!r} has characters that a URL must have percent-encoded".format(text)
         )
-    if parts.query or parts.fragment or parts.username is not None:
-        raise errors.SettingsError(
-            name, "must be an address alone: no user, no query, no fragment"
-        )
+    if parts.query or parts.fragment:
+        raise errors.SettingsError(name, "must be an address alone: no query, no fragment")
     return text.rstrip("/")
 
 
@@ -285,7 +288,12 @@ def _serve_path(source: _Source) -> t.Optional[str]:
     name, value, _ = source.get("serve_path", p.ENV_SERVE_PATH)
     if value is None:
         return None
-    if not isinstance(value, str) or not value.startswith("/") or set(value) & set("?# "):
+    if (
+        not isinstance(value, str)
+        or not value.startswith("/")
+        or value.startswith("//")
+        or set(value) & set("?# ")
+    ):
         raise errors.SettingsError(
             name,
             "{!r} is not a path; it must begin with a slash and have no query, for "
@@ -340,12 +348,9 @@ def _request_timeout(source: _Source) -> float:
     if value is None:
         return REQUEST_TIMEOUT_S
     try:
-        if isinstance(value, datetime.timedelta) or not isinstance(value, float):
-            ms = _timestr.milliseconds(value)
-        else:
-            raise ValueError("a duration is milliseconds (int), a timedelta or a time string")
-        if ms == 0:
-            raise ValueError("a request cannot end before it began")
+        ms = _timestr.milliseconds(value)
+        if not 0 < ms <= LONGEST_REQUEST_MS:
+            raise ValueError("must be from 1 millisecond to 1 hour")
     except ValueError as error:
         raise errors.SettingsError(name, str(error)) from None
     return ms / 1000

@@ -10,12 +10,15 @@ import typing as t
 from itsdangerous import HMACAlgorithm
 
 from . import _jcs, _json, errors
+from ._settings import SIGNING_KEY
 
 #: How far a signature's time may be from ours, in seconds, either way.
 WINDOW_S = 300
+#: A sync says little; whoever sends more does not get it canonicalized before
+#: we know who it is. In bytes.
+MAX_CANONICALIZED = 64 * 1024
 
 _HEADER = re.compile(r"t=([0-9]{1,15})&s=([0-9a-f]{64})", re.ASCII)
-_PREFIX = re.compile(r"signkey-[A-Za-z0-9_]+-")
 _hmac = HMACAlgorithm(hashlib.sha256)
 
 
@@ -25,9 +28,9 @@ class SigningKey:
     __slots__ = ("bearer", "hash", "_secret")
 
     def __init__(self, text: str) -> None:
-        match = _PREFIX.match(text)
-        prefix = match.group() if match else ""
-        secret = text[len(prefix) :]
+        match = SIGNING_KEY.fullmatch(text)
+        assert match is not None, "the settings let no other through"
+        prefix, secret = match.group(1) or "", match.group(2)
         #: sha256 over the decoded key, as hexadecimal digits
         self.hash = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
         #: what ``Authorization`` carries after ``Bearer``
@@ -98,7 +101,7 @@ class Keyring:
 
 def _forms(body: bytes, canonicalize: bool) -> t.Iterator[bytes]:
     yield body
-    if canonicalize and body:
+    if canonicalize and 0 < len(body) <= MAX_CANONICALIZED:
         try:
             yield _jcs.canonical(_json.loads(body))
         except ValueError:

@@ -97,9 +97,12 @@ def within_a_year(value: Time, now: float) -> str:
     :raises ValueError: not a time, negative, or longer than the server takes
     """
     if isinstance(value, datetime.datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
-        ahead_ms = (aware.timestamp() - now) * 1000
-        text = to_rfc3339(aware)
+        try:
+            aware = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+            ahead_ms = (aware.timestamp() - now) * 1000
+            text = to_rfc3339(aware)
+        except OverflowError:
+            raise ValueError("{} is out of range".format(value)) from None
     else:
         ahead_ms = milliseconds(value)
         text = to_timestr(value)

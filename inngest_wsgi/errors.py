@@ -223,20 +223,23 @@ class ForbiddenError(RequestError):
 class BodyError(RequestError):
     """The body of a request is not what the protocol says it is.
 
-    :ivar code: ``body_not_json``, ``body_invalid``, ``body_too_large`` or
-        ``length_required``
+    :ivar code: ``body_not_json``, ``body_invalid``, ``body_too_large``,
+        ``body_unreadable`` or ``length_required``
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        # what arrived whole will not be better the next time
+        self.retriable = code in ("body_unreadable", "length_required")
 
 
 class QueryError(RequestError):
     """The query of a call does not name a function."""
 
     code = "fn_id_missing"
+    retriable = False
 
 
 class FunctionNotFoundError(RequestError):

@@ -33,6 +33,8 @@ class Event:
         for field in ("data", "user"):
             if not isinstance(getattr(self, field), dict):
                 raise ValueError("{} of event {!r} must be a dict".format(field, self.name))
+        if self.v is not None and not isinstance(self.v, str):
+            raise ValueError("v of event {!r} must be a string".format(self.name))
         if not isinstance(self.id, str):
             raise ValueError("id of event {!r} must be a string".format(self.name))
         if not isinstance(self.ts, int) or isinstance(self.ts, bool):
@@ -54,11 +56,9 @@ class Event:
 
         :raises ValueError: a field is not of its type
         """
-        return cls(
-            name=wire.get("name") or "",
-            data=wire.get("data") or {},
-            id=wire.get("id") or "",
-            ts=wire.get("ts") or 0,
-            user=wire.get("user") or {},
-            v=wire.get("v"),
-        )
+        found = {k: v for k, v in wire.items() if v is not None and k in _FIELDS}
+        found.setdefault("name", "")
+        return cls(**found)
+
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(Event))

@@ -57,7 +57,7 @@ class TransformOutputResult:
 
     def __init__(
         self,
-        error: t.Optional[Exception],
+        error: t.Optional[BaseException],
         output: t.Any,
         step: t.Optional[TransformOutputStepInfo],
     ) -> None:

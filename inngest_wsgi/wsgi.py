@@ -82,8 +82,9 @@ def serve(
     :param log_level: ``INNGEST_LOG_LEVEL``: level of the logger
         ``inngest_wsgi``: ``fatal error warn info debug silent``
     :param base_url: ``INNGEST_BASE_URL``: origin of both the API and the
-        event API
-    :param http: makes our requests to the server instead of a
+        event API, for what this endpoint does; ``client.send`` goes by the
+        client's
+    :param http: makes this endpoint's requests to the server instead of a
         ``urllib3.PoolManager`` of our own: anything with its ``request()``
     :param landing_page: ``INNGEST_LANDING_PAGE``. Checked, but there is no
         page in this version
@@ -173,7 +174,8 @@ class Application:
         response = self._handler.respond(functools.partial(_read, environ))
         headers = response.headers + [("Content-Length", str(len(response.body)))]
         start_response(_STATUS[response.status], headers)
-        return [response.body]
+        # not every server keeps the body of an answer to HEAD to itself
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
 def _read(environ: Environ) -> Request:
@@ -193,10 +195,9 @@ def _read(environ: Environ) -> Request:
 
 
 def _read_body(environ: Environ) -> bytes:
-    stream = environ["wsgi.input"]
     if environ.get("wsgi.input_terminated"):
         # the server knows where the body ends, be it chunked
-        body: bytes = stream.read(MAX_BODY_BYTES + 1)
+        body = _read_stream(environ, MAX_BODY_BYTES + 1)
         _check_size(len(body))
         return body
     stated = (environ.get("CONTENT_LENGTH") or "").strip()
@@ -210,11 +211,27 @@ def _read_body(environ: Environ) -> bytes:
         raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
     length = int(stated[:20])
     _check_size(length)
+    body = _read_stream(environ, length)
+    if len(body) < length:
+        raise errors.BodyError("body_unreadable", "The body ended before its Content-Length.")
+    return body
+
+
+def _read_stream(environ: Environ, length: int) -> bytes:
+    """At most so many bytes; fewer only where the stream ends."""
+    stream = environ["wsgi.input"]
     chunks = []
     while length > 0:
-        chunk = stream.read(length)
+        try:
+            chunk = stream.read(length)
+        except Exception as exc:
+            # a client that went away, or chunks that are none: each server
+            # has exceptions of its own
+            raise errors.BodyError(
+                "body_unreadable", "The body cannot be read: {}.".format(type(exc).__name__)
+            ) from exc
         if not chunk:
-            raise errors.BodyError("body_invalid", "The body ended before its Content-Length.")
+            break
         chunks.append(chunk)
         length -= len(chunk)
     return b"".join(chunks)

@@ -1,6 +1,7 @@
 """Real servers for tests."""
 
 import contextlib
+import http.server
 import json
 import os
 import pathlib
@@ -25,6 +26,38 @@ def serving(application):
     thread.start()
     try:
         yield "http://127.0.0.1:{}".format(server.server_port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def keeping_alive(answer):
+    """A server that keeps connections open and gives one answer, as JSON, to
+    every POST; gives its origin and the list of the ports it was asked from."""
+    ports = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            ports.append(self.client_address[1])
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield "http://127.0.0.1:{}".format(server.server_port), ports
     finally:
         server.shutdown()
         thread.join()

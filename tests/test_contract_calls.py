@@ -4,9 +4,11 @@ op."""
 
 import datetime
 import json
+import re
 
 import pytest
 import recordings
+from apps import Endpoint
 
 import inngest_wsgi as inngest
 from inngest_wsgi.experimental.ai import openai
@@ -510,7 +512,7 @@ def comparable(body):
 
 def comparable_op(op):
     found = {name: op.get(name) for name in ("op", "id", "displayName")}
-    found["userland"] = op["userland"]["id"]
+    found["userland"] = (op["userland"]["id"], op["userland"].get("index") or 0)
     if op["op"] not in ("Sleep", "Gateway"):
         found["name"] = op["name"]
     opts = comparable_opts(op)
@@ -570,3 +572,55 @@ def test_the_traceback_of_a_step_is_of_the_users_code_alone():
     stack = op["error"]["stack"]
     assert "raise ValueError(FLAKY_MESSAGE)" in stack
     assert "_engine.py" not in stack and "step.py" not in stack
+
+
+@pytest.mark.parametrize("number, calls", [("34", 2), ("39", 1)])
+def test_what_was_left_out_is_fetched_with_the_trace_of_the_call(number, calls):
+    recording = recordings.load(number)
+    seen = []
+
+    class Api(RecordedApi):
+        def request(self, method, url, **kwargs):
+            seen.append((method, url.rpartition("/")[2], kwargs["headers"]["Traceparent"]))
+            return super().request(method, url, **kwargs)
+
+    for exchange in recordings.calls(recording)[-calls:]:
+        del seen[:]
+        endpoint = Endpoint(lambda ctx: len(ctx.events), http=Api(recording, exchange))
+        response = endpoint.request(
+            body=exchange.body, headers={"Traceparent": exchange.headers["Traceparent"]}
+        )
+        assert response.get_json() == 1
+        trace = exchange.headers["Traceparent"]
+        assert seen == [("GET", "batch", trace), ("GET", "actions", trace)]
+
+
+def test_the_event_is_the_first_of_those_that_are_fetched():
+    events = [{"name": "first", "data": {}}, {"name": "second", "data": {}}]
+
+    class Api:
+        def request(self, method, url, **kwargs):
+            body = events if url.endswith("/batch") else {}
+            data = json.dumps(body).encode()
+            return type("Answer", (), {"status": 200, "data": data})
+
+    endpoint = Endpoint(lambda ctx: [ctx.event.name, len(ctx.events)], http=Api())
+    assert endpoint.call(use_api=True).get_json() == ["first", 2]
+
+
+@pytest.mark.parametrize(
+    "status, body", [(410, {"error": "run ended"}), (200, "text"), (200, {}), (200, [])]
+)
+def test_what_cannot_be_fetched_is_tried_again(status, body):
+    class Api:
+        def request(self, method, url, **kwargs):
+            return type("Answer", (), {"status": status, "data": json.dumps(body).encode()})
+
+    response = Endpoint(lambda ctx: None, http=Api()).call(use_api=True)
+    assert (response.status_code, response.get_json()["code"]) == (500, "api_failed")
+    assert "X-Inngest-No-Retry" not in response.headers
+
+
+def test_a_call_says_how_long_its_function_took():
+    response = Endpoint(lambda ctx: None).call()
+    assert re.fullmatch(r"function;dur=[0-9.]+", response.headers["Server-Timing"])

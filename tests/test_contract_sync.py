@@ -115,8 +115,9 @@ def test_a_signed_sync_and_its_bearer():
     assert (scheme, bearer) == ("Bearer", "signkey-test-" + hashed)
 
 
-def test_after_401_the_fallback_key_is_tried():
-    server = Scripted((401, "Authentication failed\n"), OK)
+@pytest.mark.parametrize("refusal", [401, 403])
+def test_after_a_refusal_the_fallback_key_is_tried(refusal):
+    server = Scripted((refusal, "Authentication failed\n"), OK)
     with serving(server) as origin:
         application = app_of(
             [("rot", inngest.TriggerEvent(event="prod/rot"), {"retries": 0})],
@@ -246,8 +247,43 @@ def test_an_unsigned_sync_in_cloud_mode(serve, environ, status, said, monkeypatc
     assert response.status_code == status
     assert said in response.get_json()["message"]
     assert len(server.requests) == (status == 200)
+    told = {name for name in response.headers.keys() if name.startswith("X-Inngest")}
+    assert told <= {"X-Inngest-Sdk-Handled", "X-Inngest-Sync-Kind"}
     for request in server.requests:
         assert request.get_json()["url"] == "https://shop.example/api/inngest"
+
+
+def test_a_stranger_is_not_told_what_went_wrong(caplog):
+    endpoint = Endpoint(
+        nothing, cloud=True, base_url="http://127.0.0.1:9", serve_origin="https://shop.example"
+    )
+    response = endpoint.request("PUT", signed=False)
+    assert (response.status_code, "127.0.0.1" in response.get_json()["message"]) == (500, False)
+    assert "127.0.0.1:9 cannot be reached" in caplog.text
+    response = endpoint.request("PUT")
+    assert "127.0.0.1:9 cannot be reached" in response.get_json()["message"]
+
+
+def test_a_kind_of_server_that_is_none_is_not_passed_on():
+    server = Scripted(OK)
+    with serving(server) as origin:
+        endpoint = Endpoint(nothing, base_url=origin)
+        endpoint.request("PUT", headers={"X-Inngest-Server-Kind": "zzz"})
+    assert "X-Inngest-Expected-Server-Kind" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "key, signature, status",
+    [(None, None, 200), (KEY, None, 401), (KEY, OTHER_KEY, 401), (KEY, KEY, 200)],
+)
+def test_in_band_in_dev_mode_is_signed_where_there_is_a_key(key, signature, status):
+    body = b'{"url":"http://localhost/x"}'
+    headers = {"X-Inngest-Sync-Kind": "in_band"}
+    if signature:
+        headers["X-Inngest-Signature"] = sign(body, signature)
+    response = Endpoint(nothing, signing_key=key).request("PUT", body=body, headers=headers)
+    assert response.status_code == status
+    assert ("functions" in response.get_json()) is (status == 200)
 
 
 def test_in_band():

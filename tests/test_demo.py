@@ -68,7 +68,7 @@ def test_the_run_is_shown_and_each_effect_is_there_once(app, tmp_path):
     assert is_left_alone(tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("when", ["local server", "sync", "sleeping"])
 def test_stopped_early_it_leaves_nothing_behind(number, when, tmp_path):
     demo = start("bottle", tmp_path)

@@ -3,13 +3,16 @@
 import io
 import json
 import logging
+from wsgiref.validate import validator
 
 import pytest
 from apps import KEY, OTHER_KEY, Endpoint, call_body, is_signed, sign
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.test import Client
 
 import inngest_wsgi as inngest
+from inngest_wsgi import _jcs
 
 ran = []
 SECRET = "fe" * 32
@@ -187,7 +190,7 @@ def test_an_unknown_method_is_told_the_known_ones(mode, method, request):
         ({"CONTENT_LENGTH": "\u0662"}, 400, "body_invalid"),
         ({"CONTENT_LENGTH": "ten"}, 400, "body_invalid"),
         ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, 411, "length_required"),
-        ({"CONTENT_LENGTH": "999"}, 400, "body_invalid"),
+        ({"CONTENT_LENGTH": "999"}, 400, "body_unreadable"),
         ({"CONTENT_LENGTH": ""}, 400, "body_not_json"),
         ({}, 400, "body_not_json"),
     ],
@@ -213,20 +216,55 @@ def test_a_chunked_body_is_read_where_the_server_ends_it(dev):
     assert answered == ["200 OK"]
 
 
-def test_a_stream_that_gives_less_than_asked_is_read_on(dev):
-    class Slow(io.BytesIO):
-        def read(self, size=-1):
-            return super().read(min(size, 7))
+class Slow(io.BytesIO):
+    def read(self, size=-1):
+        return super().read(min(size, 7))
 
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "QUERY_STRING": FN,
-        "CONTENT_LENGTH": str(len(BODY)),
-        "wsgi.input": Slow(BODY + b"next request"),
-    }
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"CONTENT_LENGTH": str(len(BODY)), "wsgi.input": Slow(BODY + b"next request")},
+        {"wsgi.input_terminated": True, "wsgi.input": Slow(BODY)},
+    ],
+)
+def test_a_stream_that_gives_less_than_asked_is_read_on(dev, environ):
     answered = []
-    dev.application(environ, lambda s, h: answered.append(s))
+    base = {"REQUEST_METHOD": "POST", "QUERY_STRING": FN}
+    dev.application(dict(base, **environ), lambda s, h: answered.append(s))
     assert answered == ["200 OK"]
+
+
+@pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "10"}, {"wsgi.input_terminated": True}])
+def test_a_stream_that_breaks_is_the_clients_mistake(dev, environ, caplog):
+    class Broken:
+        def read(self, size):
+            raise OSError("invalid chunk size")
+
+    base = {"REQUEST_METHOD": "POST", "QUERY_STRING": FN, "wsgi.input": Broken()}
+    (body,) = dev.application(dict(base, **environ), lambda s, h: None)
+    assert json.loads(body)["code"] == "body_unreadable"
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD", "DELETE"])
+@pytest.mark.parametrize("query", [FN, "probe=trust", ""])
+def test_pep_3333_is_kept(method, query):
+    endpoint = Endpoint(handler, http=NoApi())
+    with Client(validator(endpoint.application)).open(
+        path="/api/inngest", method=method, query_string=query, data=BODY
+    ) as response:
+        assert response.status_code in (200, 400, 405, 500)
+        assert bool(response.data) == (method != "HEAD" and query != "probe=trust") or (
+            method != "POST"
+        )
+
+
+def test_head_has_no_body(dev):
+    environ = {"REQUEST_METHOD": "HEAD", "QUERY_STRING": "", "wsgi.input": io.BytesIO()}
+    answered = {}
+    body = dev.application(environ, lambda s, h: answered.update(h))
+    assert (list(body), int(answered["Content-Length"]) > 0) == ([], True)
 
 
 def test_an_error_of_ours_shows_the_network_nothing(caplog):
@@ -249,6 +287,32 @@ def test_no_key_reaches_the_log(caplog):
     endpoint.request(body=BODY)
     assert caplog.records
     assert KEY.split("-")[-1] not in caplog.text and SECRET not in caplog.text
+
+
+def test_a_large_body_is_not_canonicalized_for_a_stranger(cloud, monkeypatch):
+    """It would cost seconds of work to say no."""
+    asked = []
+    monkeypatch.setattr(_jcs, "canonical", lambda value: asked.append(value) or b"other")
+    large = json.dumps({"url": "http://x", "filler": "x" * 70_000}).encode()
+    for body, times in ((large, 0), (b'{"url": "http://x"}', 1)):
+        headers = {"X-Inngest-Signature": sign(b""), "X-Inngest-Sync-Kind": "in_band"}
+        assert cloud.request("PUT", body=body, headers=headers).status_code == 401
+        assert len(asked) == times
+
+
+def test_dev_mode_answers_a_signed_request_with_a_signature():
+    endpoint = Endpoint(handler, signing_key=KEY)
+    response = endpoint.request(body=BODY, headers={"X-Inngest-Signature": sign(BODY)})
+    assert response.status_code == 200 and is_signed(response)
+    wrong = endpoint.request(body=BODY, headers={"X-Inngest-Signature": sign(b"")})
+    assert wrong.status_code == 200 and "X-Inngest-Signature" not in wrong.headers
+
+
+def test_what_cannot_get_better_is_not_tried_again(cloud):
+    response = cloud.request(query=FN, body=b"{}")
+    assert response.headers["X-Inngest-No-Retry"] == "true"
+    response = cloud.request(query="fnId=shop-g", body=BODY)
+    assert "X-Inngest-No-Retry" not in response.headers, "it may be there after a deploy"
 
 
 def test_trust_probe(cloud):
@@ -282,12 +346,13 @@ fields = st.fixed_dictionaries(
 )
 
 
+class NoApi:
+    def request(self, method, url, **kwargs):
+        raise inngest.ApiError("no server here")
+
+
 @given(body=st.binary() | fields.map(lambda x: json.dumps(x).encode()), query=st.text())
 def test_no_body_brings_the_endpoint_down(body, query):
-    class NoApi:
-        def request(self, method, url, **kwargs):
-            raise inngest.ApiError("no server here")
-
     response = Endpoint(handler, http=NoApi()).request(
         query="fnId=shop-f&" + query.encode("utf-8", "replace").decode(), body=body
     )

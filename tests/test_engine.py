@@ -1,5 +1,6 @@
 """Replay: what a call ends in, whatever the function does."""
 
+import asyncio
 import logging
 
 import pytest
@@ -23,6 +24,7 @@ def test_a_step_runs_once_and_ends_the_call():
     endpoint = Endpoint(handler)
     op = endpoint.op()
     assert (op["op"], op["data"], ran) == ("StepRun", 1, ["a"])
+    assert (op["opts"], op["userland"]) == ({"type": "step.run"}, {"id": "a", "index": 0})
     assert op["timing"]["a"] > 0 and op["timing"]["b"] >= 0
     assert endpoint.call(memo("a", 1)).get_json() == 1
     assert ran == ["a", "after"]
@@ -308,17 +310,125 @@ def test_an_output_that_is_not_json_fails_the_function_at_once():
     assert "function shop-f" in message and "$.when" in message
 
 
-@pytest.mark.parametrize("size, op", [(4 * 1024 * 1024 - 2, "StepRun"), (4194304, "StepFailed")])
+#: What the server counts is the JSON text, quotes included, in ``{"data":}``.
+LARGEST = 4 * 1024 * 1024 - 2 - 9
+
+
+@pytest.mark.parametrize("size, op", [(LARGEST, "StepRun"), (LARGEST + 1, "StepFailed")])
 def test_an_output_that_is_too_large_fails_its_step_at_once(size, op):
     found = Endpoint(lambda ctx: ctx.step.run("a", lambda: "x" * size)).op()
     assert found["op"] == op
     if op == "StepFailed":
-        assert "4194306 bytes" in found["error"]["message"]
+        assert "4194296 bytes" in found["error"]["message"]
 
 
 def test_a_function_output_that_is_too_large():
     response = Endpoint(lambda ctx: "x" * (8 * 1024 * 1024)).call()
     assert (response.status_code, response.get_json()["code"]) == (400, "output_invalid")
+
+
+def test_an_error_of_a_step_is_cut_too():
+    error = {"name": "E" * 10**6, "message": "m", "stack": "s" * 10**6}
+    endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
+    response = endpoint.call({step_hash("a"): {"error": error}})
+    assert len(response.data) < 200_000
+
+
+def test_odd_fields_of_a_step_error():
+    error = inngest.StepError("m", None, stack=object())
+    response = Endpoint(lambda ctx: raising(error)()).call()
+    assert (response.status_code, response.get_json()["message"]) == (400, "m")
+
+
+class Trap(dict):
+    def items(self):
+        raise RuntimeError("the object itself is broken")
+
+
+@pytest.mark.parametrize("place", ["function", "step"])
+def test_an_output_that_cannot_even_be_looked_at(place):
+    def handler(ctx):
+        return ctx.step.run("a", Trap, {"a": 1}) if place == "step" else Trap(a=1)
+
+    response = Endpoint(handler).call()
+    assert b"the object itself is broken" in response.data
+    assert b"internal_error" not in response.data
+
+
+@pytest.mark.parametrize("place", ["function", "step", "branch"])
+def test_a_task_that_was_cancelled_is_an_error(place):
+    def work():
+        raise asyncio.CancelledError("by the user's own loop")
+
+    def handler(ctx):
+        if place == "step":
+            ctx.step.run("a", work)
+        if place == "branch":
+            ctx.group.parallel((work,))
+        work()
+
+    response = Endpoint(handler).call()
+    assert response.status_code == (206 if place == "step" else 500)
+    assert b"CancelledError" in response.data
+
+
+def test_a_targeted_step_that_is_done_already_is_not_reported_again():
+    def handler(ctx):
+        ctx.step.run("a", lambda: None)
+        return ctx.step.run("b", lambda: 1)
+
+    op = Endpoint(handler).op(memo("a", 1), step=step_hash("a"))
+    assert (op["op"], op["displayName"]) == ("StepPlanned", "b")
+
+
+def test_where_an_error_comes_from():
+    def handler(ctx):
+        try:
+            try:
+                raise KeyError("first")
+            except KeyError as error:
+                raise OSError("second") from error
+        except OSError:
+            raise ValueError("third")
+
+    problem = Endpoint(handler).call().get_json()
+    second = problem["cause"]
+    assert (second["name"], second["message"]) == ("OSError", "second")
+    assert second["cause"]["name"] == "KeyError" and "cause" not in second["cause"]
+    assert "direct cause" in problem["stack"] and "third" in problem["stack"]
+
+
+def test_where_an_error_does_not_come_from():
+    def handler(ctx):
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second") from None
+
+    assert "cause" not in Endpoint(handler).call().get_json()
+
+
+def test_the_cause_of_a_steps_error_is_kept():
+    cause = {"name": "KeyError", "message": "why"}
+    error = {"name": "E", "message": "m", "cause": cause}
+    endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
+    assert endpoint.call({step_hash("a"): {"error": error}}).get_json()["cause"] == cause
+
+
+def test_a_chain_without_end_is_cut():
+    def handler(ctx):
+        error = None
+        for n in range(100):
+            try:
+                raise ValueError(n) from error
+            except ValueError as found:
+                error = found
+        raise error
+
+    problem, depth = Endpoint(handler).call().get_json(), 0
+    while "cause" in problem:
+        problem, depth = problem["cause"], depth + 1
+    assert depth == 5
 
 
 class Unreadable(Exception):

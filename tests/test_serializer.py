@@ -158,7 +158,10 @@ def test_the_package_does_not_need_pydantic():
     [
         ("\ud800", "\ud800"),
         (2**53 + 1, 2**53 + 1),
-        ({1: "a", None: "b", True: "c", 1.5: "d"}, {"1": "c", "null": "b", "1.5": "d"}),
+        (
+            {1: "a", None: "b", False: "c", 1.5: "d"},
+            {"1": "a", "null": "b", "false": "c", "1.5": "d"},
+        ),
         ((1, (2,)), [1, [2]]),
     ],
 )

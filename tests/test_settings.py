@@ -48,6 +48,13 @@ def resolve(client=None, serve=None, environ=None):
         ({}, {"INNGEST_BASE_URL": "http://own:1"}, "cloud", "http://own:1", "http://own:1"),
         (
             {},
+            {"INNGEST_BASE_URL": "http://own:1", "INNGEST_DEV": "http://dev:9"},
+            "dev",
+            "http://own:1",
+            "http://own:1",
+        ),
+        (
+            {},
             {"INNGEST_BASE_URL": "http://own:1", "INNGEST_API_BASE_URL": "http://api:2"},
             "cloud",
             "http://api:2",
@@ -223,7 +230,10 @@ def test_forms_of_a_signing_key(key):
         ({}, None, {"INNGEST_LOG_LEVEL": "loud"}, "INNGEST_LOG_LEVEL", "silent"),
         ({"signing_key": KEY}, {"landing_page": "maybe"}, {}, "landing_page", "true"),
         ({"env": "a\nb"}, None, {}, "env", "printable"),
-        ({"request_timeout": 0}, None, {}, "request_timeout", "end"),
+        ({"request_timeout": 0}, None, {}, "request_timeout", "1 millisecond"),
+        ({"request_timeout": 10**20}, None, {}, "request_timeout", "1 hour"),
+        ({"app_id": "a\nb"}, None, {}, "app_id", "name"),
+        ({"signing_key": KEY}, {"serve_path": "//evil.example/x"}, {}, "serve_path", "slash"),
         ({"request_timeout": -1}, None, {}, "request_timeout", "negative"),
         ({"request_timeout": 1.5}, None, {}, "request_timeout", "timedelta"),
         ({"event_key": ""}, None, {}, "event_key", "dashboard"),
@@ -242,6 +252,9 @@ def test_keys_are_not_shown():
     with pytest.raises(inngest.SettingsError) as caught:
         resolve({"signing_key": wrong})
     assert wrong not in str(caught.value) and "not!hex" not in str(caught.value)
+    with pytest.raises(inngest.SettingsError) as caught:
+        resolve(environ={"INNGEST_BASE_URL": "user:hunter2@example.com"})
+    assert "hunter2" not in str(caught.value)
     shown = repr(
         resolve({"signing_key": KEY, "event_key": "secret-event-key", "is_production": True})
     )

@@ -45,9 +45,8 @@ def make_application():
         config.add_view(home, route_name="home")
         config.add_route("orders", "/orders", request_method="POST")
         config.add_view(order, route_name="orders", renderer="json")
-        # The endpoint is a WSGI application, and this is how Pyramid mounts
-        # one: the route's subpath becomes its PATH_INFO.
-        config.add_route("inngest", "/api/inngest*subpath")
+        # The endpoint is a WSGI application, and this is how Pyramid mounts one.
+        config.add_route("inngest", "/api/inngest")
         config.add_view(wsgiapp2(shop.endpoint), route_name="inngest")
         return config.make_wsgi_app()
 
