@@ -249,4 +249,9 @@ def _check_size(length: int) -> None:
 def _url(environ: Environ) -> str:
     """Our address, as this request came to it (PEP 3333, URL Reconstruction);
     the host in the form in which Werkzeug normalizes it."""
-    return request_uri(dict(environ, HTTP_HOST=get_host(environ)), include_query=False)
+    mounted = environ.get("SCRIPT_NAME") and environ.get("PATH_INFO") == "/"
+    # Bottle and Pyramid say so of the mount itself, and Pyramid does not
+    # answer with the slash at its end
+    path = "" if mounted else environ.get("PATH_INFO", "")
+    asked = dict(environ, HTTP_HOST=get_host(environ), PATH_INFO=path)
+    return request_uri(asked, include_query=False)

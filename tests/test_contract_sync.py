@@ -190,6 +190,8 @@ def test_the_deploy_id_goes_to_the_server_and_into_no_address():
         ({}, {"HTTP_HOST": "[::1]:8080"}, "http://[::1]:8080/api/inngest"),
         ({}, {"wsgi.url_scheme": "https"}, "https://localhost/api/inngest"),
         ({}, {"SCRIPT_NAME": "/api/inngest", "PATH_INFO": ""}, "http://localhost/api/inngest"),
+        ({}, {"SCRIPT_NAME": "/api/inngest", "PATH_INFO": "/"}, "http://localhost/api/inngest"),
+        ({}, {"SCRIPT_NAME": "", "PATH_INFO": "/"}, "http://localhost/"),
         ({}, {"SCRIPT_NAME": "/a", "PATH_INFO": "/b c"}, "http://localhost/a/b%20c"),
         ({"serve_origin": "https://shop.example"}, {}, "https://shop.example/api/inngest"),
         ({"serve_host": "https://shop.example"}, {}, "https://shop.example/api/inngest"),

@@ -3,13 +3,13 @@
 import io
 import json
 import logging
+from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
 from apps import KEY, OTHER_KEY, Endpoint, call_body, is_signed, sign
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.test import Client
 
 import inngest_wsgi as inngest
 from inngest_wsgi import _jcs
@@ -250,14 +250,20 @@ def test_a_stream_that_breaks_is_the_clients_mistake(dev, environ, caplog):
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD", "DELETE"])
 @pytest.mark.parametrize("query", [FN, "probe=trust", ""])
 def test_pep_3333_is_kept(method, query):
-    endpoint = Endpoint(handler, http=NoApi())
-    with Client(validator(endpoint.application)).open(
-        path="/api/inngest", method=method, query_string=query, data=BODY
-    ) as response:
-        assert response.status_code in (200, 400, 405, 500)
-        assert bool(response.data) == (method != "HEAD" and query != "probe=trust") or (
-            method != "POST"
-        )
+    application = validator(Endpoint(handler, http=NoApi()).application)
+    environ = {
+        "REQUEST_METHOD": method,
+        "QUERY_STRING": query,
+        "CONTENT_LENGTH": str(len(BODY)),
+        "wsgi.input": io.BytesIO(BODY),
+    }
+    setup_testing_defaults(environ)
+    answered = []
+    body = application(environ, lambda status, headers, *_: answered.append(status))
+    text = b"".join(body)
+    body.close()
+    assert answered[0][:3] in ("200", "400", "405", "500")
+    assert bool(text) == (method != "HEAD" and (method, query) != ("POST", "probe=trust"))
 
 
 def test_head_has_no_body(dev):

@@ -17,8 +17,9 @@ from test_local_server_app import (
 from inngest_wsgi.testing import (
     LocalServer, SyncError, SystemClock, VirtualClock, _ops, _server,
 )
-from inngest_wsgi.testing._queue import Item, Queue
-from inngest_wsgi.testing._state import Event, Function, RunState
+from inngest_wsgi.testing._functions import Function
+from inngest_wsgi.testing._queue import Queue, RunItem
+from inngest_wsgi.testing._state import Event, RunState
 
 KEY = "0123456789abcdef" * 4
 OTHER_KEY = "cdcd" * 16
@@ -430,11 +431,11 @@ def test_sync_says_what_the_app_said():
         assert (got.status, got.kind) == (200, "out_of_band")
         assert got.body == {"message": "ok", "modified": True}
         assert server.sync(app.url).body["modified"] is False
-        app.register = lambda url: [function(url, concurrency=[{"limit": 1}])]
+        app.register = lambda url: [function(url, checkpoint={"batch_steps": 3})]
         with pytest.raises(SyncError) as caught:
             server.sync(app.url)
         assert caught.value.status == 500
-        assert "raw-fn" in caught.value.message and "concurrency" in caught.value.message
+        assert "raw-fn" in caught.value.message and "checkpoint" in caught.value.message
 
 
 def test_sync_with_an_app_that_registers_elsewhere():
@@ -474,10 +475,10 @@ def test_real_time():
 
 def some_item(due):
     run = RunState(
-        Function("a-f", "a", "f", "http://x/", 0, (), ()),
+        Function("a-f", "a", "f", "http://x/", 0),
         [Event("i", "n", {}, "i", 1)], 0.0,
     )
-    return Item(run, due)
+    return RunItem(run, due)
 
 
 class Condition(threading.Condition):

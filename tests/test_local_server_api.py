@@ -5,7 +5,17 @@ import re
 
 import pytest
 from test_local_server_app import (
-    answer, ask, function, hashed, op, ops, post, recording, run_of, served,
+    answer,
+    ask,
+    function,
+    hashed,
+    in_order,
+    op,
+    ops,
+    post,
+    recording,
+    run_of,
+    served,
 )
 
 from inngest_wsgi.testing import LocalServer, VirtualClock
@@ -27,15 +37,14 @@ def cloud():
 
 def exchanges(number):
     found = recording(number)["exchanges"]
-    return [
-        pytest.param(e, id=e["note"].split(" (")[0].replace(" ", "-")[:60]) for e in found
-    ]
+    return [pytest.param(e, id=e["note"].split(" (")[0].replace(" ", "-")[:60]) for e in found]
 
 
 def send_recorded(server, exchange):
     request = exchange["request"]
     headers = {
-        name: value for name, value in request["headers"].items()
+        name: value
+        for name, value in request["headers"].items()
         if name not in ("Host", "Content-Length", "Accept-Encoding")
     }
     body = _FILLER.sub(lambda match: "x" * int(match.group(1)), request["body"])
@@ -96,9 +105,7 @@ def test_a_custom_id_starts_one_run_only():
 def test_a_repeated_seed_starts_one_run_only():
     seed = {"X-Inngest-Event-Id-Seed": "1743130137367,eii2YKXRVTJPuA=="}
     with served(lambda call: answer(200, "done")) as (app, server):
-        ids = [
-            post(server.url + "/e/k", {"name": "raw/go"}, seed).json["ids"] for _ in range(2)
-        ]
+        ids = [post(server.url + "/e/k", {"name": "raw/go"}, seed).json["ids"] for _ in range(2)]
         assert ids[0] == ids[1]
         server.wait_for_run(ids[0][0])
         assert len(server.runs()) == 1
@@ -141,48 +148,76 @@ def register(server, **changes):
     return post(server.url + "/fn/register", {"appname": "raw", "functions": [fn]})
 
 
-@pytest.mark.parametrize(
-    "setting, value",
-    [
-        ("batchEvents", {"maxSize": 2, "timeout": "1s"}),
-        ("cancel", [{"event": "x"}]),
-        ("checkpoint", {"batch_steps": 3}),
-        ("concurrency", [{"limit": 1}]),
-        ("debounce", {"period": "5s"}),
-        ("idempotency", "event.data.id"),
-        ("ratelimit", {"limit": 1, "period": "1m"}),
-        ("singleton", {"mode": "skip"}),
-        ("throttle", {"limit": 1, "period": "1m"}),
-        ("timeouts", {"start": "1m"}),
-    ],
-)
-def test_settings_it_does_not_act_on_are_refused_by_name(setting, value):
+def test_a_setting_it_does_not_act_on_is_refused_by_name():
     with LocalServer() as server:
-        got = register(server, **{setting: value})
+        got = register(server, checkpoint={"batch_steps": 3})
         assert got.status == 400
-        assert "function raw-fn" in got.json["error"]
-        assert setting.lower() in got.json["error"].lower()
+        assert "function raw-fn" in got.json["error"] and "checkpoint" in got.json["error"]
         server.send({"name": "raw/go"})
         assert server.runs() == []
 
 
 @pytest.mark.parametrize(
-    "trigger, what",
+    "settings, what",
     [
-        ({"event": "raw/go", "expression": "event.data.ok"}, "expression"),
-        ({"event": "raw/*"}, "wildcard"),
+        ({"triggers": [{"event": "raw/*"}]}, "wildcard"),
+        ({"timeouts": {"start": "nonsense"}}, "timeouts"),
+        ({"triggers": [{"event": "a", "expression": "event.data.("}]}, "event.data.("),
+        ({"triggers": [{"event": "a", "expression": "size(event.data.x) > 1"}]}, "size()"),
+        ({"idempotency": "event.data.x.upper()"}, "upper()"),
+        ({"idempotency": "async.data.x"}, "async"),
+        ({"cancel": [{"event": "x", "if": "async.data.a * 2 == 4"}]}, "'*'"),
+        ({"priority": {"run": "event.data.("}}, "event.data.("),
+        ({"concurrency": [{"limit": 1, "key": "1 +"}]}, "concurrency"),
     ],
+    ids=str,
 )
-def test_triggers_it_cannot_judge_are_refused(trigger, what):
+def test_what_it_cannot_read_is_refused_by_name(settings, what):
     with LocalServer() as server:
-        got = register(server, triggers=[trigger])
-        assert got.status == 400 and "raw-fn" in got.json["error"] and what in got.json["error"]
+        got = register(server, **settings)
+        assert got.status == 400
+        assert "function raw-fn" in got.json["error"] and what in got.json["error"]
+
+
+#: Where the local server says no and a real one yes, or in other words.
+OTHER_ANSWER = {
+    "function id missing": "At least one function is invalid",
+    "bad trigger expression": "the expression 'event.data.('",
+    "bad idempotency expression": "the expression 'event.data.('",
+    "bad priority expression": "the expression 'event.data.('",
+    "bad cancel expression": "the expression 'event.data.('",
+    "nonsense timeouts.start": "timeouts",
+    "two invalid functions at once": "At least one function is invalid",
+}
+
+#: Cron expressions are not read, and no SDK is blocked.
+NOT_TOLD = {"bad cron", "blocked JS SDK version"}
+
+
+@pytest.mark.parametrize("exchange", exchanges(55))
+def test_registrations_as_recorded(exchange):
+    if exchange["note"] in NOT_TOLD:
+        return
+    with LocalServer(signing_key=KEY) as server:
+        got = send_recorded(server, exchange)
+    real = exchange["response"]
+    if exchange["note"] in OTHER_ANSWER:
+        assert got.status == 400
+        assert OTHER_ANSWER[exchange["note"]] in got.json["error"]
+    elif real["status"] == 200:
+        assert (got.status, got.json["ok"]) == (200, True)
+    else:
+        assert (got.status, got.json) == (real["status"], json.loads(real["body"]))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"name": ""}, {"name": None}, {"steps": {}}, {"steps": None}, {"triggers": [{}]},
+        {"name": ""},
+        {"name": None},
+        {"steps": {}},
+        {"steps": None},
+        {"triggers": [{}]},
         {"steps": {"step": {"id": "step", "name": "step", "runtime": {"type": "http"}}}},
         {"steps": {"step": {"runtime": {"url": "http://h/"}, "retries": {"attempts": "x"}}}},
     ],
@@ -196,7 +231,16 @@ def test_invalid_functions_are_refused_without_details(changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"priority": {"run": "100"}}, {"cancel": None}, {"concurrency": []}, {"new": 1}]
+    "changes",
+    [
+        {"priority": {"run": "100"}},
+        {"cancel": None},
+        {"concurrency": []},
+        {"new": 1},
+        {"concurrency": 5},
+        {"timeouts": {}},
+        {"debounce": None},
+    ],
 )
 def test_settings_that_need_no_action_are_accepted(changes):
     with LocalServer() as server:
@@ -297,10 +341,40 @@ def test_state_can_be_read_while_a_run_is_running():
     assert seen["batch"].json == [event]
 
 
+def test_signals_nobody_waits_for(cloud):
+    recorded = {e["note"]: e for e in recording(58)["exchanges"]}["signal nobody waits for"]
+    got = send_recorded(cloud, recorded)
+    assert (got.status, got.text) == (404, recorded["response"]["body"])
+    assert got.headers["Content-Type"] == recorded["response"]["headers"]["Content-Type"]
+    assert post(cloud.url + "/v1/signals", {"signal": "x", "data": 1}).status == 401
+    for body in (b"", b"{", b"[]", {"data": 1}, {"signal": 1}):
+        got = post(cloud.url + "/v1/signals", body, {"Authorization": BEARER})
+        assert got.status == 400 and got.json["error"].startswith("Invalid request: ")
+
+
+def test_cancelling_over_http():
+    reply = in_order(ops(op("Sleep", "s", name="1h")), answer(200, "done"))
+    with served(reply, key=BARE) as (app, server), server.hold():
+        (event_id,) = server.send({"name": "raw/go"})
+        run_id = server.runs(event_id)[0].run_id
+        server.wait_for(run_id, "sleeping")
+        for path in ("/v1/runs/" + run_id, "/v1/runs/x"):
+            assert ask("DELETE", server.url + path).status == 401
+        bearer = {"Authorization": BEARER}
+        for _ in range(2):
+            got = ask("DELETE", server.url + "/v1/runs/" + run_id, headers=bearer)
+            assert (got.status, got.text) == (200, "")
+            assert server.wait_for_run(run_id, timeout=0).status == "Cancelled"
+        assert ask("DELETE", server.url + "/v1/runs/x", headers=bearer).status == 404
+
+
 def test_anything_else_is_404_or_405_in_json(cloud):
     for method, path, status in [
-        ("GET", "/", 404), ("GET", "/dev", 404), ("POST", "/v1/signals", 404),
-        ("GET", "/fn/register", 405), ("DELETE", "/v1/runs/x", 405),
+        ("GET", "/", 404),
+        ("GET", "/dev", 404),
+        ("POST", "/v1/checkpoint/x/async", 404),
+        ("GET", "/fn/register", 405),
+        ("PUT", "/v1/runs/x", 405),
     ]:
         got = ask(method, cloud.url + path)
         assert (got.status, got.json["status"]) == (status, status)

@@ -29,6 +29,15 @@ def recording(number):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def calls_of(recorded):
+    """The exchanges in which the server called a function."""
+    return [
+        exchange
+        for exchange in recorded["exchanges"]
+        if exchange["direction"] == "server->sdk" and "fnId" in exchange["request"]["query"]
+    ]
+
+
 def hashed(step):
     return hashlib.sha1(step.encode()).hexdigest()
 
@@ -85,9 +94,7 @@ class RawApp:
         self.calls = []
         self.syncs = []
         self._lock = threading.Lock()
-        self._server = make_server(
-            "127.0.0.1", 0, self, threaded=True, request_handler=_Handler
-        )
+        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Handler)
         self.url = "http://127.0.0.1:{}/api/inngest".format(self._server.server_port)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True

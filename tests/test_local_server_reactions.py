@@ -15,7 +15,16 @@ import zlib
 
 import pytest
 from test_local_server_app import (
-    SDK, answer, function, hashed, in_order, op, ops, recording, run_of, served,
+    SDK,
+    answer,
+    function,
+    hashed,
+    in_order,
+    op,
+    ops,
+    recording,
+    run_of,
+    served,
 )
 
 EXPERIMENTS = {
@@ -40,21 +49,16 @@ FAILED_AT_ONCE = {
     "sleep-garbage-retries1": "cannot read",
     "sleep-number": "cannot read",
     "sleep-1w-invalid-unit": "cannot read",
-}
-
-#: Ops that the local server does not know yet.
-NOT_YET = {
-    "206-legacy-step-op", "206-discovery-request", "206-run-complete",
-    "206-step-and-run-complete", "run-complete", "step-and-run-complete",
-    "run-complete-error", "two-waits", "wait-opts-event", "wait-name-event",
-    "wait-no-event", "wait-iso-timeout", "wait-bad-expr", "wait-bad-timeout",
-    "wait-empty-if", "invoke-no-payload", "invoke-null-data-payload",
-    "invoke-self-unprefixed", "invoke-list-data",
+    "wait-no-event": "without the name of an event",
+    "wait-bad-timeout": "cannot read",
+    "invoke-no-payload": "without a payload",
+    "invoke-list-data": "not an object",
 }
 
 #: The answers are described in words; tested one by one further down.
 IN_WORDS = {
-    name for name, experiment in EXPERIMENTS.items()
+    name
+    for name, experiment in EXPERIMENTS.items()
     if not all(isinstance(given, dict) for given in experiment["responses_by_call"])
 }
 
@@ -63,6 +67,18 @@ UNRECORDED_BYTES = {"gzip-body", "deflate-body"}
 
 #: The UI of the real server shows this output; ours is the body itself.
 OTHER_OUTPUT = {"206-no-header-always"}
+
+#: The UI of the real server shows no output for these; its events have it.
+RUN_COMPLETE = {
+    "206-run-complete",
+    "206-step-and-run-complete",
+    "run-complete",
+    "step-and-run-complete",
+    "run-complete-error",
+}
+
+#: Needs the function that it invokes; tested further down.
+WITH_CHILD = {"invoke-null-data-payload"}
 
 _CUT = re.compile(r"\.\.\. \((\d+) bytes\)\Z")
 
@@ -139,7 +155,7 @@ def observed(experiment):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(EXPERIMENTS) - set(FAILED_AT_ONCE) - NOT_YET - IN_WORDS - UNRECORDED_BYTES),
+    sorted(set(EXPERIMENTS) - set(FAILED_AT_ONCE) - IN_WORDS - UNRECORDED_BYTES - WITH_CHILD),
 )
 def test_reacts_as_observed(name):
     experiment = EXPERIMENTS[name]
@@ -154,7 +170,10 @@ def test_reacts_as_observed(name):
         assert mine[:4] == real[:4]
         if " bytes>" not in real[4]:
             assert mine[4] == real[4]
-    compare_output(name, run.output, was["run_output"])
+    real = was["run_output"]
+    if name in RUN_COMPLETE:
+        real = was["finished_events"]["inngest/function.finished"]["result"]
+    compare_output(name, run.output, real)
 
 
 def compare_output(name, output, real):
@@ -165,7 +184,7 @@ def compare_output(name, output, real):
     elif isinstance(real, dict) and "before the SDK responded" in real.get("error", ""):
         # The explanation in "stack" is prose of the server's own.
         assert {**output, "stack": ""} == {**real, "stack": ""}
-    elif name == "step-limit":
+    elif name in ("step-limit", "wait-bad-expr", "wait-empty-if"):
         assert output["error"]["name"] == real["error"]["name"]
         assert output["error"]["message"] == real["error"]["message"]
     else:
@@ -182,24 +201,24 @@ def test_fails_at_once_where_a_server_would_hang(name):
     assert len(calls) <= experiment["observed"]["number_of_calls"]
 
 
-@pytest.mark.parametrize("name", sorted(NOT_YET - IN_WORDS))
-def test_an_op_it_does_not_know_fails_the_run_at_once(name):
-    experiment = EXPERIMENTS[name]
-    reported = json.loads(experiment["responses_by_call"][0]["body"])
-    unknown = [o["op"] for o in reported if o["op"] != "StepRun"][0]
-    calls, run = react(name, in_order(*experiment["responses_by_call"]), 3)
-    assert len(calls) == 1
-    assert run.status == "Failed"
-    assert "does not know the op {} yet".format(unknown) in run.output["error"]["message"]
-
-
 def test_every_experiment_is_accounted_for():
     in_words = {
-        "206-planned-reqver1", "206-planned-reqver2", "206-single-planned",
-        "target-answers-200", "target-answers-500", "target-answers-empty",
-        "target-answers-other-step", "planned-already-planned", "two-waits",
-        "hang-up", "hang-up-always", "307-redirect", "302-redirect", "redirect-307",
-        "redirect-302", "wait-iso-timeout",
+        "206-planned-reqver1",
+        "206-planned-reqver2",
+        "206-single-planned",
+        "target-answers-200",
+        "target-answers-500",
+        "target-answers-empty",
+        "target-answers-other-step",
+        "planned-already-planned",
+        "two-waits",
+        "hang-up",
+        "hang-up-always",
+        "307-redirect",
+        "302-redirect",
+        "redirect-307",
+        "redirect-302",
+        "wait-iso-timeout",
     }
     assert IN_WORDS == in_words | {n for n in EXPERIMENTS if n.startswith("retry-after-")}
 
@@ -330,6 +349,54 @@ def test_a_target_that_plans_itself_again_leaves_nothing_to_do():
     assert "StepPlanned of 'a' came a second time" in run.output["error"]["message"]
 
 
+def test_two_waits_in_a_group():
+    reported = [
+        op("WaitForEvent", "a", opts={"event": "raw/never", "timeout": "1s"}),
+        op("Sleep", "b", opts={"duration": "2s"}),
+    ]
+    calls, run = react("", in_order(ops(*reported), answer(200, "done")), 1)
+    was = EXPERIMENTS["two-waits"]
+    assert json.loads(was["responses_by_call"][0]["body"])[0]["opts"] == reported[0]["opts"]
+    assert seen(calls) == observed(was)
+    assert (run.status, run.output) == ("Completed", was["observed"]["run_output"])
+
+
+def test_a_wait_until_a_date():
+    def reply(call):
+        if call.number:
+            return answer(200, "done")
+        until = iso(time.time(), offset=3600)
+        return ops(op("WaitForEvent", "s", opts={"event": "raw/never", "timeout": until}))
+
+    calls, run = react("", reply, 1)
+    assert seen(calls) == observed(EXPERIMENTS["wait-iso-timeout"])
+    assert 3500 * 1000 < run.history[-1].at <= 3600 * 1000
+
+
+def test_an_invoke_with_null_as_its_data():
+    experiment = EXPERIMENTS["invoke-null-data-payload"]
+    parent = in_order(*experiment["responses_by_call"])
+    seen_by_child = []
+
+    def reply(call):
+        if "200-json-object" in call.query:
+            seen_by_child.append(call.body["event"]["data"])
+            return answer(200, {"a": 1})
+        call.number = 0 if not call.steps else 1
+        return parent(call)
+
+    def register(url):
+        child = function(url, "child", event="raw/child", id="raw-app-200-json-object")
+        return [function(url), child]
+
+    with served(reply, register) as (app, server):
+        run = run_of(server)
+    calls = [call for call in app.calls if "fnId=raw-fn" in call.query]
+    assert seen(calls) == observed(experiment)
+    assert (run.status, run.output) == ("Completed", experiment["observed"]["run_output"])
+    assert set(seen_by_child[0]) == {"_inngest"}
+
+
 # -- transport ----------------------------------------------------------------
 
 
@@ -440,9 +507,15 @@ def test_retry_after(name, header, delay):
 @pytest.mark.parametrize(
     "name, seconds",
     [
-        ("sleep-1s", 1), ("sleep-1500ms", 1.5), ("sleep-name-1s", 1), ("sleep-1m-as-60s", 3),
-        ("sleep-compound", 1), ("sleep-none", 0), ("sleep-past-date", 0),
-        ("sleep-negative", 0), ("sleep-until-key", 0),
+        ("sleep-1s", 1),
+        ("sleep-1500ms", 1.5),
+        ("sleep-name-1s", 1),
+        ("sleep-1m-as-60s", 3),
+        ("sleep-compound", 1),
+        ("sleep-none", 0),
+        ("sleep-past-date", 0),
+        ("sleep-negative", 0),
+        ("sleep-until-key", 0),
     ],
 )
 def test_sleeps_as_long(name, seconds):

@@ -1,16 +1,14 @@
-"""The local server puts on the wire what a real server was recorded to."""
+"""What goes over the wire, piece by piece: JSON, signatures, times."""
 
 import json
-import threading
-from urllib.parse import parse_qsl
 
 import pytest
 import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_local_server_app import RawApp, function, recording, signature
+from test_local_server_app import calls_of, recording, signature
 
-from inngest_wsgi.testing import LocalServer, VirtualClock, _times
+from inngest_wsgi.testing import _times
 from inngest_wsgi.testing._canonical import canonical, loads, normalised
 from inngest_wsgi.testing._signing import SigningKey
 
@@ -18,7 +16,9 @@ from inngest_wsgi.testing._signing import SigningKey
 
 _text = st.text(st.characters(blacklist_categories=["Cs"]))
 _values = st.recursive(
-    st.none() | st.booleans() | _text
+    st.none()
+    | st.booleans()
+    | _text
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner) | st.dictionaries(_text, inner),
@@ -128,9 +128,22 @@ def test_keys_that_are_none(text):
 @pytest.mark.parametrize(
     "text, seconds",
     [
-        ("1s", 1), ("1s500ms", 1.5), ("0.05m", 3), ("1h30m", 5400), ("2d", 172800),
-        ("1w", 604800), ("0", 0), ("-5s", -5), ("1.5h", 5400), ("500us", 0.0005),
-        ("1 s", None), ("1y", None), ("soon", None), ("", None), ("5", None), ("s", None),
+        ("1s", 1),
+        ("1s500ms", 1.5),
+        ("0.05m", 3),
+        ("1h30m", 5400),
+        ("2d", 172800),
+        ("1w", 604800),
+        ("0", 0),
+        ("-5s", -5),
+        ("1.5h", 5400),
+        ("500us", 0.0005),
+        ("1 s", None),
+        ("1y", None),
+        ("soon", None),
+        ("", None),
+        ("5", None),
+        ("s", None),
     ],
 )
 def test_durations(text, seconds):
@@ -140,10 +153,15 @@ def test_durations(text, seconds):
 @pytest.mark.parametrize(
     "text, seconds",
     [
-        ("1970-01-02", 86400), ("1970-01-01T01:00:00Z", 3600),
-        ("1970-01-01T01:00:00.25+01:00", 0.25), ("1970-01-01t00:00:00-00:30", 1800),
-        ("1970-01-01T00:00:00", None), ("1970-13-01", None), ("1970-01-01 00:00", None),
-        ("1h", 3600), ("", 0),
+        ("1970-01-02", 86400),
+        ("1970-01-01T01:00:00Z", 3600),
+        ("1970-01-01T01:00:00.25+01:00", 0.25),
+        ("1970-01-01t00:00:00-00:30", 1800),
+        ("1970-01-01T00:00:00", None),
+        ("1970-13-01", None),
+        ("1970-01-01 00:00", None),
+        ("1h", 3600),
+        ("", 0),
     ],
 )
 def test_sleeps_until(text, seconds):
@@ -160,111 +178,3 @@ def test_the_retry_schedule():
     bases = [15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200, 7200]
     for attempt, base in enumerate(bases):
         assert base <= _times.retry_delay(attempt) <= base + 30
-
-
-# -- whole recorded runs -------------------------------------------------------------
-
-
-def calls_of(recorded):
-    return [
-        exchange for exchange in recorded["exchanges"]
-        if exchange["direction"] == "server->sdk" and "fnId" in (exchange["request"]["query"])
-    ]
-
-
-class Replayed:
-    """Answers calls with the answers recorded for them.
-
-    Sleeps get a duration in place of a date that is long past by now.
-    """
-
-    def __init__(self, recorded):
-        self.exchanges = calls_of(recorded)
-        self.pairs = []
-        self.lock = threading.Lock()
-
-    def __call__(self, call):
-        with self.lock:
-            exchange = next(e for e in self.exchanges if self.fits(e, call))
-            self.exchanges.remove(exchange)
-            self.pairs.append((call, exchange["request"]))
-        response = exchange["response"]
-        headers = {
-            name: value for name, value in response["headers"].items()
-            if name.lower() not in ("server", "date", "content-length")
-        }
-        if "retry-after" in headers:
-            headers["retry-after"] = "3"
-        body = response["body"]
-        if response["status"] == 206:
-            reported = json.loads(body)
-            for op in reported:
-                if op["op"] == "Sleep":
-                    op["name"] = "1s"
-            body = json.dumps(reported)
-        return {"status": response["status"], "headers": headers, "body": body}
-
-    @staticmethod
-    def fits(exchange, call):
-        step_id = dict(parse_qsl(exchange["request"]["query"]))["stepId"]
-        attempt = json.loads(exchange["request"]["body"])["ctx"]["attempt"]
-        return (step_id, attempt) == (call.step_id, call.attempt)
-
-
-RANDOM = ("request_id", "job_id", "qi_id", "run_id", "fn_id")
-
-
-@pytest.mark.parametrize(
-    "number",
-    ["03", "05", "07", "08", "09", "10", "11", "12", "14", "15", "24", "27", "28", "38", "40",
-     "82"],
-)
-def test_makes_the_calls_that_were_recorded(number):
-    recorded = recording(number)
-    reply = Replayed(recorded)
-    count = len(reply.exchanges)
-    trigger = json.loads(reply.exchanges[0]["request"]["body"])["event"]
-    fn_id = dict(parse_qsl(reply.exchanges[0]["request"]["query"]))["fnId"]
-    retries = json.loads(reply.exchanges[0]["request"]["body"])["ctx"]["max_attempts"] - 1
-
-    def register(url):
-        return [function(url, event=trigger["name"], retries=retries, id=fn_id)]
-
-    with RawApp(reply, register) as app, LocalServer(clock=VirtualClock()) as server:
-        app.server_url = server.url
-        server.sync(app.url)
-        server.send(trigger)
-        run = server.wait_for_run(trigger["id"])
-
-    assert len(app.calls) == count and not reply.exchanges
-    assert run.status == recorded["runs"][0]["status"]
-    assert run.output == recorded["runs"][0]["output"]
-    for call, real in reply.pairs:
-        compare_call(call, real)
-
-
-def compare_call(call, real):
-    assert call.query == real["query"]
-    assert [name for name, _ in call.header_list] == list(real["headers"])
-    ours, theirs = dict(call.header_list), real["headers"]
-    for name in (
-        "User-Agent", "Connection", "Account-Id", "Content-Type", "X-Inngest-Generation-Id",
-        "X-Inngest-Req-Version", "X-Inngest-Step-Id", "Accept-Encoding",
-    ):
-        assert ours[name] == theirs[name]
-    assert call.raw == canonical(call.body)
-    mine, expected = json.loads(call.raw), json.loads(real["body"])
-    assert ours["X-Run-Id"] == mine["ctx"]["run_id"]
-    assert ours["X-Inngest-Job-Id"] == mine["ctx"]["job_id"]
-    assert ours["X-Request-Id"] == mine["ctx"]["request_id"]
-    for name in RANDOM:
-        assert type(mine["ctx"].pop(name)) is type(expected["ctx"].pop(name))
-    if call.step_id != "step" and not call.attempt:
-        # Whether a sibling has finished meanwhile is a matter of luck.
-        for body in (mine, expected):
-            del body["steps"], body["ctx"]["stack"]
-    stacks = [body["ctx"].get("stack", {}).get("stack", []) for body in (mine, expected)]
-    assert sorted(stacks[0]) == sorted(stacks[1])
-    for body in (mine, expected):
-        body["ctx"].get("stack", {}).pop("stack", None)
-    assert mine == expected

@@ -1,9 +1,11 @@
 """An Inngest server to run tests and demos against. Never for production.
 
-:class:`LocalServer` takes events, takes an app's registration, calls the app,
-keeps the memos of its steps, and schedules its retries and sleeps, over real
-HTTP and all in memory: what it knows is gone when it stops, it runs in the
-process that starts it, and it does only part of what a server does.
+It takes events, takes an app's registration, calls the app, keeps the memos
+of its steps, and does the rest of a server's part: sleeps, waits for events
+and signals, invoked functions, parallel groups in both modes, requests made
+for the app, retries, batches, cancellation, failure handlers and flow
+control. All of it goes over real HTTP and is kept in memory: what it knows is
+gone when it stops, and it runs in the process that starts it.
 
 For day-to-day development use the official Inngest Dev Server, which has the
 whole protocol and a page to look at runs. In production, apps are served by
@@ -15,17 +17,32 @@ from a real server on purpose where that helps a test:
 
 - An answer over which a real server would hang, loop, or retry twenty times
   whatever was configured fails the run at once, with an error that says why
-  (its name is ``LocalServerError``). So does an op that it does not know yet.
+  (its name is ``LocalServerError``). So does an op that it does not know.
 - With a signing key, answers to calls must be signed; the open-source server
   takes unsigned ones.
-- A registration that asks for what it does not do (batches, cancellation,
-  flow control, expressions, wildcards) is refused by name. Cron expressions
-  are not read: such functions start by :meth:`LocalServer.fire_cron` only.
-- A run that was started by ``inngest/function.failed`` or
-  ``inngest/function.finished`` makes no such events itself, so that nothing
-  goes round in circles.
+- Expressions are read in part: comparisons, ``&& || !``, ``in``, ``has()``,
+  ``+`` and ``? :`` over literals and paths. A registration with another one
+  is refused, and a wait with another one fails its run, by name. A path that
+  leads nowhere is neither less nor greater than anything.
+- A run that was started by ``inngest/function.failed``, ``.cancelled`` or
+  ``.finished`` makes no such events itself, so that nothing goes round in
+  circles.
+- The output of a run that ends with ``RunComplete`` is its data; of a
+  cancelled run it is None.
+- An event whose id was seen before does nothing at all.
+- An invoked function starts at once, whatever it has of batches and
+  debounce; where another setting forbids it, the invoking step fails.
+- A throttle lets so many runs start in any period, without spreading them
+  over it, and without regard to its burst. ``priority`` is read and has no
+  effect. A singleton that cancels does so at once.
 - The address of an app is used as it was registered; a real server turns
   ``127.0.0.1`` into ``localhost``.
+
+What it does not do: checkpoints (a function that asks for them is refused by
+name), ``defer()``, realtime, durable endpoints, in-band sync, pausing and
+bulk cancellation. Event names with wildcards are refused. Cron expressions
+are not read: such functions start by :meth:`LocalServer.fire_cron` only. The
+``_inngest`` data of an invoked function has nothing for tracing.
 
 ::
 
@@ -35,6 +52,15 @@ from a real server on purpose where that helps a test:
         [event_id] = server.send({"name": "shop/order.placed", "data": {}})
         run = server.wait_for_run(event_id)
         assert run.status == "Completed"
+
+A virtual clock jumps over sleeps, and over the timeouts of waits as well. To
+act while a run waits, hold the server::
+
+        with server.hold():
+            [event_id] = server.send({"name": "shop/order.placed", "data": {}})
+            server.wait_for(event_id, "waiting", step="payment")
+            server.send({"name": "shop/order.paid", "data": {}})
+        run = server.wait_for_run(event_id)
 """
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from .. import _protocol
-from . import _ids, _registry
+from . import _ids, _registry, _settings
+from ._canonical import loads
 from ._state import RunState
 from ._store import Store
 from ._times import rfc3339
@@ -39,6 +40,8 @@ class Api:
             "batch": self._batch,
             "actions": self._actions,
             "run": self._run,
+            "cancel": self._cancel,
+            "signal": self._signal,
             "event_runs": self._event_runs,
         }
         self._rules = Map(
@@ -49,6 +52,8 @@ class Api:
                 Rule("/v0/runs/<run_id>/batch", endpoint="batch", methods=["GET"]),
                 Rule("/v0/runs/<run_id>/actions", endpoint="actions", methods=["GET"]),
                 Rule("/v1/runs/<run_id>", endpoint="run", methods=["GET"]),
+                Rule("/v1/runs/<run_id>", endpoint="cancel", methods=["DELETE"]),
+                Rule(_protocol.PATH_SIGNALS, endpoint="signal", methods=["POST"]),
                 Rule("/v1/events/<event_id>/runs", endpoint="event_runs", methods=["GET"]),
             ],
             strict_slashes=False,
@@ -104,7 +109,7 @@ class Api:
             return _json({"error": text}, 400)
         try:
             registration = _registry.read_registration(request.get_data())
-        except _registry.RegistrationRefused as refused:
+        except _settings.RegistrationRefused as refused:
             logger.warning("refused a registration: %s", refused)
             return _json(refused.body, 400)
         modified = self._store.register(registration)
@@ -123,7 +128,7 @@ class Api:
         )
 
     def _actions(self, request: Request, run_id: str) -> Response:
-        return self._state(request, run_id, lambda run: dict(run.memos))
+        return self._state(request, run_id, lambda run: run.steps)
 
     def _state(
         self, request: Request, run_id: str, read: Callable[[RunState], Any]
@@ -152,6 +157,35 @@ class Api:
         # A real server says so with an HTTP 200 (W65).
         missing = {"error": f"Unable to load function run: {run_id}", "data": None, "status": 500}
         return _json(missing, 200, _JSON)
+
+    def _cancel(self, request: Request, run_id: str) -> Response:
+        refusal = self._refuse(request)
+        if refusal is not None:
+            return refusal
+        with self._store.changed:
+            run = self._store.executor.runs.get(run_id)
+            if run is None:
+                return _error(404, f"run not found: {run_id}")
+            self._store.executor.cancel(run, "by a request")
+        return Response("", 200, content_type=_JSON)
+
+    def _signal(self, request: Request) -> Response:
+        refusal = self._refuse(request)
+        if refusal is not None:
+            return refusal
+        try:
+            body = loads(request.get_data())
+            name = body["signal"]
+            if not isinstance(name, str):
+                raise ValueError("the signal is no text")
+        except (ValueError, KeyError, TypeError) as error:
+            return _error(400, f"Invalid request: {error}")
+        with self._store.changed:
+            run = self._store.executor.signal(name, body.get("data"))
+        if run is None:
+            return _error(404, "No signal found")
+        now = rfc3339(self._store.executor.now())
+        return _json({"data": {"run_id": run.run_id}, "metadata": {"fetched_at": now}}, 200, _JSON)
 
     def _event_runs(self, request: Request, event_id: str) -> Response:
         refusal = self._refuse(request)

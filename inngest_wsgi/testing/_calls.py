@@ -131,7 +131,7 @@ def _encode_body(call: Call, fn_id: str, request_id: str, body_limit: int) -> by
         "defers": {},
         "event": events[0],
         "events": events,
-        "steps": run.memos,
+        "steps": run.steps,
         "use_api": False,
         "version": run.version,
     }

@@ -16,7 +16,8 @@ class Clock:
         """How long to wait for something that is due in the future.
 
         :param due: when the next thing is due.
-        :param idle: whether no call is in flight.
+        :param idle: whether no call is in flight, and nobody holds the
+            server (:meth:`LocalServer.hold`): a clock may jump.
         :return: real seconds, or None to wait until something changes.
         """
         raise NotImplementedError
@@ -43,6 +44,10 @@ class VirtualClock(Clock):
     Whenever no call is in flight and nothing is due, the clock jumps to the
     next thing that is: a sleep of a week, or a retry in an hour, costs no
     real time. One clock serves one server.
+
+    That holds for the timeout of a wait, too: it fires before a test can send
+    the event. A test that has to act while a run waits does so within
+    :meth:`LocalServer.hold`, during which time does not jump.
 
     Two things go by real time whatever the clock says. *Signatures* do,
     because the app checks their age by its own clock. *Dates that the app

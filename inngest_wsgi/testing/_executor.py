@@ -1,4 +1,4 @@
-"""The executor: starts runs, works the queue, ends runs.
+"""The executor: works the queue, calls the apps, and retries.
 
 Internal. Its worker threads share one lock with everything else in a server;
 only the HTTP calls themselves are made without it.
@@ -8,29 +8,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Callable, Optional
 
-from .. import _protocol
-from . import _answers, _ids, _ops, _state
+from . import _answers, _ops, _state
 from ._calls import AnswerTooLarge, Caller, CallFailed, build_call
-from ._canonical import normalised
-from ._clock import Clock
-from ._outcomes import Failure, Outcome, Returned, server_failure
-from ._queue import Call, Item, Queue, Wake
+from ._clock import Clock, VirtualClock
+from ._functions import Function
+from ._gateway import Request
+from ._outcomes import Failure, Outcome, Returned, local_failure
+from ._queue import Call, Item, Queue, Timer
+from ._runs import Runs
 from ._signing import SigningKey
-from ._state import Event, Function, HistoryEntry, RunState, utc
+from ._state import Event, utc
 from ._times import retry_delay
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
-_LIFECYCLE = (_protocol.EVENT_FUNCTION_FAILED, _protocol.EVENT_FUNCTION_FINISHED)
 
-
-class Executor(_ops.Work):
+class Executor(Runs):
     """Runs functions.
 
     :param key: called for the signing key at the time of each call.
     :param publish: called, with the lock held, with events the server makes.
+    :param find: called, with the lock held, for a function by its full id;
+        raises a LookupError if there is none.
     """
 
     def __init__(
@@ -39,29 +40,24 @@ class Executor(_ops.Work):
         changed: threading.Condition,
         key: Callable[[], Optional[SigningKey]],
         publish: Callable[[Event], None],
+        find: Callable[[str], Function],
         retry_interval: Optional[float],
         max_workers: int,
         body_limit: int,
     ) -> None:
+        super().__init__(changed, publish, find)
         self._clock = clock
-        self._changed = changed
         self._key = key
-        self._publish = publish
         self._retry_interval = retry_interval
         self._body_limit = body_limit
         self._queue = Queue(clock, changed)
         self._caller = Caller()
-        self._stopping = False
         self._workers = [
             threading.Thread(
                 target=self._work, name=f"inngest-local-worker-{number}", daemon=True
             )
             for number in range(max_workers)
         ]
-        #: All runs by id, oldest first.
-        self.runs: Dict[str, RunState] = {}
-        #: The runs of an event, by its internal id and by the sender's.
-        self.runs_by_event: Dict[str, List[RunState]] = {}
 
     # -- life --------------------------------------------------------------
 
@@ -83,17 +79,36 @@ class Executor(_ops.Work):
         for worker in self._workers:
             worker.join(grace)
 
-    # -- runs --------------------------------------------------------------
+    # -- time and the queue --------------------------------------------------
 
-    def begin(self, function: Function, events: List[Event]) -> RunState:
-        """Start a run and queue its first call. Needs the lock."""
-        run = RunState(function, events, self.now())
-        self.runs[run.run_id] = run
-        for event_id in {name for event in events for name in (event.internal_id, event.id)}:
-            self.runs_by_event.setdefault(event_id, []).append(run)
-        self.note(run, _state.STARTED)
-        self.put(Call(run, self.now()))
-        return run
+    def hold(self, change: int) -> None:
+        """Add a reason for virtual time to stand still, or take one away."""
+        with self._changed:
+            self._queue.holds += change
+            self._queue.until = 0.0
+            self._changed.notify_all()
+
+    @property
+    def held(self) -> bool:
+        """Whether virtual time stands still."""
+        return self._queue.holds > 0 and isinstance(self._clock, VirtualClock)
+
+    def advance(self, until: float) -> Callable[[], bool]:
+        """Let held time go on up to a moment. Needs the lock.
+
+        :return: says, with the lock held, whether it has come to that.
+        """
+        self._queue.until = until
+        self._changed.notify_all()
+
+        def arrived() -> bool:
+            if not self._queue.quiet(until):
+                return False
+            if self.now() < until:
+                self._clock.wait(until, True)
+            return True
+
+        return arrived
 
     def now(self) -> float:
         return self._clock.now()
@@ -101,16 +116,8 @@ class Executor(_ops.Work):
     def put(self, item: Item) -> None:
         self._queue.put(item)
 
-    def note(self, run: RunState, kind: str, **fields: Any) -> HistoryEntry:
-        entry = HistoryEntry(at=round((self.now() - run.began) * 1000), kind=kind, **fields)
-        run.history.append(entry)
-        logger.debug(
-            "run %s of %s: %s%s%s", run.run_id, run.function.function_id, kind,
-            f" {entry.step!r}" if entry.step is not None else "",
-            f" ({entry.detail})" if entry.detail else "",
-        )
-        self._changed.notify_all()
-        return entry
+    def drop(self, item: Item) -> None:
+        self._queue.drop(item)
 
     def retry_or_fail(self, call: Call, failure: Failure) -> None:
         self.note(
@@ -135,52 +142,6 @@ class Executor(_ops.Work):
         )
         self.put(call.again(due))
 
-    def fail(self, run: RunState, failure: Failure) -> None:
-        if run.ended:
-            return
-        run.status = _state.FAILED
-        extra = {"error": failure.error}
-        if failure.result is not None:
-            extra["result"] = failure.result
-        self._end(run, failure.output, _state.RUN_FAILED, failure.text, extra)
-
-    def _complete(self, run: RunState, output: Any) -> None:
-        run.status = _state.COMPLETED
-        extra = {} if output is None else {"result": output}
-        self._end(run, output, _state.RUN_COMPLETED, None, extra)
-
-    def _end(
-        self, run: RunState, output: Any, kind: str, text: Optional[str], extra: Dict[str, Any]
-    ) -> None:
-        run.output = output
-        run.finished = self.now()
-        self.note(run, kind, detail=text)
-        # A function triggered by these events would otherwise set itself off
-        # with its own end, for ever.
-        if any(event.name in _LIFECYCLE for event in run.events):
-            return
-        data = {
-            "_inngest": {"status": run.status},
-            "event": run.events[0].sent(),
-            "events": [event.stored() for event in run.events],
-            "function_id": run.function.function_id,
-            "run_id": run.run_id,
-            **extra,
-        }
-        milliseconds = int(run.finished * 1000)
-        fresh = _ids.ulid(milliseconds)
-        if run.status == _state.FAILED:
-            self._emit(_protocol.EVENT_FUNCTION_FAILED, run.run_id, data, milliseconds)
-        self._emit(_protocol.EVENT_FUNCTION_FINISHED, fresh, data, milliseconds)
-
-    def _emit(self, name: str, event_id: str, data: Dict[str, Any], milliseconds: int) -> None:
-        try:
-            data = normalised(data)
-        except ValueError as error:
-            logger.warning("no %s for run %s: %s", name, data["run_id"], error)
-            return
-        self._publish(Event(_ids.ulid(milliseconds), name, data, event_id, milliseconds))
-
     # -- work --------------------------------------------------------------
 
     def _work(self) -> None:
@@ -191,25 +152,35 @@ class Executor(_ops.Work):
             try:
                 self._handle(item)
             except Exception as error:
-                logger.exception("the local server failed on run %s", item.run.run_id)
-                with self._changed:
-                    self.fail(item.run, server_failure(
-                        f"a defect of the local server: {error!r}", "LocalServerError"
-                    ))
+                run = item.run
+                logger.exception("the local server failed on run %s", run and run.run_id)
+                if run is not None:
+                    with self._changed:
+                        self.fail(run, local_failure(f"a defect of the local server: {error!r}"))
             finally:
                 with self._changed:
-                    last = item.run.open_items == 1
-                    if last and not item.run.ended and not self._stopping:
-                        self._fail_stuck(item.run)
+                    run = item.run
+                    if run is not None and run.open_items == int(item.counts):
+                        self._fail_stuck(run)
                     self._queue.done(item)
 
     def _handle(self, item: Item) -> None:
-        if isinstance(item, Wake):
+        if isinstance(item, Timer):
             with self._changed:
-                if not item.run.ended:
-                    _ops.wake(self, item)
+                if item.run is None or not item.run.ended:
+                    item.action()
         elif isinstance(item, Call):
             self._call(item)
+        elif isinstance(item, Request):
+            self._request(item)
+
+    def _request(self, request: Request) -> None:
+        try:
+            memo = request.perform(self._caller)
+        except CallFailed:
+            return
+        with self._changed:
+            request.settle(memo)
 
     def _call(self, call: Call) -> None:
         run = call.run
@@ -217,6 +188,7 @@ class Executor(_ops.Work):
         with self._changed:
             if run.ended:
                 return
+            run.called = True
             request = build_call(call, self.now(), self._body_limit, key)
         outcome: Outcome
         try:
@@ -232,16 +204,8 @@ class Executor(_ops.Work):
             if run.ended:
                 return
             if isinstance(outcome, Returned):
-                self._complete(run, outcome.output)
+                self.complete(run, outcome.output)
             elif isinstance(outcome, Failure):
                 self.retry_or_fail(call, outcome)
             else:
                 _ops.apply(self, call, outcome, request.known)
-
-    def _fail_stuck(self, run: RunState) -> None:
-        """Nothing is left to do, but the run did not end (W23)."""
-        reasons = "; ".join(run.oddities) or "no op that goes on was reported"
-        self.fail(run, server_failure(
-            f"a server would leave this run hanging, nothing is left to do: {reasons}",
-            "LocalServerError",
-        ))

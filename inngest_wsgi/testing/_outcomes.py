@@ -59,13 +59,29 @@ class Reported:
 Outcome = Union[Returned, Failure, Reported]
 
 
-def server_failure(message: str, name: str = "Error", text: Optional[str] = None) -> Failure:
+def server_failure(
+    message: str,
+    name: str = "Error",
+    text: Optional[str] = None,
+    stack: Optional[str] = None,
+    label: Optional[str] = None,
+) -> Failure:
     """A failure that the server, and not the app, puts into words.
 
     :param text: the line for the history, if it should say more.
+    :param stack: goes into the output, if there is one.
+    :param label: name and message in one, if not in the usual form.
     """
-    label = message if name == "Error" else f"{name}: {message}"
+    if label is None:
+        label = message if name == "Error" else f"{name}: {message}"
     output = {"error": {"error": label, "name": name, "message": message}}
+    if stack is not None:
+        output["error"]["stack"] = stack
     nested = json.dumps(output, separators=(",", ":"), ensure_ascii=False)
     error = {"error": message if name == "Error" else name, "message": nested, "name": "Error"}
     return Failure(output, error, nested, text or label)
+
+
+def local_failure(message: str) -> Failure:
+    """A failure where a real server would hang, loop, or go on regardless."""
+    return server_failure(message, "LocalServerError")

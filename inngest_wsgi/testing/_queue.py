@@ -8,25 +8,42 @@ from __future__ import annotations
 import heapq
 import threading
 from dataclasses import dataclass, field
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from .. import _protocol
 from . import _ids
 from ._clock import Clock
+from ._concurrency import Gate
 from ._state import RunState
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
-    """Something to do for a run. A subclass says what."""
+    """Something to do. A subclass says what."""
 
-    run: RunState
+    #: For which run; None if there is none yet.
+    run: Optional[RunState]
     #: Unix seconds by the server's clock.
     due: float
+    #: Whether it is in the queue, and not taken or dropped.
+    queued: bool = field(default=False, init=False)
+    #: Whether the run counts as one that goes on because of it.
+    counts: bool = field(default=True, init=False)
+
+    @property
+    def live(self) -> bool:
+        return self.queued and (self.run is None or not self.run.ended)
 
 
-@dataclass
-class Call(Item):
+@dataclass(eq=False)
+class RunItem(Item):
+    """Something to do for a run that there is."""
+
+    run: RunState
+
+
+@dataclass(eq=False)
+class Call(RunItem):
     """Call the function: all of it (``step``) or one targeted step."""
 
     step_id: str = _protocol.STEP
@@ -57,13 +74,19 @@ class Call(Item):
         )
 
 
-@dataclass
-class Wake(Item):
-    """A sleep is over."""
+class Timer(Item):
+    """Something the server does at a time, with the lock held.
 
-    step_id: str = ""
-    name: str = ""
-    disable_immediate_execution: bool = False
+    :param background: it does not keep its run from being stuck.
+    """
+
+    def __init__(
+        self, run: Optional[RunState], due: float, action: Callable[[], None],
+        background: bool = False,
+    ) -> None:
+        super().__init__(run, due)
+        self.action = action
+        self.counts = not background
 
 
 class Queue:
@@ -77,16 +100,33 @@ class Queue:
         self._clock = clock
         self._changed = changed
         self._heap: List[Tuple[float, int, Item]] = []
+        #: Due calls that wait for others of their function to end.
+        self._back: List[Call] = []
+        self._gate = Gate()
         self._count = 0
         self._in_flight = 0
         self._closed = False
+        #: How many reasons there are for time to stand still.
+        self.holds = 0
+        #: Up to when it may go on all the same.
+        self.until = 0.0
 
     def put(self, item: Item) -> None:
         with self._changed:
             self._count += 1
-            item.run.open_items += 1
+            item.queued = True
+            if item.run is not None and item.counts:
+                item.run.open_items += 1
             heapq.heappush(self._heap, (item.due, self._count, item))
             self._changed.notify_all()
+
+    def drop(self, item: Item) -> None:
+        """Forget an item; harmless if it was taken already."""
+        with self._changed:
+            if item.queued:
+                item.queued = False
+                self._uncount(item)
+                self._changed.notify_all()
 
     def take(self) -> Optional[Item]:
         """Wait for the next due item; None once the queue is closed.
@@ -96,28 +136,66 @@ class Queue:
         """
         with self._changed:
             while not self._closed:
-                # What is left of an ended run must not drag a virtual clock
-                # along, say to the end of a sleep that nobody needs any more.
-                while self._heap and self._heap[0][2].run.ended:
-                    heapq.heappop(self._heap)[2].run.open_items -= 1
+                item = self._next()
+                if item is not None:
+                    item.queued = False
+                    self._in_flight += 1
+                    return item
                 if not self._heap:
                     self._changed.wait()
                     continue
                 due = self._heap[0][0]
-                if due <= self._clock.now():
-                    self._in_flight += 1
-                    return heapq.heappop(self._heap)[2]
-                patience = self._clock.wait(due, self._in_flight == 0)
+                free = self.holds == 0 or due <= self.until
+                patience = self._clock.wait(due, self._in_flight == 0 and free)
                 if patience != 0.0:
                     # A far-off due time would overflow the wait in C.
                     self._changed.wait(None if patience is None else min(patience, 3600.0))
             return None
 
+    def _next(self) -> Optional[Item]:
+        """The next item that is due and may be done, if there is one."""
+        for call in self._back[:]:
+            if not call.live:
+                self._back.remove(call)
+                self.drop(call)
+            elif self._gate.enter(call.run.slots):
+                self._back.remove(call)
+                return call
+        while self._heap:
+            due, _, item = self._heap[0]
+            # What is left of an ended run must not drag a virtual clock
+            # along, say to the end of a sleep that nobody needs any more.
+            if not item.live:
+                heapq.heappop(self._heap)
+                self.drop(item)
+                continue
+            if due > self._clock.now():
+                return None
+            heapq.heappop(self._heap)
+            if not isinstance(item, Call) or self._gate.enter(item.run.slots):
+                return item
+            self._back.append(item)
+        return None
+
+    def quiet(self, until: float) -> bool:
+        """Whether nothing is in flight, and nothing due until then."""
+        return self._in_flight == 0 and not any(
+            item.live and item.due <= until
+            for item in self._back + [entry[2] for entry in self._heap]
+        )
+
     def done(self, item: Item) -> None:
         with self._changed:
-            item.run.open_items -= 1
+            self._uncount(item)
+            if isinstance(item, Call):
+                self._gate.leave(item.run.slots)
             self._in_flight -= 1
             self._changed.notify_all()
+
+    @staticmethod
+    def _uncount(item: Item) -> None:
+        if item.run is not None and item.counts:
+            item.run.open_items -= 1
 
     def close(self) -> None:
         with self._changed:

@@ -7,30 +7,16 @@ it were not there would make a test pass for the wrong reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from .. import _protocol
 from ._canonical import canonical, loads
-from ._state import Function
+from ._functions import Function
+from ._settings import RegistrationRefused, Settings, fold, invalid, unreadable
 
 _DEFAULT_RETRIES = 4
 _MOST_RETRIES = 20
-
-#: Settings in the spelling of the wire. Names are compared without case, as
-#: a server does (W54).
-_REFUSED_SETTINGS = (
-    "batchEvents", "cancel", "checkpoint", "concurrency", "debounce", "idempotency",
-    "rateLimit", "singleton", "throttle", "timeouts",
-)
-
-
-class RegistrationRefused(Exception):
-    """Nothing was registered; carries the 400's JSON body."""
-
-    def __init__(self, body: Dict[str, Any]) -> None:
-        super().__init__(body["error"])
-        self.body = body
 
 
 @dataclass(frozen=True)
@@ -54,14 +40,14 @@ def read_registration(body: bytes) -> Registration:
             raise ValueError("a registration is a JSON object")
         value["url"] = _without_deploy_id(value.get("url"))
     except ValueError as error:
-        raise RegistrationRefused({"error": f"Invalid request: {error}"}) from None
-    fields = _fold(value)
+        raise unreadable(str(error)) from None
+    fields = fold(value)
     app_id = fields.get("appname")
     if not isinstance(app_id, str) or not app_id:
         raise RegistrationRefused({"error": "App ID required", "data": None, "status": 400})
     entries = fields.get("functions") or []
     if not isinstance(entries, list):
-        raise RegistrationRefused({"error": "Invalid request: functions is not a list"})
+        raise unreadable("functions is not a list")
     functions = tuple(_read_function(app_id, entry) for entry in entries)
     return Registration(app_id, functions, canonical(value))
 
@@ -80,27 +66,37 @@ def _without_deploy_id(url: Any) -> Any:
 
 def _read_function(app_id: str, entry: Any) -> Function:
     if not isinstance(entry, dict):
-        raise RegistrationRefused({"error": "Invalid request: a function is not an object"})
-    fields = _fold(entry)
+        raise unreadable("a function is not an object")
+    fields = fold(entry)
     function_id, name = fields.get("id"), fields.get("name")
     step = _one_step(fields.get("steps"))
     runtime = step.get("runtime")
     url = runtime.get("url") if isinstance(runtime, dict) else None
     usable = all(isinstance(text, str) and text for text in (function_id, name, url))
     if not usable or not str(url).startswith(("http://", "https://")):
-        raise _invalid()
-    for setting in _REFUSED_SETTINGS:
-        if fields.get(setting.lower()):
-            raise _unsupported(str(function_id), f"the setting {setting}")
-    events, crons = _read_triggers(str(function_id), fields.get("triggers") or [])
+        raise invalid()
+    settings = Settings(str(function_id), fields)
+    triggers, crons = settings.triggers()
+    settings.priority()
+    start_timeout, finish_timeout = settings.timeouts()
     return Function(
         function_id=str(function_id),
         app_id=app_id,
         name=str(name),
         url=str(url),
         retries=_retries(step.get("retries")),
-        event_names=tuple(events),
-        crons=tuple(crons),
+        triggers=triggers,
+        crons=crons,
+        batching=settings.batching(),
+        cancelling=settings.cancelling(),
+        concurrency=settings.concurrency(),
+        debounce=settings.debounce(),
+        idempotency=settings.idempotency(),
+        rate_limit=settings.rate("rateLimit"),
+        singleton=settings.singleton(),
+        throttle=settings.rate("throttle"),
+        start_timeout=start_timeout,
+        finish_timeout=finish_timeout,
     )
 
 
@@ -114,47 +110,8 @@ def _retries(retries: Any) -> int:
     if attempts is None:
         return _DEFAULT_RETRIES
     if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 0:
-        raise _invalid()
+        raise invalid()
     return min(attempts, _MOST_RETRIES)
-
-
-def _read_triggers(function_id: str, triggers: Any) -> Tuple[List[str], List[str]]:
-    events: List[str] = []
-    crons: List[str] = []
-    if not isinstance(triggers, list):
-        raise _invalid()
-    for trigger in triggers:
-        fields = _fold(trigger) if isinstance(trigger, dict) else {}
-        event, cron = fields.get("event"), fields.get("cron")
-        if fields.get("expression"):
-            raise _unsupported(function_id, "a trigger with an expression")
-        if isinstance(event, str) and event:
-            if "*" in event:
-                raise _unsupported(function_id, "a trigger with a wildcard")
-            events.append(event)
-        elif isinstance(cron, str) and cron:
-            crons.append(cron)
-        else:
-            raise _invalid()
-    return events, crons
-
-
-def _fold(fields: Dict[str, Any]) -> Dict[str, Any]:
-    return {key.lower(): value for key, value in fields.items()}
-
-
-def _invalid() -> RegistrationRefused:
-    return RegistrationRefused(
-        {"error": "At least one function is invalid", "data": None, "status": 400}
-    )
-
-
-def _unsupported(function_id: str, what: str) -> RegistrationRefused:
-    return RegistrationRefused({
-        "error": f"function {function_id}: the local server does not support {what}",
-        "data": None,
-        "status": 400,
-    })
 
 
 def changed(registration: Registration, previous: Optional[Registration]) -> bool:

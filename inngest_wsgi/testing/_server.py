@@ -1,6 +1,7 @@
 """The public face of the local server."""
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -15,9 +16,10 @@ from ._calls import BODY_LIMIT, Caller
 from ._clock import Clock, SystemClock
 from ._front import Front
 from ._signing import SigningKey
-from ._state import Event, HistoryEntry, Run, RunState
+from ._state import Event
 from ._store import Store
 from ._sync import SYNC_TIMEOUT, SyncResult, sync
+from ._watching import Watching
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -26,7 +28,7 @@ _GRACE = 2.0
 _MOST_WORKERS = 8
 
 
-class LocalServer:
+class LocalServer(Watching):
     """An Inngest server in memory, for tests and demos and nothing else.
 
     Usable as a context manager, which starts and stops it.
@@ -63,15 +65,14 @@ class LocalServer:
     ) -> None:
         self._signing_key = signing_key
         self._host = host
-        self._store = Store(
+        super().__init__(Store(
             clock or SystemClock(),
             None if signing_key is None else SigningKey(signing_key),
             event_keys, retry_interval, max_workers, body_limit,
-        )
+        ))
         self._front = Front(host, port, Api(self._store))
         self._syncs = Caller(timeout=SYNC_TIMEOUT)
         self._started = False
-        self._stopped = False
 
     # -- life --------------------------------------------------------------
 
@@ -162,14 +163,11 @@ class LocalServer:
 
         :param function_id: the full id, ``<app>-<function>``.
         :return: the id of the run.
-        :raise LookupError: no such function, or it has no cron trigger.
+        :raise LookupError: no such function, it has no cron trigger, or one
+            of its settings forbids another run (its singleton is running).
         """
         with self._store.changed:
-            for function in self._store.functions():
-                if function.function_id == function_id:
-                    break
-            else:
-                raise LookupError(f"no function {function_id!r} is registered")
+            function = self._store.function(function_id)
             if not function.crons:
                 raise LookupError(f"the function {function_id!r} has no cron trigger")
             now = int(self._store.executor.now())
@@ -183,88 +181,105 @@ class LocalServer:
             )
             return self._store.fire(function, event).run_id
 
-    # -- runs --------------------------------------------------------------
+    def signal(self, name: str, data: Any = None) -> str:
+        """Send a signal, as by ``POST /v1/signals``.
 
-    def runs(self, event_id: Optional[str] = None) -> List[Run]:
-        """The runs that an event triggered, or all of them, oldest first.
-
-        :param event_id: an id from :meth:`send`, or one that the sender gave.
+        :param data: any JSON value.
+        :return: the id of the run that waited for it.
+        :raise LookupError: no run waits for it.
+        :raise ValueError: the data is not JSON.
         """
+        data = json.loads(json.dumps(data, allow_nan=False))
         with self._store.changed:
-            if event_id is None:
-                found = list(self._store.executor.runs.values())
-            else:
-                found = self._store.runs_of(event_id)
-            return [run.snapshot() for run in found]
+            run = self._store.executor.signal(name, data)
+        if run is None:
+            raise LookupError(f"no run waits for the signal {name!r}")
+        return run.run_id
 
-    def wait_for_run(self, event_id: str, timeout: float = 10) -> Run:
-        """Wait for the first run that an event triggered to end.
+    # -- time --------------------------------------------------------------
 
-        :param event_id: as for :meth:`runs`, or the id of a run.
-        :param timeout: real seconds.
-        :raise TimeoutError: it has not ended; the text says how far it came.
-        :raise LookupError: the event came, and triggered no function.
-        :raise RuntimeError: the server was stopped.
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Within ``with server.hold():``, virtual time does not jump.
+
+        What is due goes on, and what is due later stays in the future until
+        the block ends, so that a test can act while a run sleeps or waits::
+
+            with server.hold():
+                [event_id] = server.send({"name": "shop/order.placed"})
+                server.wait_for(event_id, "waiting")
+                server.send({"name": "shop/order.paid"})
+            run = server.wait_for_run(event_id)
+
+        Within the block, do not wait for something that takes virtual time,
+        unless it passes by :meth:`advance`. Blocks may be nested. A
+        :class:`SystemClock` does not stop for it.
+        """
+        self._store.executor.hold(+1)
+        try:
+            yield
+        finally:
+            self._store.executor.hold(-1)
+
+    def advance(self, seconds: float, timeout: float = 10) -> None:
+        """Within :meth:`hold`, let this much virtual time pass.
+
+        All that is due meanwhile is done, at its time, and what follows from
+        it; with 0, what is due now. A call in flight is waited for.
+
+        :param timeout: real seconds that this may take.
+        :raise RuntimeError: the server is not held, or was stopped, or goes
+            by real time.
+        :raise TimeoutError: it took longer; the time may have passed in part.
         """
         deadline = time.monotonic() + timeout
         with self._store.changed:
-            while True:
-                run = self._find(event_id)
-                if run is not None and run.ended:
-                    return run.snapshot()
-                if run is None and self._store.knows_event(event_id):
-                    raise LookupError(
-                        f"the event {event_id} triggered no run: no registered function "
-                        "has its name as a trigger, or its id was used before"
-                    )
-                self._wait(deadline, f"event {event_id}", run)
+            executor = self._store.executor
+            if not executor.held:
+                raise RuntimeError("only a server with a virtual clock, held, is advanced")
+            arrived = executor.advance(executor.now() + seconds)
+            while not arrived():
+                self._wait(deadline, lambda: f"still advancing by {seconds:g} s")
 
-    def follow(self, run_id: str, timeout: float = 30) -> Iterator[HistoryEntry]:
-        """Yield the entries of a run's history as they come, until it ends.
+    # -- runs: what is done to them; Watching has what is asked -----------------
 
-        :param timeout: real seconds, for the whole run.
+    def cancel(self, run_id: str) -> bool:
+        """Cancel a run, as by ``DELETE /v1/runs/<id>``.
+
+        A call in flight is not broken off; its answer is ignored.
+
+        :return: whether the run had not ended yet.
         :raise LookupError: there is no such run.
-        :raise TimeoutError: it has not ended; the text says how far it came.
-        :raise RuntimeError: the server was stopped.
         """
-        deadline = time.monotonic() + timeout
-        position = 0
-        while True:
-            with self._store.changed:
-                run = self._store.executor.runs.get(run_id)
-                if run is None:
-                    raise LookupError(f"there is no run {run_id!r}")
-                while position >= len(run.history):
-                    if run.ended:
-                        return
-                    self._wait(deadline, f"run {run_id}", run)
-                entry = run.history[position]
-            position += 1
-            yield entry
+        with self._store.changed:
+            return self._store.executor.cancel(self._run(run_id), "by the test")
 
-    def _find(self, event_or_run_id: str) -> Optional[RunState]:
-        run = self._store.executor.runs.get(event_or_run_id)
-        if run is not None:
-            return run
-        found = self._store.runs_of(event_or_run_id)
-        return found[0] if found else None
+    def rerun(
+        self, run_id: str, from_step: Optional[str] = None, input: Optional[List[Any]] = None
+    ) -> str:
+        """Start a run like an old one, with the same events.
 
-    def _wait(self, deadline: float, what: str, run: Optional[RunState]) -> None:
-        """Wait for a change; needs the lock."""
-        if self._stopped:
-            raise RuntimeError("the local server was stopped")
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(_so_far(what, run))
-        self._store.changed.wait(left)
-
-
-def _so_far(what: str, run: Optional[RunState]) -> str:
-    if run is None:
-        return f"{what}: no such event has come"
-    lines = [f"{what}: run {run.run_id} of {run.function.function_id} is still {run.status}"]
-    for entry in run.history:
-        step = "" if entry.step is None else f" {entry.step!r}"
-        detail = "" if entry.detail is None else f": {entry.detail}"
-        lines.append(f"  {entry.at:>8} ms  {entry.kind}{step}{detail}")
-    return "\n".join(lines)
+        :param run_id: the old run; it may have ended.
+        :param from_step: display name of the step to begin with; the results
+            of the steps that were finished before it are taken over, and the
+            first call targets it (W16). All of the run if None.
+        :param input: arguments for that step in place of its own; the app
+            gets them as ``{"input": [...]}``.
+        :return: the id of the new run.
+        :raise LookupError: there is no such run, or it reported no such step.
+        :raise ValueError: an input without a step, or one that is not JSON.
+        """
+        if input is not None and from_step is None:
+            raise ValueError("an input is for a step; say which, with from_step")
+        override = None
+        if input is not None:
+            override = {"input": json.loads(json.dumps(list(input), allow_nan=False))}
+        with self._store.changed:
+            old = self._run(run_id)
+            step_id = None
+            if from_step is not None:
+                found = [key for key, name in old.names.items() if name == from_step]
+                if not found:
+                    raise LookupError(f"run {run_id} reported no step {from_step!r}")
+                step_id = found[0]
+            return self._store.executor.rerun(old, step_id, override).run_id

@@ -11,10 +11,12 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from . import _ids
+from ._functions import Function
 
 RUNNING = "Running"
 COMPLETED = "Completed"
 FAILED = "Failed"
+CANCELLED = "Cancelled"
 
 #: ``kind`` of a :class:`HistoryEntry`.
 STARTED = "started"
@@ -24,10 +26,20 @@ STEP_ERROR = "step error"
 STEP_FAILED = "step failed"
 SLEEPING = "sleeping"
 WOKE = "woke"
+WAITING = "waiting"
+EVENT_RECEIVED = "event received"
+SIGNALLED = "signalled"
+WAIT_TIMED_OUT = "wait timed out"
+INVOKING = "invoking"
+INVOKED = "invoked"
+INVOKE_FAILED = "invoke failed"
+REQUESTING = "requesting"
+REQUESTED = "requested"
 FUNCTION_ERROR = "function error"
 RETRY_SCHEDULED = "retry scheduled"
 RUN_COMPLETED = "completed"
 RUN_FAILED = "failed"
+RUN_CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
@@ -36,9 +48,16 @@ class HistoryEntry:
 
     #: Milliseconds since the run began, by the server's clock.
     at: int
-    #: ``started``, ``step planned``, ``step ran``, ``step error`` (to be
-    #: retried), ``step failed`` (for good), ``sleeping``, ``woke``,
-    #: ``function error``, ``retry scheduled``, ``completed`` or ``failed``.
+    #: What happened to a run: ``started``, ``function error``, ``retry
+    #: scheduled``, ``completed``, ``failed`` or ``cancelled``. To a step:
+    #: ``step planned``, ``step ran``, ``step error`` (to be retried), ``step
+    #: failed`` (for good). To a sleep: ``sleeping``, ``woke``. To a wait for
+    #: an event or a signal: ``waiting``, and then ``event received``,
+    #: ``signalled`` or ``wait timed out``. To an invoke: ``invoking``, and
+    #: then ``invoked`` or ``invoke failed`` (it failed, was cancelled, timed
+    #: out, or there is no such function). To a request that the server makes
+    #: for the app: ``requesting``, and then ``requested``, or ``step error``
+    #: and ``step failed``.
     kind: str
     #: Display name of the step, where there is one.
     step: Optional[str] = None
@@ -51,9 +70,11 @@ class HistoryEntry:
     detail: Optional[str] = None
     #: Seconds until the next attempt, for ``retry scheduled``.
     retry_in: Optional[float] = None
-    #: When it goes on (UTC, by the server's clock), for ``sleeping`` and
-    #: ``retry scheduled``.
+    #: When it goes on at the latest (UTC, by the server's clock), for
+    #: ``sleeping``, ``waiting``, ``invoking`` and ``retry scheduled``.
     until: Optional[datetime] = None
+    #: Id of the run that was invoked, for ``invoking`` and what follows it.
+    child: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -64,15 +85,16 @@ class Run:
     run_id: str
     #: Full id of the function, ``<app>-<function>``.
     function_id: str
-    #: ``Running``, ``Completed`` or ``Failed``.
+    #: ``Running``, ``Completed``, ``Failed`` or ``Cancelled``.
     status: str
     #: What the function returned; for a failed run, the error. None before
-    #: the end.
+    #: the end, and for a cancelled run.
     output: Any
     #: The events that triggered the run, as the app gets them.
     events: Tuple[Dict[str, Any], ...]
     #: The memos by hashed step id, as the app gets them: ``{"data": ...}``,
-    #: ``{"error": ...}``, None for a sleep that is over (PROTOCOL section 6).
+    #: ``{"error": ...}``, None for a sleep that is over or a wait that timed
+    #: out, the bare event for one that did not (PROTOCOL section 6).
     steps: Dict[str, Any]
     #: What happened, oldest first.
     history: Tuple[HistoryEntry, ...]
@@ -86,23 +108,6 @@ class Run:
     def ended(self) -> bool:
         """Whether the run is over, well or badly."""
         return self.status != RUNNING
-
-
-@dataclass(frozen=True)
-class Function:
-    """A registered function, as far as this server acts on it."""
-
-    function_id: str
-    app_id: str
-    name: str
-    url: str
-    retries: int
-    event_names: Tuple[str, ...]
-    crons: Tuple[str, ...]
-
-    @property
-    def max_attempts(self) -> int:
-        return self.retries + 1
 
 
 @dataclass
@@ -137,7 +142,7 @@ class Event:
         return form
 
 
-@dataclass
+@dataclass(eq=False)
 class RunState:
     """A run while the server works on it."""
 
@@ -153,10 +158,16 @@ class RunState:
     memos: Dict[str, Any] = field(default_factory=dict)
     #: Bytes of all memos together.
     memo_bytes: int = 0
+    #: Edited inputs of steps that have not run yet, in the form of memos (W16).
+    inputs: Dict[str, Any] = field(default_factory=dict)
+    #: Display names of steps by hashed id.
+    names: Dict[str, str] = field(default_factory=dict)
     #: Hashed ids of finished steps, in order of completion.
     stack: List[str] = field(default_factory=list)
     #: Steps of the current group that were reported and have no memo yet.
     pending: Set[str] = field(default_factory=set)
+    #: The same for groups in race mode, whose losers nothing waits for (W43).
+    racing: Set[str] = field(default_factory=set)
     #: -1 until the first 206 says otherwise (W5).
     version: int = -1
     #: Once a group was planned with request version 1, immediate execution
@@ -164,6 +175,16 @@ class RunState:
     stays_planned: bool = False
     #: Queue items of this run that are waiting or being worked on.
     open_items: int = 0
+    #: Whether a call was made for it.
+    called: bool = False
+    #: How many times in a row another call was asked for, and nothing else.
+    discoveries: int = 0
+    #: What its calls count against, each with the most at once.
+    slots: Tuple[Tuple[str, int], ...] = ()
+    #: ``error`` of its lifecycle events, if it failed.
+    error: Optional[Dict[str, Any]] = None
+    #: Links the events of an invoked run to the step that invoked it.
+    correlation_id: Optional[str] = None
     #: Answers that are odd, but not by themselves the end of the run.
     oddities: List[str] = field(default_factory=list)
     history: List[HistoryEntry] = field(default_factory=list)
@@ -176,6 +197,11 @@ class RunState:
     def ended(self) -> bool:
         return self.status != RUNNING
 
+    @property
+    def steps(self) -> Dict[str, Any]:
+        """What a call carries of the steps."""
+        return {**self.inputs, **self.memos}
+
     def snapshot(self) -> Run:
         return Run(
             run_id=self.run_id,
@@ -183,7 +209,7 @@ class RunState:
             status=self.status,
             output=self.output,
             events=tuple(event.sent() for event in self.events),
-            steps=dict(self.memos),
+            steps=self.steps,
             history=tuple(self.history),
         )
 

@@ -13,9 +13,10 @@ from . import _registry
 from ._clock import Clock
 from ._events import read_batch
 from ._executor import Executor
+from ._functions import Function
 from ._registry import Registration
 from ._signing import SigningKey
-from ._state import Event, Function, RunState
+from ._state import Event, RunState
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -43,7 +44,7 @@ class Store:
         self.registered = 0
         self._events: Dict[str, Event] = {}
         self.executor = Executor(
-            clock, self.changed, lambda: self.key, self._publish,
+            clock, self.changed, lambda: self.key, self._publish, self.function,
             retry_interval, max_workers, body_limit,
         )
 
@@ -77,6 +78,16 @@ class Store:
             for function in registration.functions
         ]
 
+    def function(self, function_id: str) -> Function:
+        """A function by its full id.
+
+        :raise LookupError: no app has it.
+        """
+        for function in self.functions():
+            if function.function_id == function_id:
+                return function
+        raise LookupError(f"no function {function_id!r} is registered")
+
     # -- events --------------------------------------------------------------
 
     def accept_events(
@@ -94,15 +105,22 @@ class Store:
 
     def _publish(self, event: Event) -> None:
         # An id that was seen before, given by the sender or made from a
-        # repeated seed, starts nothing (W8, W64).
+        # repeated seed, starts nothing (W8, W64), and is not awaited again.
         seen = event.id in self._events or event.internal_id in self._events
         self._events[event.internal_id] = event
         self._events.setdefault(event.id, event)
         if seen:
             return
+        # What is running first: an event does not cancel the run it starts.
+        self.executor.receive(event)
+        form = event.sent()
         for function in self.functions():
-            if event.name in function.event_names:
-                self.executor.begin(function, [event])
+            for trigger in function.triggers:
+                if trigger.event != event.name:
+                    continue
+                if trigger.expression is None or trigger.expression.matches(form):
+                    self.executor.admission.offer(function, event)
+                    break
 
     def knows_event(self, event_id: str) -> bool:
         return event_id in self._events
@@ -111,7 +129,24 @@ class Store:
         """The runs that an event triggered, by either of its ids."""
         return list(self.executor.runs_by_event.get(event_id, ()))
 
+    def expects_run_of(self, event_id: str) -> bool:
+        """Whether an event waits in a batch or a burst."""
+        return self.executor.admission.keeps(event_id)
+
+    def why_no_run(self, event_id: str) -> str:
+        """Why an event started nothing, for people."""
+        reasons = self.executor.admission.why_skipped(event_id)
+        return "; ".join(reasons) or (
+            "no registered function has it as a trigger, or its id was used before"
+        )
+
     def fire(self, function: Function, event: Event) -> RunState:
-        """Start a run for an event that no other function sees."""
+        """Start a run for an event that no other function sees.
+
+        :raise LookupError: a setting of the function forbids it.
+        """
         with self.changed:
-            return self.executor.begin(function, [event])
+            run = self.executor.admission.start(function, event)
+            if isinstance(run, str):
+                raise LookupError(f"{function.function_id} did not start: {run}")
+            return run

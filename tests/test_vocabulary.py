@@ -1,0 +1,372 @@
+"""The whole vocabulary, by the SDK and the local server over HTTP, in dev and
+in cloud mode: a table of functions, what each is to end in, and its effects,
+each exactly once."""
+
+import collections
+import dataclasses
+import json
+import threading
+
+import pytest
+from apps import KEY
+from servers import serving
+from werkzeug.wrappers import Response
+
+import inngest_wsgi as inngest
+from inngest_wsgi.experimental import step
+from inngest_wsgi.experimental.ai import openai
+from inngest_wsgi.testing import LocalServer, VirtualClock
+
+WAIT, RACE = inngest.ParallelMode.WAIT, inngest.ParallelMode.RACE
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int
+
+
+class World:
+    """The functions, and what their steps have done."""
+
+    def __init__(self, client):
+        self.client = client
+        self.effects = []
+        self.changed = threading.Condition()
+        self.functions = []
+        self.provider = None
+
+    def effect(self, value):
+        with self.changed:
+            self.effects.append(value)
+            self.changed.notify_all()
+        return value
+
+    def wait_for_effects(self, *expected):
+        with self.changed:
+            self.changed.wait_for(lambda: count(self.effects) == count(expected), timeout=20)
+        assert count(self.effects) == count(expected)
+
+    def function(self, name, **options):
+        def declare(handler):
+            trigger = inngest.TriggerEvent(event="test/" + name)
+            declared = self.client.create_function(
+                **dict({"fn_id": name, "trigger": trigger, "retries": 1}, **options)
+            )(lambda ctx: handler(self, ctx))
+            self.functions.append(declared)
+            return declared
+
+        return declare
+
+    def failing(self, name, times=99):
+        def work():
+            if self.effects.count(name + " tried") < times:
+                self.effect(name + " tried")
+                raise ValueError(name)
+            return self.effect(name)
+
+        return work
+
+
+def branches(world, ctx):
+    def two():
+        first = ctx.step.run("b1", world.effect, "b1")
+        ctx.step.sleep("bz", "1h")
+        return first + ctx.step.run("b2", world.effect, "b2")
+
+    return (lambda: ctx.step.run("a", world.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
+
+
+def build(world):
+    """Declares them all."""
+    define = world.function
+
+    @define("sequence")
+    def sequence(w, ctx):
+        n = ctx.event.data["n"]
+        found = [ctx.step.run("same", w.effect, n + i) for i in range(3)]
+        ctx.step.sleep("nap", "30d")
+        return found
+
+    for mode in (WAIT, RACE):
+
+        @define("group-" + mode.value)
+        def group(w, ctx, mode=mode):
+            found = list(ctx.group.parallel(branches(w, ctx), mode))
+            return found + [ctx.step.run("after", w.effect, "after")]
+
+        @define("group-fails-" + mode.value)
+        def group_fails(w, ctx, mode=mode):
+            work = (
+                lambda: ctx.step.run("good", w.effect, "good"),
+                lambda: ctx.step.run("bad", w.failing("bad")),
+            )
+            try:
+                ctx.group.parallel(work, mode)
+            except inngest.StepError as error:
+                return ctx.step.run("mend", w.effect, "mended " + error.message)
+
+        @define("nested-" + mode.value)
+        def nested(w, ctx, mode=mode):
+            def inner():
+                return list(ctx.group.parallel(branches(w, ctx), mode))
+
+            return list(
+                ctx.group.parallel((inner, lambda: ctx.step.run("c", w.effect, "c")), mode)
+            )
+
+    @define("retried")
+    def retried(w, ctx):
+        return ctx.step.run("flaky", w.failing("flaky", 1))
+
+    @define("wait")
+    def wait(w, ctx):
+        found = ctx.step.wait_for_event(
+            "wait", event="test/answer", if_exp="async.data.n == event.data.n", timeout="1d"
+        )
+        return found.data if found else None
+
+    @define("child", output_type=Point)
+    def child(w, ctx):
+        n = ctx.step.run("child", w.effect, ctx.event.data["n"])
+        return Point(n, n + 1)
+
+    @define("invoke")
+    def invoke(w, ctx):
+        point = ctx.step.invoke("call", function=child, data={"n": 3})
+        return [point.x, point.y]
+
+    @define("broken", retries=0)
+    def broken(w, ctx):
+        raise KeyError("broken")
+
+    @define("invoke-broken")
+    def invoke_broken(w, ctx):
+        try:
+            ctx.step.invoke("call", function=broken)
+        except inngest.StepError as error:
+            return [error.name, error.message]
+
+    @define("send")
+    def send(w, ctx):
+        ids = ctx.step.send_event(
+            "send", [inngest.Event(name="test/heard", data={"i": i}) for i in range(2)]
+        )
+        return len(ids)
+
+    @define("heard")
+    def heard(w, ctx):
+        return ctx.step.run("hear", w.effect, ctx.event.data["i"])
+
+    @define("signal-wait")
+    def signal_wait(w, ctx):
+        return ctx.step.wait_for_signal("wait", signal="go", timeout="1d")
+
+    @define("signal-send")
+    def signal_send(w, ctx):
+        return ctx.step.send_signal("send", signal="go", data=[1]) is not None
+
+    @define("fetch")
+    def fetch(w, ctx):
+        found = ctx.step.fetch("get", w.provider + "/page", method="POST", body="hello")
+        return [found.status, found.json()]
+
+    @define("infer")
+    def infer(w, ctx):
+        adapter = openai.Adapter(auth_key="k", model="m", base_url=w.provider)
+        return ctx.step.ai.infer("ask", adapter=adapter, body={"messages": []})["path"]
+
+    @define("wrap")
+    def wrap(w, ctx):
+        return ctx.step.ai.wrap("ask", w.effect, "asked")
+
+    @step("decorated")
+    def decorated(value):
+        return world.effect(value)
+
+    @define("decorator")
+    def decorator(w, ctx):
+        return decorated("called")
+
+    @define("swallow")
+    def swallow(w, ctx):
+        for name in "ab":
+            try:
+                ctx.step.run(name, w.effect, name)
+            except BaseException:
+                pass
+        return "done"
+
+    @define("fails", retries=0, on_failure=lambda ctx: world.effect(failure_of(ctx)))
+    def fails(w, ctx):
+        ctx.step.run("bad", w.failing("bad"))
+
+    @define("batched", batch_events=inngest.Batch(max_size=2, timeout="60s"))
+    def batched(w, ctx):
+        return w.effect(sorted(event.data["i"] for event in ctx.events))
+
+    @define(
+        "cancelled",
+        cancel=[inngest.Cancel(event="test/stop", if_exp="async.data.n == event.data.n")],
+    )
+    def cancelled(w, ctx):
+        w.effect("begun")
+        ctx.step.sleep("long", "30d")
+        w.effect("must not come")
+
+    @define("limit")
+    def limit(w, ctx):
+        # JSON of this many bytes is the most that the server keeps of a step
+        return len(ctx.step.run("large", lambda: "x" * (4 * 1024 * 1024 - 11)))
+
+    @define(
+        "expression",
+        trigger=inngest.TriggerEvent(event="test/expression", expression="event.data.n > 5"),
+    )
+    def expression(w, ctx):
+        return w.effect("large enough")
+
+
+def failure_of(ctx):
+    return [ctx.event.data["error"]["message"], ctx.event.data["function_id"]]
+
+
+def provider(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    found = {"path": environ["PATH_INFO"], "body": body.decode()}
+    return Response(json.dumps(found), mimetype="application/json")(environ, start_response)
+
+
+@pytest.fixture(scope="module", params=["dev", "cloud"])
+def world(request):
+    """An app that is synced with a server; the clock is virtual."""
+    key = KEY if request.param == "cloud" else None
+    with LocalServer(signing_key=key, clock=VirtualClock()) as server, serving(
+        provider
+    ) as outside:
+        client = inngest.Inngest(
+            app_id="shop",
+            is_production=key is not None,
+            signing_key=key,
+            event_key="event-key",
+            api_base_url=server.url,
+            event_api_base_url=server.url,
+            serializer=inngest.PydanticSerializer(),
+        )
+        world = World(client)
+        build(world)
+        world.server, world.provider = server, outside
+        with serving(inngest.serve(client, world.functions)) as app:
+            server.sync(app + "/api/inngest")
+            yield world
+
+
+@pytest.fixture(autouse=True)
+def no_effects(world):
+    del world.effects[:]
+
+
+GROUP = ["a", "b1", "b2"]
+
+TABLE = [
+    ("sequence", [7, 8, 9], [7, 8, 9]),
+    ("group-wait", ["a", "b1b2", None, "after"], GROUP + ["after"]),
+    ("group-race", ["a", "b1b2", None, "after"], GROUP + ["after"]),
+    ("group-fails-wait", "mended bad", ["good", "bad tried", "bad tried", "mended bad"]),
+    ("group-fails-race", "mended bad", ["good", "bad tried", "bad tried", "mended bad"]),
+    ("nested-wait", [["a", "b1b2", None], "c"], GROUP + ["c"]),
+    ("nested-race", [["a", "b1b2", None], "c"], GROUP + ["c"]),
+    ("retried", "flaky", ["flaky tried", "flaky"]),
+    ("wait", None, []),
+    ("child", {"x": 7, "y": 8}, [7]),
+    ("invoke", [3, 4], [3]),
+    ("invoke-broken", ["KeyError", "'broken'"], []),
+    ("signal-wait", None, []),
+    ("signal-send", False, []),
+    ("fetch", [200, {"path": "/page", "body": "hello"}], []),
+    ("infer", "/chat/completions", []),
+    ("wrap", "asked", ["asked"]),
+    ("decorator", "called", ["called"]),
+    ("swallow", "done", ["a", "b"]),
+    ("limit", 4 * 1024 * 1024 - 11, []),
+    ("expression", "large enough", ["large enough"]),
+]
+
+
+@pytest.mark.parametrize("name, output, effects", TABLE)
+def test_functions_end_as_they_are_to(world, name, output, effects):
+    (event_id,) = world.server.send({"name": "test/" + name, "data": {"n": 7}})
+    run = world.server.wait_for_run(event_id, timeout=30)
+    assert (run.status, run.output) == ("Completed", output), run.history
+    assert count(world.effects) == count(effects)
+
+
+def count(effects):
+    return collections.Counter(map(json.dumps, effects))
+
+
+def test_an_expression_that_does_not_hold_starts_nothing(world):
+    (event_id,) = world.server.send({"name": "test/expression", "data": {"n": 5}})
+    with pytest.raises(LookupError):
+        world.server.wait_for_run(event_id)
+
+
+def test_an_event_that_is_waited_for(world):
+    server = world.server
+    with server.hold():
+        (event_id,) = server.send({"name": "test/wait", "data": {"n": 7}})
+        server.wait_for(event_id, "waiting")
+        server.send({"name": "test/answer", "data": {"n": 8, "for": "another"}})
+        server.send({"name": "test/answer", "data": {"n": 7, "for": "us"}})
+        run = server.wait_for_run(event_id)
+    assert run.output == {"n": 7, "for": "us"}
+
+
+def test_a_signal_that_is_waited_for(world):
+    server = world.server
+    with server.hold():
+        (waiting,) = server.send({"name": "test/signal-wait", "data": {}})
+        server.wait_for(waiting, "waiting")
+        (sending,) = server.send({"name": "test/signal-send", "data": {}})
+        assert server.wait_for_run(sending).output is True
+        assert server.wait_for_run(waiting).output == {"signal": "go", "data": [1]}
+
+
+def test_events_that_a_function_sends(world):
+    (event_id,) = world.server.send({"name": "test/send", "data": {}})
+    assert world.server.wait_for_run(event_id).output == 2
+    world.wait_for_effects(0, 1)
+
+
+def test_a_function_that_has_failed_for_good(world):
+    (event_id,) = world.server.send({"name": "test/fails", "data": {}})
+    run = world.server.wait_for_run(event_id)
+    assert (run.status, run.output["message"]) == ("Failed", "bad")
+    world.wait_for_effects("bad tried", ["bad", "shop-fails"])
+
+
+def test_one_run_for_many_events(world):
+    events = [{"name": "test/batched", "data": {"i": i}} for i in range(3)]
+    ids = world.server.send(events)
+    runs = {world.server.wait_for_run(event_id, timeout=20).run_id for event_id in ids}
+    assert len(runs) == 2
+    assert count(world.effects) == count([[0, 1], [2]])
+
+
+def test_a_run_that_is_cancelled(world):
+    server = world.server
+    with server.hold():
+        (event_id,) = server.send({"name": "test/cancelled", "data": {"n": 7}})
+        server.wait_for(event_id, "sleeping")
+        server.send({"name": "test/stop", "data": {"n": 7}})
+        assert server.wait_for_run(event_id).status == "Cancelled"
+    assert world.effects == ["begun"]
+
+
+def test_an_edited_input(world):
+    server = world.server
+    (event_id,) = server.send({"name": "test/sequence", "data": {"n": 7}})
+    before = server.wait_for_run(event_id)
+    del world.effects[:]
+    again = server.wait_for_run(server.rerun(before.run_id, from_step="same", input=[42]))
+    assert 42 in again.output and 42 in world.effects
