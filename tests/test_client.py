@@ -157,6 +157,9 @@ def test_a_key_is_hidden_behind_any_path(caplog):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 def test_after_a_fork_each_process_has_its_own_connection():
     with keeping_alive({"ids": ["01A"]}) as (origin, ports):
         client = client_of(origin)

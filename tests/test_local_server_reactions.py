@@ -290,13 +290,18 @@ def two_planned(targets):
 
 
 def test_a_target_that_answers_200_ends_the_run():
-    ended = threading.Event()
+    called, ended = threading.Event(), threading.Event()
+
+    def early(call):
+        assert called.wait(5)
+        return answer(200, "early")
 
     def slow(call):
+        called.set()
         assert ended.wait(5)
         return ops(op("StepRun", "b", data=2))
 
-    reply = two_planned({"a": answer(200, "early"), "b": slow})
+    reply = two_planned({"a": early, "b": slow})
     with served(reply) as (app, server):
         run = run_of(server)
         ended.set()

@@ -53,7 +53,7 @@ def read_registration(body: bytes) -> Registration:
 
 
 def _without_deploy_id(url: Any) -> Any:
-    if not isinstance(url, str):
+    if not isinstance(url, str) or not _is_address(url):
         return url
     parts = urlsplit(url)
     query = [
@@ -62,6 +62,14 @@ def _without_deploy_id(url: Any) -> Any:
         if pair[0] != _protocol.QUERY_DEPLOY_ID
     ]
     return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _read_function(app_id: str, entry: Any) -> Function:
@@ -73,7 +81,7 @@ def _read_function(app_id: str, entry: Any) -> Function:
     runtime = step.get("runtime")
     url = runtime.get("url") if isinstance(runtime, dict) else None
     usable = all(isinstance(text, str) and text for text in (function_id, name, url))
-    if not usable or not str(url).startswith(("http://", "https://")):
+    if not usable or not _is_address(str(url)):
         raise invalid()
     settings = Settings(str(function_id), fields)
     triggers, crons = settings.triggers()

@@ -81,7 +81,7 @@ class LocalServer(Watching):
 
         :raise RuntimeError: it was started before.
         """
-        if self._started:
+        if self._started or self._stopped:
             raise RuntimeError("a LocalServer starts once")
         self._started = True
         self._store.executor.start()
