@@ -15,6 +15,9 @@ from ._outcome import Failed, Outcome, Returned
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 MAX_STEP_BYTES = 4 * 1024 * 1024
 
+#: The most of a step's arguments that is reported, in bytes of JSON.
+MAX_INPUT_BYTES = 64 * 1024
+
 #: The server counts what it keeps, with the wrapper that it puts around it.
 _WRAPPER_BYTES = len(b'{"data":}')
 
@@ -63,6 +66,19 @@ def function_output(value: t.Any, what: str) -> bytes:
     """The JSON text of what a function returned; otherwise as
     :func:`step_output`."""
     return _output(value, what, MAX_RESPONSE_BYTES)
+
+
+def step_input(args: t.Tuple[t.Any, ...]) -> t.Optional[t.List[t.Any]]:
+    """The arguments of a step as JSON; None where they are not, or a
+    burden."""
+    try:
+        text = _json.dumps(args)
+    except Exception:  # objects may raise anything when they are looked at
+        return None
+    if len(text) > MAX_INPUT_BYTES:
+        return None
+    found: t.List[t.Any] = _json.loads(text)
+    return found
 
 
 def _output(value: t.Any, what: str, limit: int) -> bytes:

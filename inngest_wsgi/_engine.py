@@ -16,13 +16,10 @@ import sys
 import threading
 import typing as t
 
-from . import _encode, _failure, _json, errors
+from . import _encode, _failure, _memo, errors
 from . import _protocol as p
 from ._messages import Call, Op, StepId
 from ._outcome import Failed, Outcome, Returned, StepsReported
-
-#: The most of a step's arguments that is reported, in bytes of JSON.
-MAX_INPUT = 64 * 1024
 
 
 class Interrupt(BaseException):
@@ -90,7 +87,7 @@ class Engine:
         self._memos: t.Dict[str, t.Any] = call.steps or {}
         self._target = call.target
         self._plan_only = call.plan_only
-        if self._target in self._memos and _edited_input(self._memos[self._target]) is None:
+        if self._target in self._memos and _memo.edited_input(self._memos[self._target]) is None:
             # done already, as the same call sent twice finds it
             self._target, self._plan_only = None, True
         self._unread = len(self._memos)
@@ -180,10 +177,10 @@ class Engine:
         step = self._next(user_id)
         if step.hashed in self._memos:
             memo = self._memos[step.hashed]
-            edited = _edited_input(memo)
+            edited = _memo.edited_input(memo)
             if edited is None:
                 self._read()
-                return _result(memo)
+                return _memo.result(memo)
             args = tuple(edited)
         self._new_code()
         if self._target is None and (self._group is not None or self._plan_only):
@@ -202,7 +199,7 @@ class Engine:
         if step.hashed in self._memos:
             self._read()
             memo = self._memos[step.hashed]
-            _raise_error(memo)
+            _memo.raise_error(memo)
             return memo
         op = describe(step)
         self._new_code()
@@ -425,43 +422,7 @@ class Engine:
 
 
 def _run_opts(kind: str, args: t.Tuple[t.Any, ...]) -> t.Mapping[str, t.Any]:
-    """The ``opts`` of a step that runs here. Its arguments, for a person to
-    see and edit, if they are JSON and not a burden."""
-    if not args:
-        return {"type": kind}
-    try:
-        text = _json.dumps(args)
-    except errors.OutputError:
-        return {"type": kind}
-    return {"type": kind, "input": _json.loads(text)} if len(text) <= MAX_INPUT else {"type": kind}
-
-
-def _edited_input(memo: t.Any) -> t.Optional[t.List[t.Any]]:
-    """The step's arguments, where the memo is not a result but the input that
-    a user edited."""
-    if not isinstance(memo, dict) or "data" in memo or "error" in memo:
-        return None
-    edited = memo.get("input")
-    return edited if isinstance(edited, list) else None
-
-
-def _result(memo: t.Any) -> t.Any:
-    _raise_error(memo)
-    if isinstance(memo, dict) and "data" in memo:
-        return memo["data"]
-    return memo
-
-
-def _raise_error(memo: t.Any) -> None:
-    problem = memo.get("error") if isinstance(memo, dict) else None
-    if problem is None:
-        return
-    if not isinstance(problem, dict):
-        raise errors.StepError(str(problem), "Error")
-    stack, cause = problem.get("stack"), problem.get("cause")
-    raise errors.StepError(
-        message=str(problem.get("message") or ""),
-        name=str(problem.get("name") or "Error"),
-        stack=stack if isinstance(stack, str) else None,
-        cause=cause if isinstance(cause, dict) else None,
-    )
+    """The ``opts`` of a step that runs here: what it is, and its arguments,
+    for a person to see and edit."""
+    shown = _encode.step_input(args) if args else None
+    return {"type": kind} if shown is None else {"type": kind, "input": shown}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import _json, errors
+from . import _json, _memo, errors
 from . import _protocol as p
 from ._engine import Engine
 from ._messages import Op, StepId
@@ -65,8 +65,7 @@ class AI:
                 raise errors.StepConfigError(step_id, str(error)) from None
             return Op(p.OP_AI_GATEWAY, step, step_id, opts)
 
-        memo = self._engine.ask(step_id, describe)
-        return memo["data"] if isinstance(memo, dict) and "data" in memo else memo
+        return _memo.unwrapped(self._engine.ask(step_id, describe))
 
     def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
         """Run a call of a provider's own library as a step, which the

@@ -13,7 +13,7 @@ import inspect
 import time
 import typing as t
 
-from . import _json, _timestr, errors
+from . import _json, _memo, _timestr, errors
 from . import _protocol as p
 from ._engine import Engine
 from ._messages import Op, StepId
@@ -199,7 +199,7 @@ class Step:
             return Op(p.OP_WAIT_FOR_SIGNAL, step, signal, opts)
 
         found = self._engine.ask(step_id, describe)
-        return t.cast(t.Optional[t.Dict[str, t.Any]], _unwrapped(found))
+        return t.cast(t.Optional[t.Dict[str, t.Any]], _memo.unwrapped(found))
 
     def invoke(
         self,
@@ -259,11 +259,9 @@ class Step:
             return Op(p.OP_INVOKE_FUNCTION, step, step_id, opts)
 
         found = self._engine.ask(step_id, describe)
-        if isinstance(found, dict) and found.get("name") == p.EVENT_FUNCTION_FINISHED:
-            # the event itself is what is remembered of a function that was
-            # cancelled; everything else is wrapped
+        if _memo.is_cancelled(found):
             raise errors.StepError("the invoked function was cancelled", "FunctionCancelled")
-        return _unwrapped(found)
+        return _memo.unwrapped(found)
 
     def fetch(
         self,
@@ -294,7 +292,7 @@ class Step:
                 opts["body"] = body
             return _checked(Op(p.OP_GATEWAY, step, step_id, opts))
 
-        found = _unwrapped(self._engine.ask(step_id, describe)) or {}
+        found = _memo.unwrapped(self._engine.ask(step_id, describe)) or {}
         return FetchResponse(
             found.get("status_code", 0),
             found.get("headers") or {},
@@ -381,7 +379,3 @@ def _check_json(step_id: str, name: str, value: t.Any) -> None:
         _json.dumps(value)
     except errors.OutputError as error:
         raise errors.StepConfigError(step_id, "{}: {}".format(name, error)) from None
-
-
-def _unwrapped(memo: t.Any) -> t.Any:
-    return memo["data"] if isinstance(memo, dict) and "data" in memo else memo

@@ -24,6 +24,7 @@ LEVELS = {
     "_decode": 2,
     "_encode": 2,
     "_failure": 2,
+    "_memo": 2,
     "_signing": 2,
     "function": 2,
     "_engine": 3,

@@ -237,12 +237,18 @@ def test_ai_infer_speaks_to_each_provider(provider, url, form, headers):
     assert body == {"messages": []}, "the caller's own is left as it was"
 
 
+class Trap(dict):
+    def items(self):
+        raise RuntimeError("it must not be looked at")
+
+
 @pytest.mark.parametrize(
     "args, shown",
     [
         ((), None),
         ((1, {"a": (2,)}), [1, {"a": [2]}]),
         ((object(),), None),
+        ((Trap(a=1),), None),
         (("x" * 100_000,), None),
     ],
 )
