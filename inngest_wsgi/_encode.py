@@ -44,7 +44,11 @@ def error(problem: errors.Error) -> Response:
         "message": problem.message,
     }
     response = document(problem.status, body)
-    return response if problem.retriable else response.adding((p.HEADER_NO_RETRY, "true"))
+    if not problem.retriable:
+        return response.adding((p.HEADER_NO_RETRY, "true"))
+    if isinstance(problem, errors.MiddlewareError) and problem.header is not None:
+        return response.adding((p.HEADER_RETRY_AFTER, problem.header))
+    return response
 
 
 def document(status: int, body: t.Mapping[str, t.Any]) -> Response:

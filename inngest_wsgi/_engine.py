@@ -28,6 +28,10 @@ class Interrupt(BaseException):
     not catch it."""
 
 
+#: Of an op that is of no step.
+_DISCOVERY = StepId("", 0, hashlib.sha1(b"discovery").hexdigest())
+
+
 class Hooks(t.Protocol):
     """What the engine tells the middleware. Each may raise; the call then
     fails with what it raised."""
@@ -65,12 +69,38 @@ class _Group:
     :ivar ended: whether the branch that is being called has come to a step
     """
 
-    __slots__ = ("mode", "ops", "ended")
+    __slots__ = ("mode", "outer", "ops", "ended", "_branch", "_steps", "_first_uses")
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, outer: t.Optional["_Group"]) -> None:
         self.mode = mode
+        self.outer = outer
         self.ops: t.List[Op] = []
         self.ended = False
+        self._branch = 0
+        self._steps = 0
+        self._first_uses: t.Dict[str, t.Tuple[int, bool]] = {}
+
+    def begin(self, branch: int) -> None:
+        """The next branch is called."""
+        self._branch, self._steps, self.ended = branch, 0, False
+
+    def use(self, user_id: str) -> t.Optional[str]:
+        """What is wrong with using this id in this branch.
+
+        The uses of an id are told apart by their order. Between branches
+        there is none, but for the first step of each.
+        """
+        first = self._steps == 0
+        self._steps += 1
+        branch, was_first = self._first_uses.setdefault(user_id, (self._branch, first))
+        if branch == self._branch:
+            self._first_uses[user_id] = (branch, first)
+        elif not (first and was_first):
+            return (
+                "another branch of its parallel group has a step of the same id; give each "
+                "branch ids of its own"
+            )
+        return None if self.outer is None else self.outer.use(user_id)
 
 
 class Engine:
@@ -87,9 +117,6 @@ class Engine:
         self._memos: t.Dict[str, t.Any] = call.steps or {}
         self._target = call.target
         self._plan_only = call.plan_only
-        if self._target in self._memos and _memo.edited_input(self._memos[self._target]) is None:
-            # done already, as the same call sent twice finds it
-            self._target, self._plan_only = None, True
         self._unread = len(self._memos)
         self._uses: t.Dict[str, int] = {}
         self._thread = threading.get_ident()
@@ -98,7 +125,11 @@ class Engine:
         self._group: t.Optional[_Group] = None
         self._misuse: t.Optional[errors.StepConfigError] = None
         self._end: t.Optional[_End] = None
+        self._passing: t.Optional[BaseException] = None
         self._closed = False
+        if self._target in self._memos and _memo.edited_input(self._memos[self._target]) is None:
+            # the same call, sent twice
+            self._end = _End(ops=[Op(p.OP_DISCOVERY_REQUEST, _DISCOVERY, p.OP_DISCOVERY_REQUEST)])
         #: the exception of the user's code that the outcome is about
         self.exception: t.Optional[BaseException] = None
         #: whether the function went on after an interrupt
@@ -114,6 +145,8 @@ class Engine:
 
         :param function: gives the output, serialized
         """
+        if self._end is not None:
+            return self._outcome(self._end)
         try:
             end = self._called(function, context)
         finally:
@@ -127,27 +160,51 @@ class Engine:
         return self._outcome(end)
 
     def _called(self, function: t.Callable[[t.Any], t.Any], context: t.Any) -> _End:
-        value, error = None, None
+        value: t.Any = None
+        error: t.Optional[BaseException] = None
         interrupted = False
         try:
-            if self._unread == 0:
+            if self._unread == 0 and self._target is None:
                 self._new_code()
             value = function(context)
-        except Interrupt:
+        except Interrupt as exc:
             interrupted = True
+            error = self._foreign(exc)
         except BaseException as exc:
             if not _failure.is_error(exc):
                 raise
             error = exc
+        if self._passing is not None:
+            # somebody held up what was to end this process
+            self.swallowed = True
+            raise self._passing
         if self._end is not None:
             self.swallowed = self.swallowed or not interrupted
             return self._end
         if self._misuse is not None:
             return _End(error=self._misuse)
+        if self._replaying and self._target is None:
+            # a step that is remembered is not in the code any more
+            try:
+                self._new_code()
+            except Interrupt:
+                assert self._end is not None
+                return self._end
         if error is None and self._target is not None:
             # a 200 to a targeted call would end the whole run
             return self._target_not_found()
         return _End(value=value, error=error)
+
+    def _foreign(self, exc: Interrupt) -> t.Optional[errors.Error]:
+        """An interrupt that is not of this call, kept from another."""
+        if self._end is not None or (self._group is not None and self._group.ended):
+            return None
+        problem = errors.NonRetriableError(
+            "an exception that ended another call was raised again; let BaseException pass, "
+            "and keep none"
+        )
+        problem.__cause__ = exc
+        return problem
 
     def _new_code(self) -> None:
         if self._replaying:
@@ -182,28 +239,41 @@ class Engine:
                 self._read()
                 return _memo.result(memo)
             args = tuple(edited)
+        self._check_target(step)
         self._new_code()
         if self._target is None and (self._group is not None or self._plan_only):
             self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
-        self._check_target(step)
         self._finish(self._run_now(step, kind, work, args))
 
-    def ask(self, user_id: str, describe: t.Callable[[StepId], Op]) -> t.Any:
+    def ask(
+        self,
+        user_id: str,
+        describe: t.Callable[[StepId], Op],
+        describe_edited: t.Optional[t.Callable[[StepId, t.List[t.Any]], Op]] = None,
+    ) -> t.Any:
         """A step that the server carries out.
 
         :param describe: makes the op, when it has to be reported
+        :param describe_edited: the same with the input that a user edited,
+            for a kind of step that has input
         :returns: the memo, in whatever form this kind of step has
         :raises errors.StepError: what is remembered is that it failed
         """
         step = self._next(user_id)
+        edited = None
         if step.hashed in self._memos:
-            self._read()
             memo = self._memos[step.hashed]
-            _memo.raise_error(memo)
-            return memo
-        op = describe(step)
-        self._new_code()
+            edited = _memo.edited_input(memo)
+            if edited is None:
+                self._read()
+                _memo.raise_error(memo)
+                return memo
+        if edited is None or describe_edited is None:
+            op = describe(step)
+        else:
+            op = describe_edited(step, edited)
         self._check_target(step)
+        self._new_code()
         self._report(op)
 
     def parallel(
@@ -221,22 +291,31 @@ class Engine:
             have ended
         """
         self._check_place("a parallel group")
-        outer, group = self._group, _Group(mode)
+        outer, group = self._group, _Group(mode, self._group)
         values: t.List[t.Any] = []
         raised: t.List[BaseException] = []
         complete = True
         try:
-            for branch in branches:
-                self._group, group.ended = group, False
+            for number, branch in enumerate(branches):
+                self._group = group
+                group.begin(number)
                 interrupted = False
                 try:
                     values.append(branch())
-                except Interrupt:
+                except Interrupt as exc:
                     interrupted = True
+                    foreign = self._foreign(exc)
+                    if foreign is not None:
+                        raised.append(foreign)
                 except BaseException as exc:
                     if not _failure.is_error(exc):
+                        self._passing = exc
                         raise
                     raised.append(exc)
+                if self._passing is not None:
+                    raise self._passing
+                if self._misuse is not None:
+                    raise self._misuse
                 if self._end is not None:
                     raise Interrupt
                 if group.ended:
@@ -263,10 +342,20 @@ class Engine:
 
     # -- on the way to a step --------------------------------------------
 
+    @property
+    def running(self) -> StepId:
+        """The step that is running, for the work that it does."""
+        assert self._running is not None
+        return self._running
+
     def _next(self, user_id: str) -> StepId:
         self._check_place(user_id)
         if not isinstance(user_id, str) or not user_id:
             raise errors.StepConfigError(user_id, "the id must be text, and not empty")
+        if self._group is not None:
+            problem = self._group.use(user_id)
+            if problem is not None:
+                self._refuse(user_id, problem)
         repeat = self._uses.get(user_id, 0)
         self._uses[user_id] = repeat + 1
         text = "{}:{}".format(user_id, repeat) if repeat else user_id
@@ -286,6 +375,8 @@ class Engine:
                 "side use ctx.group.parallel()",
             )
         self._stop_if_over()
+        if self._misuse is not None and self._running is None:
+            raise self._misuse
         if self._running is not None:
             self._refuse(
                 user_id,
@@ -299,6 +390,8 @@ class Engine:
         raise self._misuse
 
     def _stop_if_over(self) -> None:
+        if self._passing is not None:
+            raise self._passing
         if self._end is not None or (self._group is not None and self._group.ended):
             # on its way out, the interrupt may come through a finally with a
             # step in it; past that, somebody has swallowed it
@@ -309,7 +402,7 @@ class Engine:
     def _read(self) -> None:
         """A memo was given back."""
         self._unread -= 1
-        if self._unread == 0:
+        if self._unread == 0 and self._target is None:
             self._new_code()
 
     def _check_target(self, step: StepId) -> None:
@@ -356,6 +449,7 @@ class Engine:
             value = work(*args)
         except BaseException as exc:
             if not _failure.is_error(exc):
+                self._passing = exc
                 raise
             error = exc
         timing = (start, self._clock() - start)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import logging
 import os
 import time
 import typing as t
@@ -13,6 +15,9 @@ from ._http import SEND_RETRY, SIGNAL_RETRY, Answer, Http
 from ._settings import Settings
 from .event import Event
 from .middleware import SendEventsResult, Stack
+from .step import Once
+
+_log = logging.getLogger("inngest_wsgi")
 
 #: The most events that the server takes at once, and the largest one that any
 #: server takes, in bytes of JSON. Inngest's plans may set a lower limit.
@@ -39,8 +44,13 @@ class Sender:
         self._stack = stack
         self._trace = trace
 
-    def send_events(self, events: t.Union[Event, t.Sequence[Event]]) -> t.List[str]:
-        """Send events; what is raised is said in ``Inngest.send``."""
+    def send_events(
+        self, events: t.Union[Event, t.Sequence[Event]], once: t.Optional[Once] = None
+    ) -> t.List[str]:
+        """Send events; what is raised is said in ``Inngest.send``.
+
+        :param once: what sends them, if it may send them again
+        """
         batch = [events] if isinstance(events, Event) else list(events)
         for event in batch:
             if not isinstance(event, Event):
@@ -56,9 +66,11 @@ class Sender:
         try:
             encoded = _encoded(batch)
             for first in range(0, len(encoded), MAX_EVENTS):
-                self._send(encoded[first : first + MAX_EVENTS], ids)
-        except errors.SendEventsError as error:
-            self._stack.backward("after_send_events", SendEventsResult(ids, error.message))
+                self._send(encoded[first : first + MAX_EVENTS], ids, _seed(once, first))
+        except errors.Error as error:
+            self._tell(SendEventsResult(ids, error.message))
+            if not isinstance(error, errors.SendEventsError):
+                raise
             raise errors.SendEventsError(
                 "{} of {} events were accepted: {}".format(len(ids), len(batch), error.message),
                 ids,
@@ -67,11 +79,18 @@ class Sender:
         self._stack.backward("after_send_events", SendEventsResult(ids))
         return ids
 
-    def _send(self, encoded: t.Sequence[bytes], ids: t.List[str]) -> None:
+    def _tell(self, result: SendEventsResult) -> None:
+        """Of a failure, which is what is raised then."""
+        try:
+            self._stack.backward("after_send_events", result)
+        except errors.MiddlewareError as error:
+            _log.error("%s", error, exc_info=error)
+
+    def _send(self, encoded: t.Sequence[bytes], ids: t.List[str], seed: str) -> None:
         """Send at most as many as the server takes; adds to the ids."""
         try:
             answer = self._http.event_api(
-                b"[%b]" % b",".join(encoded), seed=_seed(), trace=self._trace, retry=SEND_RETRY
+                b"[%b]" % b",".join(encoded), seed=seed, trace=self._trace, retry=SEND_RETRY
             )
         except errors.ApiError as error:
             raise errors.SendEventsError(error.message) from None
@@ -110,7 +129,12 @@ def _encoded(batch: t.Sequence[Event]) -> t.List[bytes]:
     now = int(time.time() * 1000)
     encoded = []
     for event in batch:
-        text = _json.dumps(dict({"ts": now}, **event.to_wire()))
+        try:
+            text = _json.dumps(dict({"ts": now}, **event.to_wire()))
+        except errors.OutputError as error:
+            raise errors.OutputError(
+                "Event {!r} cannot be sent: {}".format(event.name, error)
+            ) from None
         if len(text) > MAX_EVENT_BYTES:
             raise errors.SendEventsError(
                 "event {!r} has {} bytes; the server takes {} at the most. Store the data "
@@ -122,10 +146,17 @@ def _encoded(batch: t.Sequence[Event]) -> t.List[bytes]:
     return encoded
 
 
-def _seed() -> str:
-    """Makes the server derive the same ids at every attempt."""
-    entropy = base64.b64encode(os.urandom(10)).decode("ascii")
-    return "{},{}".format(int(time.time() * 1000), entropy)
+def _seed(once: t.Optional[Once], first: int) -> str:
+    """Makes the server derive the same ids at every attempt.
+
+    :param first: which of the events is the first of this request
+    """
+    if once is None:
+        ts, entropy = int(time.time() * 1000), os.urandom(10)
+    else:
+        text = "{} {}".format(once.key, first)
+        ts, entropy = once.ts, hashlib.sha256(text.encode("utf-8")).digest()[:10]
+    return "{},{}".format(ts, base64.b64encode(entropy).decode("ascii"))
 
 
 def _accepted(answer: Answer) -> t.List[str]:

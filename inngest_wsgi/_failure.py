@@ -37,7 +37,9 @@ def describe(exc: BaseException) -> Failure:
     error = UserError(*_facts(exc), cause=_cause(exc))
     if not isinstance(exc, errors.Error):
         return Failure(error, retriable=True)
-    retry_after = exc.retry_after if isinstance(exc, errors.RetryAfterError) else None
+    retry_after = None
+    if isinstance(exc, (errors.RetryAfterError, errors.MiddlewareError)):
+        retry_after = exc.header
     return Failure(error._replace(code=exc.code), exc.retriable, retry_after)
 
 

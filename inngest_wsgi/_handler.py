@@ -208,10 +208,15 @@ class Handler:
 
         def run(context: Context) -> t.Any:
             output = function.handler(context)
-            return serialized(self._client.serializer, output, function.output_type)
+            what = "function {}".format(call.fn_id)
+            return serialized(self._client.serializer, output, function.output_type, what)
 
-        with set_step_context(context.step):
-            outcome = engine.replay(run, context)
+        try:
+            with set_step_context(context.step):
+                outcome = engine.replay(run, context)
+        finally:
+            if engine.swallowed:
+                _log.error(_SWALLOWED, call.fn_id, call.run_id)
         if engine.exception is not None and not _failure.is_quiet(engine.exception):
             _log.error(
                 "Function %s failed (run %s, attempt %d)",
@@ -220,8 +225,6 @@ class Handler:
                 call.attempt,
                 exc_info=engine.exception,
             )
-        if engine.swallowed:
-            _log.error(_SWALLOWED, call.fn_id, call.run_id)
         return outcome
 
     def _context(self, call: Call, engine: Engine, hooks: "_CallHooks", stack: Stack) -> Context:
@@ -244,7 +247,7 @@ class Handler:
             logger=_logger.for_call(self._client.logger, hooks.replay, facts),
             request_id=call.request_id,
             run_id=call.run_id,
-            step=Step(engine, self._settings.app_id, sender, self._client.serializer),
+            step=Step(engine, self._settings.app_id, call, sender, self._client.serializer),
         )
 
     # -- the way out -----------------------------------------------------
@@ -278,6 +281,9 @@ class _CallHooks:
         step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
         result = TransformOutputResult(error, value, step)
         self._stack.backward("transform_output", result)
+        if result.error is not None and not isinstance(result.error, BaseException):
+            problem = TypeError("it made result.error {!r}, no exception".format(result.error))
+            raise errors.MiddlewareError("transform_output()", problem)
         return result.error, result.output
 
 

@@ -227,7 +227,7 @@ class _HideEventKeys(logging.Filter):
 
     def _without_keys(self, value: t.Any) -> t.Any:
         if isinstance(value, str):
-            for key in self.keys:
+            for key in tuple(self.keys):
                 value = value.replace(p.PATH_EVENT + key, p.PATH_EVENT + "...")
         return value
 

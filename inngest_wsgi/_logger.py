@@ -11,8 +11,11 @@ Logger = t.Any
 
 #: Methods that log, of loggers that are not the standard library's.
 _METHODS = frozenset(
-    "trace debug info success warning warn error critical fatal exception log msg".split()
+    "trace debug verbose info notice success warning warn error critical fatal alert "
+    "emergency exception log msg".split()
 )
+#: Methods that give another logger.
+_DERIVING = frozenset("bind new opt patch try_unbind unbind".split())
 
 
 class Replay:
@@ -33,14 +36,20 @@ def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Lo
     :param facts: attributes of every record
     """
     if isinstance(logger, logging.LoggerAdapter):
-        # innermost, for an adapter may put its own extra in place of ours
-        adapter = copy.copy(logger)
-        adapter.logger = for_call(logger.logger, replay, facts)
-        return adapter
+        try:
+            # innermost, for an adapter may put its own extra in place of ours
+            adapter = copy.copy(logger)
+            adapter.logger = for_call(logger.logger, replay, facts)
+            return adapter
+        except Exception:
+            return _OtherLogger(logger, replay)
     if isinstance(logger, logging.Logger):
         return _StandardLogger(logger, replay, facts)
-    bind = getattr(logger, "bind", None)
-    return _OtherLogger(bind(**facts) if callable(bind) else logger, replay)
+    try:
+        return _OtherLogger(logger.bind(**facts), replay)
+    except Exception:
+        # no bind, or another than those we know
+        return _OtherLogger(logger, replay)
 
 
 class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[misc]
@@ -59,6 +68,10 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
         kwargs["extra"] = dict(self.extra, **(kwargs.get("extra") or {}))
         return msg, kwargs
 
+    def __getattr__(self, name: str) -> t.Any:
+        """What an adapter has not, the logger may have: levels of its own."""
+        return _gated(getattr(self.__dict__["logger"], name), name, self._replay)
+
 
 class _OtherLogger:
     def __init__(self, logger: t.Any, replay: Replay) -> None:
@@ -66,10 +79,16 @@ class _OtherLogger:
         self._replay = replay
 
     def __getattr__(self, name: str) -> t.Any:
-        found = getattr(self._logger, name)
-        if name in _METHODS and not self._replay.over:
-            return _silent
-        return found
+        return _gated(getattr(self.__dict__["_logger"], name), name, self._replay)
+
+
+def _gated(member: t.Any, name: str, replay: Replay) -> t.Any:
+    """A member of a logger, as it is while memos are given back, or not."""
+    if name in _METHODS and not replay.over:
+        return _silent
+    if name in _DERIVING and callable(member):
+        return lambda *args, **kwargs: _OtherLogger(member(*args, **kwargs), replay)
+    return member
 
 
 def _silent(*args: t.Any, **kwargs: t.Any) -> None:

@@ -41,7 +41,8 @@ def step(step_id: str) -> t.Callable[[F], F]:
             ...
 
     Within a call, calling it is ``ctx.step.run(step_id, ...)``; elsewhere, in
-    a unit test for instance, it is the plain function.
+    a unit test for instance, it is the plain function. So it is in another
+    thread than the call's, which knows nothing of the call.
     """
 
     def decorate(function: F) -> F:
@@ -50,7 +51,9 @@ def step(step_id: str) -> t.Callable[[F], F]:
             steps = _current.get(None)
             if steps is None:
                 return function(*args, **kwargs)
-            return steps.run(step_id, function, *args, **kwargs)
+            # not as arguments of run(), whose own names they may have
+            work = functools.partial(function, **kwargs) if kwargs else function
+            return steps.run(step_id, work, *args)
 
         return t.cast(F, wrapped)
 

@@ -47,7 +47,8 @@ def milliseconds(value: Duration) -> int:
     if isinstance(value, int):
         ms = value
     elif isinstance(value, datetime.timedelta):
-        ms = -(-value // datetime.timedelta(milliseconds=1))
+        seconds = value.days * 86400 + value.seconds
+        ms = seconds * 1000 - (-value.microseconds // 1000)
     elif isinstance(value, str):
         if len(value) > 100 or not _WHOLE.fullmatch(value):
             raise ValueError(
@@ -120,6 +121,20 @@ def to_rfc3339(value: datetime.datetime) -> str:
         value = value.replace(tzinfo=datetime.timezone.utc)
     value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
     return value.isoformat(timespec="milliseconds") + "Z"
+
+
+def point(value: Time) -> datetime.datetime:
+    """A point in time; of a duration, the one that is so far from now.
+
+    :raises ValueError: as :func:`milliseconds`
+    """
+    if isinstance(value, datetime.datetime):
+        return value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    try:
+        return now + datetime.timedelta(milliseconds=milliseconds(value))
+    except OverflowError:
+        raise ValueError("{!r} is too long".format(value)) from None
 
 
 def retry_after(value: Time) -> str:

@@ -48,7 +48,16 @@ class AI:
         :raises StepError: the provider refused it, or did not answer
         """
 
-        def describe(step: StepId) -> Op:
+        def describe_edited(step: StepId, edited: t.List[t.Any]) -> Op:
+            if len(edited) != 1 or not isinstance(edited[0], dict):
+                raise errors.StepConfigError(step_id, "the edited input must be one body")
+            return describe(step, edited[0])
+
+        def describe(step: StepId, body: t.Mapping[str, t.Any] = body) -> Op:
+            if not callable(getattr(adapter, "url_infer", None)):
+                raise errors.StepConfigError(
+                    step_id, "adapter must be one of inngest_wsgi.experimental.ai, or alike"
+                )
             request = dict(body)
             adapter.on_call(request)
             opts = {
@@ -65,7 +74,7 @@ class AI:
                 raise errors.StepConfigError(step_id, str(error)) from None
             return Op(p.OP_AI_GATEWAY, step, step_id, opts)
 
-        return _memo.unwrapped(self._engine.ask(step_id, describe))
+        return _memo.unwrapped(self._engine.ask(step_id, describe, describe_edited))
 
     def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
         """Run a call of a provider's own library as a step, which the

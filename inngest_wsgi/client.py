@@ -87,6 +87,47 @@ class Inngest:
         """The name of the app."""
         return self._settings.app_id
 
+    @property
+    def app_version(self) -> t.Optional[str]:
+        """The app's version."""
+        return self._settings.app_version
+
+    @property
+    def env(self) -> t.Optional[str]:
+        """The branch environment."""
+        return self._settings.env
+
+    @property
+    def api_origin(self) -> str:
+        """Where our requests go."""
+        return self._settings.api_origin
+
+    @property
+    def event_api_origin(self) -> str:
+        """Where our events go."""
+        return self._settings.event_api_origin
+
+    @property
+    def event_key(self) -> t.Optional[str]:
+        """The event key."""
+        return self._settings.event_key
+
+    @property
+    def signing_key(self) -> t.Optional[str]:
+        """The signing key."""
+        return self._settings.signing_key
+
+    def add_middleware(self, middleware: _middleware.Factory) -> None:
+        """Add a middleware, inside of those that are there.
+
+        :raises SettingsError: not a Middleware class
+        """
+        self.middleware += _middleware.checked("the client", [middleware])
+
+    def set_logger(self, logger: t.Any) -> None:
+        """Log to another logger from now on."""
+        self.logger = logger
+
     def create_function(
         self,
         *,
@@ -164,7 +205,7 @@ class Inngest:
         )
 
         def declare(handler: t.Callable[[Context], T]) -> Function[T]:
-            return Function(handler, options)
+            return Function(handler, options, self.app_id)
 
         return declare
 

@@ -32,6 +32,11 @@ class Error(Exception):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def is_retriable(self) -> bool:
+        """The official SDK's name for ``retriable``."""
+        return self.retriable
+
 
 # -- raised while the application is put together ------------------------
 
@@ -100,6 +105,9 @@ class RetryAfterError(Error):
         a ``datetime`` (without a time zone: UTC)
     :param quiet: do not log this error
     :raises ValueError: a time that is negative or cannot be read
+
+    :ivar retry_after: the ``datetime`` of the next attempt, at the earliest
+    :ivar header: the ``Retry-After`` that says so
     """
 
     code = "retry_after_error"
@@ -111,7 +119,8 @@ class RetryAfterError(Error):
         quiet: bool = False,
     ) -> None:
         super().__init__(message or "")
-        self.retry_after = _timestr.retry_after(retry_after)
+        self.retry_after = _timestr.point(retry_after)
+        self.header = _timestr.retry_after(retry_after)
         self.quiet = quiet
 
 
@@ -168,6 +177,7 @@ class MiddlewareError(Error):
     tried again unless what was raised says otherwise.
 
     :ivar hook: which: ``"Session.before_execution()"``
+    :ivar header: the ``Retry-After`` that what was raised asks for
     """
 
     code = "middleware_failed"
@@ -176,6 +186,7 @@ class MiddlewareError(Error):
         super().__init__("middleware {} raised {}: {}".format(hook, type(exc).__name__, exc))
         self.hook = hook
         self.retriable = exc.retriable if isinstance(exc, Error) else True
+        self.header = exc.header if isinstance(exc, RetryAfterError) else None
         self.status = 500 if self.retriable else 400
 
 
@@ -299,3 +310,6 @@ class SendEventsError(ApiError):
     ) -> None:
         super().__init__(message, http_status)
         self.ids = list(ids)
+        # what the server refuses it will refuse again
+        refused = http_status is not None and 400 <= http_status < 500
+        self.retriable = not refused or http_status == 429

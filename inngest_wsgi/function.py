@@ -53,8 +53,9 @@ class Function(t.Generic[T]):
     :ivar handler: the Python function itself, to be called in unit tests
     """
 
-    def __init__(self, handler: Handler[T], options: Options) -> None:
+    def __init__(self, handler: Handler[T], options: Options, app_id: str) -> None:
         self.fn_id = options.fn_id
+        self._app_id = app_id
         if not isinstance(self.fn_id, str) or not self.fn_id.strip():
             self._refuse('fn_id must be text, and not empty, for example "send-invoice"')
         self.name = self.fn_id if options.name is None else options.name
@@ -73,6 +74,16 @@ class Function(t.Generic[T]):
 
     def __repr__(self) -> str:
         return "<{} {!r}>".format(type(self).__name__, self.fn_id)
+
+    @property
+    def id(self) -> str:
+        """The id on the wire, in the app that it was declared with."""
+        return self.full_id(self._app_id)
+
+    @property
+    def local_id(self) -> str:
+        """The official SDK's name for ``fn_id``."""
+        return self.fn_id
 
     def full_id(self, app_id: str) -> str:
         """The id on the wire, ``<app>-<fn>``."""
@@ -94,7 +105,7 @@ class Function(t.Generic[T]):
             trigger=trigger,
             retries=0,
         )
-        return Function(self._on_failure, options)
+        return Function(self._on_failure, options, app_id)
 
     def registration(self, app_id: str, url: str) -> t.Dict[str, t.Any]:
         """The function as the server registers it (PROTOCOL section 5). Only

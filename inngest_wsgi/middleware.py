@@ -8,9 +8,11 @@ in reverse.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import typing as t
 
+from . import _protocol as p
 from . import errors
 from .event import Event
 from .function import Function
@@ -29,7 +31,7 @@ class SendEventsResult:
     :ivar error: why the others were not, or None
     """
 
-    def __init__(self, ids: t.Sequence[str], error: t.Optional[str] = None) -> None:
+    def __init__(self, ids: t.Sequence[str] = (), error: t.Optional[str] = None) -> None:
         self.ids = list(ids)
         self.error = error
 
@@ -55,6 +57,12 @@ class TransformOutputResult:
     :ivar step: the step, or None if it is the function's
     """
 
+    def has_output(self) -> bool:
+        """Whether something was returned: not where it raised, nor where the
+        step is one that the server carries out."""
+        ran = self.step is None or self.step.op == p.OP_STEP_RUN
+        return ran and self.error is None
+
     def __init__(
         self,
         error: t.Optional[BaseException],
@@ -69,7 +77,7 @@ class TransformOutputResult:
 class StepMemo:
     """What is remembered of one step.
 
-    :ivar error: the step's error as JSON, or None
+    :ivar error: the step's error as JSON, or None; may be assigned
     """
 
     __slots__ = ("_memos", "_hashed")
@@ -95,6 +103,10 @@ class StepMemo:
         memo = self._memos[self._hashed]
         return memo.get("error") if isinstance(memo, dict) else None
 
+    @error.setter
+    def error(self, value: t.Any) -> None:
+        self._memos[self._hashed] = {"error": value}
+
 
 def _has_result(memo: t.Any) -> bool:
     # an event has data too, and a name beside it
@@ -111,6 +123,10 @@ class StepMemos:
     def size(self) -> int:
         """How many there are."""
         return len(self._memos)
+
+    def pop(self, hashed_id: str) -> t.Any:
+        """Forget one, and give what it was as JSON; None if there is none."""
+        return self._memos.pop(hashed_id, None)
 
     def values(self) -> t.Iterator[StepMemo]:
         """Each of them."""
@@ -173,6 +189,8 @@ class Middleware:
         process is about to end; what it raises is logged."""
 
 
+HOOKS = [name for name, member in vars(Middleware).items() if inspect.isfunction(member)]
+
 #: The official SDK's name for the synchronous form, which is the only one.
 MiddlewareSync = Middleware
 
@@ -191,6 +209,14 @@ def checked(what: str, factories: t.Optional[t.Sequence[Factory]]) -> t.Tuple[Fa
         raise errors.SettingsError(
             "middleware", "of {} must be a list of Middleware classes".format(what)
         )
+    for factory in factories:
+        for name in HOOKS:
+            if inspect.iscoroutinefunction(getattr(factory, name, None)):
+                raise errors.SettingsError(
+                    "middleware",
+                    "of {}: {}.{}() is async def, which nothing would run. Write it with "
+                    "def".format(what, getattr(factory, "__name__", factory), name),
+                )
     return tuple(factories)
 
 
@@ -206,8 +232,10 @@ class Stack:
         for factory in factories:
             try:
                 self._stack.append(factory(client, raw_request))
-            except Exception as exc:
+            except BaseException as exc:
                 self.close()
+                if not isinstance(exc, Exception):
+                    raise
                 raise errors.MiddlewareError(_name(factory), exc) from exc
 
     def __bool__(self) -> bool:
@@ -227,16 +255,24 @@ class Stack:
 
     def close(self) -> None:
         """Call ``close`` of each, whatever it raises."""
+        passing = None
         for one in reversed(self._stack):
             try:
                 one.close()
             except Exception:
                 _log.exception("close() of middleware %s raised", type(one).__name__)
+            except BaseException as exc:
+                passing = exc
+        if passing is not None:
+            raise passing
 
     def _call(self, hook: str, stack: t.Sequence[Middleware], args: t.Tuple[t.Any, ...]) -> None:
         for one in stack:
             try:
-                getattr(one, hook)(*args)
+                found = getattr(one, hook)(*args)
+                if inspect.iscoroutine(found):
+                    found.close()
+                    raise TypeError("it is async def, which nothing would run")
             except Exception as exc:
                 raise errors.MiddlewareError(
                     "{}.{}()".format(type(one).__name__, hook), exc

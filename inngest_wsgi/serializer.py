@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import typing as t
 
 
@@ -31,7 +32,7 @@ class Serializer(t.Protocol):
 
 class PydanticSerializer:
     """Serializes whatever pydantic knows: its models, dataclasses, datetimes,
-    Decimals, UUIDs, bytes, sets, and containers of them.
+    Decimals, UUIDs, bytes that are UTF-8, sets, and containers of them.
 
     Pydantic 2 must be installed; nothing else of this package needs it.
 
@@ -53,9 +54,31 @@ class PydanticSerializer:
         return self._kept(typ)
 
     def serialize(self, obj: t.Any, typ: t.Any) -> t.Any:
-        """As :meth:`Serializer.serialize`."""
-        return self._adapter(typ).dump_python(obj, mode="json")
+        """As :meth:`Serializer.serialize`.
+
+        :raises ValueError: it is not of the type, so that it could not be
+            read again, or has a float that JSON has no form for, which
+            pydantic would make ``null`` of
+        """
+        adapter = self._adapter(typ)
+        _refuse_non_finite(adapter.dump_python(obj, mode="python", warnings="error"))
+        found = adapter.dump_python(obj, mode="json", warnings="error")
+        # of an object of another type pydantic takes what fits, without a word
+        adapter.validate_python(found)
+        return found
 
     def deserialize(self, obj: t.Any, typ: t.Any) -> t.Any:
         """As :meth:`Serializer.deserialize`."""
         return self._adapter(typ).validate_python(obj)
+
+
+def _refuse_non_finite(plain: t.Any) -> None:
+    pending = [plain]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("{!r} has no form in JSON".format(value))
+        if isinstance(value, dict):
+            pending += list(value) + list(value.values())
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            pending += value

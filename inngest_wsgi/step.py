@@ -16,7 +16,7 @@ import typing as t
 from . import _json, _memo, _timestr, errors
 from . import _protocol as p
 from ._engine import Engine
-from ._messages import Op, StepId
+from ._messages import Call, Op, StepId
 from .ai import AI
 from .event import Event
 from .function import Function
@@ -25,10 +25,23 @@ from .serializer import Serializer
 T = t.TypeVar("T")
 
 
+class Once(t.NamedTuple):
+    """What sends events, so that sending them again doubles nothing.
+
+    :ivar key: the same whenever the same events are sent
+    :ivar ts: the same too, in milliseconds since the epoch
+    """
+
+    key: str
+    ts: int
+
+
 class Sender(t.Protocol):
     """What steps that speak to the server need of it."""
 
-    def send_events(self, events: t.Union[Event, t.Sequence[Event]]) -> t.List[str]:
+    def send_events(
+        self, events: t.Union[Event, t.Sequence[Event]], once: t.Optional[Once] = None
+    ) -> t.List[str]:
         """Send events; gives their ids."""
 
     def send_signal(self, signal: str, data: t.Any) -> t.Optional[str]:
@@ -70,10 +83,16 @@ class Step:
     """
 
     def __init__(
-        self, engine: Engine, app_id: str, sender: Sender, serializer: t.Optional[Serializer]
+        self,
+        engine: Engine,
+        app_id: str,
+        call: Call,
+        sender: Sender,
+        serializer: t.Optional[Serializer],
     ) -> None:
         self._engine = engine
         self._app_id = app_id
+        self._call = call
         self._sender = sender
         self._serializer = serializer
         #: steps that call AI models
@@ -104,19 +123,35 @@ class Step:
             raise errors.StepConfigError(
                 step_id, "output_type needs a serializer; give the client one"
             )
-        work = _working(handler, handler_kwargs, self._serializer, output_type)
+        what = "step {!r} of function {}".format(step_id, self._call.fn_id)
+
+        def work(*args: t.Any) -> t.Any:
+            value = handler(*args, **handler_kwargs)
+            if inspect.iscoroutine(value):
+                value.close()
+                raise errors.OutputError(
+                    "{!r} is async def: it was called, but WSGI is synchronous and nothing "
+                    "would run it. Write it with def.".format(handler)
+                )
+            return serialized(self._serializer, value, output_type, what)
+
         value = self._engine.run(step_id, p.TYPE_RUN, work, handler_args)
-        return t.cast(T, deserialized(self._serializer, value, output_type))
+        return t.cast(T, deserialized(self._serializer, value, output_type, what))
 
     def send_event(self, step_id: str, events: t.Union[Event, t.Sequence[Event]]) -> t.List[str]:
-        """Send one event or several, once.
+        """Send one event or several, once: another attempt of the step asks
+        for the same ids.
 
         :returns: their ids
         """
-        found = self._engine.run(
-            step_id, p.TYPE_SEND_EVENT, lambda: self._sender.send_events(events), ()
-        )
-        return t.cast(t.List[str], found)
+
+        def work() -> t.List[str]:
+            key = "{} {}".format(self._call.run_id, self._engine.running.hashed)
+            ts = (self._call.events or [{}])[0].get("ts")
+            once = Once(key, ts) if isinstance(ts, int) and ts > 0 else None
+            return self._sender.send_events(events, once)
+
+        return t.cast(t.List[str], self._engine.run(step_id, p.TYPE_SEND_EVENT, work, ()))
 
     def send_signal(self, step_id: str, *, signal: str, data: t.Any = None) -> t.Optional[str]:
         """Send a signal, once, to the run that waits for it.
@@ -228,7 +263,8 @@ class Step:
         found = self.invoke_by_id(
             step_id, function_id=function.fn_id, data=data, timeout=timeout, v=v
         )
-        return t.cast(T, deserialized(self._serializer, found, function.output_type))
+        what = "step {!r} of function {}".format(step_id, self._call.fn_id)
+        return t.cast(T, deserialized(self._serializer, found, function.output_type, what))
 
     def invoke_by_id(
         self,
@@ -283,6 +319,10 @@ class Step:
                 raise errors.StepConfigError(
                     step_id, 'url must begin with "https://" or "http://"'
                 )
+            _require_text(step_id, "method", method)
+            texts = [body or "", *(headers or {}), *(headers or {}).values()]
+            if not all(isinstance(text, str) for text in texts):
+                raise errors.StepConfigError(step_id, "headers and body must be text")
             opts: t.Dict[str, t.Any] = {
                 "url": url,
                 "method": method.upper(),
@@ -290,7 +330,7 @@ class Step:
             }
             if body is not None:
                 opts["body"] = body
-            return _checked(Op(p.OP_GATEWAY, step, step_id, opts))
+            return Op(p.OP_GATEWAY, step, step_id, opts)
 
         found = _memo.unwrapped(self._engine.ask(step_id, describe)) or {}
         return FetchResponse(
@@ -301,14 +341,28 @@ class Step:
         )
 
 
-def deserialized(serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any) -> t.Any:
-    """What was serialized with an ``output_type``, as it was before."""
+def deserialized(
+    serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
+) -> t.Any:
+    """What was serialized with an ``output_type``, as it was before.
+
+    :raises OutputError: the serializer raised
+    """
     if serializer is None or output_type is None:
         return value
-    return serializer.deserialize(value, output_type)
+    try:
+        return serializer.deserialize(value, output_type)
+    except Exception as exc:
+        raise errors.OutputError(
+            "What is remembered of {} cannot be read: the serializer raised {}: {}".format(
+                what, type(exc).__name__, exc
+            )
+        ) from exc
 
 
-def serialized(serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any) -> t.Any:
+def serialized(
+    serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
+) -> t.Any:
     """An output as JSON.
 
     :raises OutputError: the serializer raised
@@ -319,27 +373,9 @@ def serialized(serializer: t.Optional[Serializer], value: t.Any, output_type: t.
         return serializer.serialize(value, output_type)
     except Exception as exc:
         raise errors.OutputError(
-            "The serializer cannot make JSON of this {}: {}".format(type(value).__name__, exc)
+            "The output of {} cannot be sent: the serializer cannot make JSON of this {}: "
+            "{}".format(what, type(value).__name__, exc)
         ) from exc
-
-
-def _working(
-    handler: t.Callable[..., t.Any],
-    kwargs: t.Mapping[str, t.Any],
-    serializer: t.Optional[Serializer],
-    output_type: t.Any,
-) -> t.Callable[..., t.Any]:
-    def work(*args: t.Any) -> t.Any:
-        value = handler(*args, **kwargs)
-        if inspect.iscoroutine(value):
-            value.close()
-            raise errors.OutputError(
-                "{!r} is async def: it was called, but WSGI is synchronous and nothing would "
-                "run it. Write it with def.".format(handler)
-            )
-        return serialized(serializer, value, output_type)
-
-    return work
 
 
 def _sleep_op(step: StepId, value: _timestr.Time) -> Op:
@@ -367,11 +403,6 @@ def _payload(step_id: str, data: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[st
     found = dict(data or {})
     _check_json(step_id, "data", found)
     return found
-
-
-def _checked(op: Op) -> Op:
-    _check_json(op.id.user_id, "an option", op.opts)
-    return op
 
 
 def _check_json(step_id: str, name: str, value: t.Any) -> None:

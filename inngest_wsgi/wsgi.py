@@ -85,7 +85,8 @@ def serve(
         event API, for what this endpoint does; ``client.send`` goes by the
         client's
     :param http: makes this endpoint's requests to the server instead of a
-        ``urllib3.PoolManager`` of our own: anything with its ``request()``
+        ``urllib3.PoolManager`` of our own: anything with its ``request()``.
+        A pool of your own is yours to keep from being shared after a fork
     :param landing_page: ``INNGEST_LANDING_PAGE``. Checked, but there is no
         page in this version
     :raises SettingsError: names the setting and the way out

@@ -220,6 +220,67 @@ def test_code_that_swallows_nothing_is_not_blamed(caplog):
     assert caplog.text == ""
 
 
+class Abort(BaseException):
+    """As a worker's timeout is to gevent."""
+
+
+def goes_on(ctx, work):
+    try:
+        work()
+    except:  # noqa: E722
+        pass
+    return "done"
+
+
+def goes_on_with_steps(ctx, work):
+    goes_on(ctx, work)
+    return goes_on(ctx, lambda: run_a(ctx))
+
+
+def returns_in_finally(ctx, work):
+    try:
+        work()
+    finally:
+        return "done"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), Abort()])
+@pytest.mark.parametrize("go_on", [goes_on, goes_on_with_steps, returns_in_finally])
+@pytest.mark.parametrize("target", ["step", "a", "x"])
+def test_what_ends_a_process_cannot_be_held_up_in_a_step(error, go_on, target, caplog):
+    def handler(ctx):
+        work = raising(error)
+        if target == "x":
+            branches = (lambda: run_a(ctx), lambda: ctx.step.run("x", work), work)
+            return go_on(ctx, lambda: ctx.group.parallel(branches))
+        return go_on(ctx, lambda: ctx.step.run("a", work))
+
+    with pytest.raises(type(error)):
+        Endpoint(handler).call(step="step" if target == "step" else step_hash(target))
+    assert "Let BaseException pass" in caplog.text
+
+
+def test_an_interrupt_that_is_kept_ends_no_other_call():
+    kept = []
+
+    def handler(ctx):
+        if kept:
+            raise kept[0]
+        try:
+            run_a(ctx)
+        except BaseException as exc:
+            kept.append(exc)
+            raise
+
+    endpoint = Endpoint(handler)
+    assert endpoint.op()["op"] == "StepRun"
+    response = endpoint.call()
+    assert response.status_code == 400
+    assert "ended another call" in response.get_json()["message"]
+    in_branch = Endpoint(lambda ctx: ctx.group.parallel((lambda: handler(ctx), lambda: 2)))
+    assert in_branch.call().status_code == 400
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 @pytest.mark.parametrize("place", ["function", "step"])
 def test_what_ends_a_process_passes_through(error, place):
@@ -378,7 +439,9 @@ def test_a_targeted_step_that_is_done_already_is_not_reported_again():
         return ctx.step.run("b", lambda: 1)
 
     op = Endpoint(handler).op(memo("a", 1), step=step_hash("a"))
-    assert (op["op"], op["displayName"]) == ("StepPlanned", "b")
+    # the server calls again, and stores nothing
+    assert op["op"] == "DiscoveryRequest"
+    assert op["id"] != step_hash("a")
 
 
 def test_where_an_error_comes_from():

@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+
+from inngest_wsgi.testing import LocalServer, VirtualClock
 from test_local_server_app import (
     answer,
     function,
@@ -440,3 +442,10 @@ def test_a_registration_with_everything():
         run = server.wait_for_run(event_id)
         assert server.wait_for_run(server.fire_cron("raw-fn")).status == "Completed"
     assert run.status == "Completed"
+
+
+@pytest.mark.parametrize("seconds", [-5, float("nan")])
+def test_time_does_not_run_backwards(seconds):
+    with LocalServer(clock=VirtualClock()) as server, server.hold():
+        with pytest.raises(ValueError, match="0 or more"):
+            server.advance(seconds)

@@ -36,6 +36,21 @@ def test_each_line_is_logged_once(known, lines, caplog):
         assert record.filename == "test_logging.py", "the caller's own place"
 
 
+def test_a_line_before_a_group_is_logged_once(caplog):
+    caplog.set_level(logging.INFO, "inngest_wsgi")
+
+    def handler(ctx):
+        ctx.logger.info("start")
+        ctx.group.parallel((lambda: ctx.step.run("a", ctx.logger.info, "in a"),))
+        ctx.logger.info("end")
+
+    endpoint = Endpoint(handler)
+    endpoint.call()
+    endpoint.call(step=step_hash("a"))
+    endpoint.call(A)
+    assert [record.getMessage() for record in caplog.records] == ["start", "in a", "end"]
+
+
 class Prefix(logging.LoggerAdapter):
     def process(self, msg, kwargs):
         kwargs["extra"] = {"tenant": "acme"}
@@ -73,6 +88,49 @@ def test_a_logger_that_binds(known, lines):
     assert written.count("\n") == len(lines)
     assert written.count('"inngest_run_id": "01RUN"') == len(lines)
     assert all(line in written for line in lines)
+
+
+def test_what_is_bound_to_a_logger_is_silent_too():
+    out = io.StringIO()
+    logger = structlog.wrap_logger(structlog.PrintLogger(out))
+
+    def handler(ctx):
+        ctx.logger.bind(x=1).info("before a")
+        ctx.step.run("a", lambda: None)
+        ctx.logger.bind(x=1).info("after a")
+
+    Endpoint(handler, client={"logger": logger}).call(A)
+    assert "before a" not in out.getvalue() and "after a" in out.getvalue()
+
+
+class WithNotice(logging.Logger):
+    def notice(self, msg):
+        self.log(25, msg)
+
+
+class Uncopyable(logging.LoggerAdapter):
+    def __copy__(self):
+        raise TypeError("no")
+
+
+def test_levels_of_ones_own(caplog):
+    logger = WithNotice("own.levels", level=1)
+    logger.addHandler(caplog.handler)
+
+    def handler(ctx):
+        ctx.logger.notice("before a")
+        ctx.step.run("a", lambda: None)
+        ctx.logger.notice("after a")
+        return ctx.logger.level
+
+    for one in (logger, Uncopyable(logger, {})):
+        del caplog.records[:]
+        if one is logger:
+            assert Endpoint(handler, client={"logger": one}).call(A).get_json() == 1
+            assert [record.getMessage() for record in caplog.records] == ["after a"]
+        else:
+            Endpoint(chatty, client={"logger": one}).call(A)
+            assert [record.getMessage() for record in caplog.records] == ["after a"]
 
 
 class Own:

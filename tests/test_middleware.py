@@ -136,6 +136,12 @@ def test_the_order_of_the_hooks(handler, known, options, between):
     assert logged(handler, dict(known), **options) == begin(len(known)) + between + LEAVE
 
 
+def test_new_code_begins_at_the_end_at_the_latest():
+    removed = dict(A, **{step_hash("removed"): {"data": 0}})
+    log = logged(lambda ctx, log: ctx.step.run("a", lambda: 1), removed)
+    assert log[4:] == NEW + DONE + output("1 None None") + LEAVE
+
+
 def test_new_code_begins_at_an_unknown_step_although_memos_are_left():
     left_over = {step_hash("renamed"): {"data": 0}}
     log = logged(two_steps, dict(left_over))
@@ -331,6 +337,63 @@ def test_a_step_that_sends_uses_the_middleware_of_the_call():
         "c after_send_events ['01A'] None",
     ]
     assert log.count("c made") == 1
+
+
+class Asynchronous(inngest.Middleware):
+    async def transform_output(self, result):
+        result.output = "encrypted"
+
+
+def test_an_asynchronous_hook_is_refused():
+    with pytest.raises(inngest.SettingsError, match="Asynchronous.transform_output.. is async"):
+        inngest.Inngest("shop", middleware=[Asynchronous])
+    endpoint = Endpoints(lambda ctx: "plain", [lambda *args: Asynchronous(*args)], None)
+    response = endpoint.call()
+    assert "Asynchronous.transform_output()" in response.get_json()["message"]
+    assert b"plain" not in response.data
+
+
+def test_an_error_that_is_none_is_refused():
+    class Text(inngest.Middleware):
+        def transform_output(self, result):
+            result.error = "text"
+
+    response = Endpoints(lambda ctx: None, [Text], None).call()
+    assert "transform_output()" in response.get_json()["message"]
+
+
+@pytest.mark.parametrize("hook", ["before_execution", "before_response"])
+def test_a_hook_may_say_when_to_try_again(hook):
+    def busy(self):
+        raise inngest.RetryAfterError("busy", "1h")
+
+    Busy = type("Busy", (inngest.Middleware,), {hook: busy})
+    response = Endpoints(lambda ctx: None, [Busy], None).call()
+    assert (response.status_code, response.headers["Retry-After"]) == (500, "3600")
+
+
+def test_every_close_is_called_although_one_ends_the_process():
+    log = []
+
+    class Leaves(inngest.Middleware):
+        def close(self):
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        Endpoints(lambda ctx: None, [recording(log, "c"), Leaves], None).call()
+    assert log[-1] == "c close"
+
+
+def test_a_failure_to_send_is_what_is_raised():
+    class Raises(inngest.Middleware):
+        def after_send_events(self, result):
+            raise ValueError("hook")
+
+    log = []
+    client = inngest.Inngest("shop", is_production=False, middleware=[recording(log, "c"), Raises])
+    with pytest.raises(inngest.OutputError, match="Event 'a' cannot be sent"):
+        client.send(inngest.Event(name="a", data={"x": object()}))
+    assert log[1] == "c before_send_events 1"
 
 
 @pytest.mark.parametrize("middleware", [inngest.Middleware, [1], "text"])

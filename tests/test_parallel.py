@@ -169,6 +169,49 @@ def test_a_step_after_a_group_runs_at_once_unless_the_server_forbids_it():
     assert planned(planned_only) == [("StepPlanned", "b")]
 
 
+def first_of_each(ctx, name):
+    return ctx.group.parallel(tuple(lambda n=n: ctx.step.run(name, lambda: n) for n in range(3)))
+
+
+def second_of_one(ctx, name):
+    def two():
+        return [ctx.step.run("first", lambda: 0), ctx.step.run(name, lambda: 0)]
+
+    return ctx.group.parallel((two, lambda: ctx.step.run(name, lambda: 1)))
+
+
+def twice_in_one(ctx, name):
+    def two():
+        return [ctx.step.run(name, lambda: 0), ctx.step.run(name, lambda: 0)]
+
+    return ctx.group.parallel((two, lambda: ctx.step.run(name, lambda: 1)))
+
+
+def in_a_group_of_a_branch(ctx, name):
+    def inner():
+        return ctx.group.parallel((run(ctx, "x"), lambda: ctx.step.run(name, lambda: 0)))
+
+    return ctx.group.parallel((inner, lambda: ctx.step.run(name, lambda: 1)))
+
+
+def test_an_id_may_be_the_first_of_several_branches():
+    endpoint = Endpoint(lambda ctx: first_of_each(ctx, "s"))
+    assert planned(endpoint.call()) == [("StepPlanned", "s")] * 3
+    assert endpoint.op(step=step_hash("s:1"))["data"] == 1
+    known = {step_hash("s:2"): {"data": 2}, step_hash("s"): {"data": 0}}
+    assert planned(endpoint.call(known)) == [("StepPlanned", "s")]
+
+
+@pytest.mark.parametrize(
+    "group, known",
+    [(second_of_one, ("first",)), (twice_in_one, ("s",)), (in_a_group_of_a_branch, ())],
+)
+def test_an_id_whose_uses_have_no_order_is_refused(group, known):
+    response = Endpoint(lambda ctx: group(ctx, "s")).call(memos(*known))
+    assert response.status_code == 400
+    assert "another branch" in response.get_json()["message"]
+
+
 # -- where no step can be ----------------------------------------------------
 
 
@@ -199,6 +242,18 @@ def test_a_step_in_another_thread_fails_the_function():
     problem = response.get_json()
     assert problem["message"].startswith("step 'a': it is called in another thread")
     assert "group.parallel" in problem["message"]
+
+
+def test_the_step_after_a_thread_is_not_blamed_for_it():
+    charged = []
+
+    def handler(ctx):
+        in_thread(run(ctx, "audit"))
+        ctx.step.run("charge", charged.append, 1)
+
+    response = Endpoint(handler).call()
+    assert (response.status_code, charged) == (400, [])
+    assert response.get_json()["message"].startswith("step 'audit': ")
 
 
 def test_a_step_in_another_thread_of_a_step_fails_the_step():

@@ -4,6 +4,7 @@ side effect exactly once, in whatever order the parallel steps end."""
 
 import json
 
+import pytest
 from apps import Endpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ def compound(inner):
         | st.tuples(st.just("loop"), st.integers(1, 3), inner)
         | st.tuples(st.just("try"), inner)
         | st.tuples(st.just("swallow"), inner)
+        | st.tuples(st.just("forget"), inner)
         | st.tuples(st.just("finally"), inner, steps)
         | st.tuples(st.just("parallel"), st.sampled_from(list(inngest.ParallelMode)), bodies)
     )
@@ -80,6 +82,13 @@ class Reference:
             return self.run(body, branch)
         except Failure:
             return "swallowed"
+
+    def forget(self, branch, body):
+        try:
+            self.run(body, branch)
+        except Failure:
+            pass
+        return "forgotten"
 
     def finally_(self, branch, body, last):
         try:
@@ -147,6 +156,12 @@ class Interpreter:
         except BaseException:
             return "swallowed"
 
+    def forget(self, branch, body):
+        try:
+            self.run(body, branch)
+        finally:
+            return "forgotten"
+
     finally_ = Reference.finally_
 
     def parallel(self, branch, mode, branches):
@@ -165,13 +180,15 @@ class Player:
     """Plays the server's side of one run, deciding by ``choose`` whatever a
     server leaves to chance."""
 
-    def __init__(self, endpoint, choose):
+    def __init__(self, endpoint, choose, effects):
         self.endpoint = endpoint
         self.choose = choose
+        self.effects = effects
         self.memos = {}
         self.open = set()
-        #: what to call, the attempt, and whether new steps are to be planned
-        self.jobs = [("step", 0, False)]
+        #: what to call, the attempt, whether new steps are to be planned, and
+        #: how many memos were known when it was decided
+        self.jobs = [("step", 0, False, 0)]
 
     def play(self):
         """The run's end: ("ok", output) or ("failed", message)."""
@@ -182,15 +199,21 @@ class Player:
                 return end
         raise AssertionError("the run does not end")
 
-    def call(self, target, attempt, plan_only):
+    def call(self, target, attempt, plan_only, known):
+        # a targeted call may lack what its siblings came to meanwhile
+        count = known + self.choose(len(self.memos) - known + 1) if target != "step" else None
+        memos = dict(list(self.memos.items())[:count])
+        done = len(self.effects)
         response = self.endpoint.call(
-            self.memos,
+            memos,
             step=target,
             attempt=attempt,
             max_attempts=ATTEMPTS,
             disable_immediate_execution=plan_only,
         )
         body = response.get_json()
+        if plan_only and target == "step":
+            assert len(self.effects) == done, "nothing is to run in this call"
         if response.status_code == 200:
             assert target == "step", "a targeted call must not end the run"
             return "ok", body
@@ -198,14 +221,18 @@ class Player:
             assert response.headers["X-Inngest-No-Retry"] == "true", body
             return "failed", body["message"]
         assert body, "an empty list makes the server call again, for ever"
+        if body[0]["op"] == "DiscoveryRequest":
+            assert target in memos, "only a call that comes twice needs another"
+            self.discover()
+            return None
         for op in body:
-            assert op["id"] not in self.memos, "a memoized id is reported again"
+            assert op["id"] not in memos, "a memoized id is reported again"
             if target != "step":
                 assert op["id"] == target, "a targeted call answers with its step"
         race = any((op.get("opts") or {}).get("parallelMode") == "race" for op in body)
         for op in body:
             if op["op"] == "StepError":
-                self.jobs.append((target, attempt + 1, plan_only))
+                self.jobs.append((target, attempt + 1, plan_only, len(self.memos)))
             else:
                 self.take(op, race)
         return None
@@ -217,7 +244,7 @@ class Player:
                 return
             self.open.add(hashed)
             if kind == "StepPlanned":
-                self.jobs.append((hashed, 0, True))
+                self.jobs.append((hashed, 0, True, len(self.memos)))
             else:
                 self.remember(hashed, None, race)
         elif kind == "StepRun":
@@ -229,12 +256,19 @@ class Player:
     def remember(self, hashed, memo, race):
         self.memos[hashed] = memo
         self.open.discard(hashed)
-        discovering = any(target == "step" for target, _, _ in self.jobs)
-        if (race or not self.open) and not discovering:
+        if self.choose(8) == 7:
+            # the same call, once more
+            self.jobs.append((hashed, 0, True, len(self.memos)))
+        if race or not self.open:
+            self.discover()
+
+    def discover(self):
+        if all(target != "step" for target, *_ in self.jobs):
             # after a group the server may leave immediate execution off
-            self.jobs.append(("step", 0, bool(self.choose(2))))
+            self.jobs.append(("step", 0, bool(self.choose(2)), len(self.memos)))
 
 
+@pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
 @settings(deadline=None, max_examples=300)
 @given(program=programs, data=st.data())
 def test_programs_end_as_they_would_without_a_server(program, data):
@@ -245,6 +279,6 @@ def test_programs_end_as_they_would_without_a_server(program, data):
         expected = ("failed", str(error))
     effects, failed = [], {}
     endpoint = Endpoint(lambda ctx: Interpreter(ctx, effects, failed).run(program))
-    player = Player(endpoint, lambda n: data.draw(st.integers(0, n - 1)) if n > 1 else 0)
+    player = Player(endpoint, lambda n: data.draw(st.integers(0, n - 1)) if n > 1 else 0, effects)
     assert player.play() == expected
     assert sorted(effects) == sorted(reference.effects)

@@ -113,8 +113,38 @@ def test_what_the_serializer_cannot_do_fails_once(work):
     endpoint.http = Client(inngest.serve(client, [function]))
     response = endpoint.call()
     assert response.headers["X-Inngest-No-Retry"] == "true"
-    assert b"The serializer cannot make JSON of this int" in response.data
+    what = "step 'a' of function shop-f" if work == "step" else "function shop-f"
+    said = "The output of {} cannot be sent: the serializer cannot make JSON of this int"
+    assert said.format(what).encode() in response.data
     assert b"asdict" in response.data, "and why"
+
+
+@pytest.mark.parametrize(
+    "value, typ",
+    [
+        ({"a": float("nan")}, dict),
+        ([{"a": (float("inf"),)}], t.List[t.Any]),
+        (Point(1, 2), Model),
+        (b"\xff", bytes),
+    ],
+)
+def test_what_pydantic_would_lose_fails_once(value, typ):
+    endpoint = Endpoint(
+        lambda ctx: ctx.step.run("a", lambda: value, output_type=typ),
+        client={"serializer": inngest.PydanticSerializer()},
+    )
+    op = endpoint.op()
+    assert op["op"] == "StepFailed" and "step 'a' of function shop-f" in op["error"]["message"]
+
+
+def test_what_cannot_be_read_again_fails_once():
+    endpoint = Endpoint(
+        lambda ctx: ctx.step.run("a", lambda: None, output_type=Model),
+        client={"serializer": inngest.PydanticSerializer()},
+    )
+    response = endpoint.call({step_hash("a"): {"data": {}}})
+    assert response.headers["X-Inngest-No-Retry"] == "true"
+    assert "What is remembered of step 'a'" in response.get_json()["message"]
 
 
 def test_without_an_output_type_the_serializer_is_not_asked():

@@ -10,6 +10,7 @@ from apps import Endpoint, step_hash
 from servers import Scripted, serving
 
 import inngest_wsgi as inngest
+from inngest_wsgi import _http
 from inngest_wsgi.experimental import get_step_context, step
 from inngest_wsgi.experimental.ai import anthropic, deepseek, gemini, grok, openai
 
@@ -73,7 +74,10 @@ def parallel(ctx, **options):
         (invoke, {"data": [1]}, "data must be a dict"),
         (invoke, {"data": {"a": object()}}, "$.a"),
         (fetch, {"url": "example.com"}, "http"),
-        (fetch, {"headers": {"a": b"bytes"}}, "bytes"),
+        (fetch, {"headers": {"a": b"bytes"}}, "must be text"),
+        (fetch, {"body": {"a": 1}}, "must be text"),
+        (fetch, {"method": None}, "method must be text"),
+        (lambda ctx: ctx.step.ai.infer("w", adapter=None, body={}), {}, "adapter"),
         (lambda ctx: ctx.step.invoke("w", function="f"), {}, "invoke_by_id"),
         (lambda ctx: ctx.step.sleep("w", SOON), {}, "sleep_until"),
         (lambda ctx: ctx.step.send_signal("w", signal=""), {}, "signal must be text"),
@@ -192,7 +196,40 @@ def test_events_that_are_not_accepted_fail_their_step():
             base_url=origin,
         )
         op = endpoint.op()
-    assert op["op"] == "StepError" and "reserved" in op["error"]["message"]
+    assert op["op"] == "StepFailed" and "reserved" in op["error"]["message"]
+
+
+def test_another_attempt_at_sending_asks_for_the_same_ids(monkeypatch):
+    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
+    first, busy = (200, {"ids": ["01A"] * 5000}), [(503, "")] * 5
+    server = Scripted(first, *busy, first, (200, {"ids": ["01B"]}))
+    with serving(server) as origin:
+        endpoint = Endpoint(
+            lambda ctx: ctx.step.send_event("w", [inngest.Event(name="a")] * 5001),
+            base_url=origin,
+        )
+        assert endpoint.op()["op"] == "StepError"
+        assert len(endpoint.op(attempt=1)["data"]) == 5001
+    seeds = [request.headers["X-Inngest-Event-Id-Seed"] for request in server.requests]
+    assert len(set(seeds)) == 2 and seeds[0] == seeds[-2] != seeds[-1]
+
+
+def test_two_steps_that_send_ask_for_ids_of_their_own():
+    server = Scripted((200, {"ids": ["01A"]}))
+    with serving(server) as origin:
+        for name in ("w", "v"):
+            Endpoint(
+                lambda ctx, name=name: ctx.step.send_event(name, inngest.Event(name="a")),
+                base_url=origin,
+            ).op()
+    first, second = [request.headers["X-Inngest-Event-Id-Seed"] for request in server.requests]
+    assert first != second
+
+
+def test_an_event_that_is_not_json_is_named():
+    event = inngest.Event(name="a", data={"x": [object()]})
+    op = Endpoint(lambda ctx: ctx.step.send_event("w", event)).op()
+    assert op["error"]["message"].startswith("Event 'a' cannot be sent: $.data.x[0]")
 
 
 def test_ai_wrap_runs_here():
@@ -240,6 +277,29 @@ def test_ai_infer_speaks_to_each_provider(provider, url, form, headers):
 class Trap(dict):
     def items(self):
         raise RuntimeError("it must not be looked at")
+
+
+@pytest.mark.parametrize(
+    "call, opcode",
+    [
+        (wait, "WaitForEvent"),
+        (invoke, "InvokeFunction"),
+        (fetch, "Gateway"),
+        (lambda ctx: ctx.step.sleep("w", 1), "Sleep"),
+    ],
+)
+def test_an_edited_input_is_no_result(call, opcode):
+    op = Endpoint(call).op({step_hash("w"): {"input": [{"a": 1}]}}, step=step_hash("w"))
+    assert op["op"] == opcode
+
+
+def test_an_edited_input_is_what_a_model_is_asked():
+    adapter = openai.Adapter(auth_key="k", model="m")
+    endpoint = Endpoint(lambda ctx: ctx.step.ai.infer("w", adapter=adapter, body={"n": 1}))
+    memos = {step_hash("w"): {"input": [{"n": 2}]}}
+    assert endpoint.op(memos)["opts"]["body"] == {"n": 2, "model": "m"}
+    memos = {step_hash("w"): {"input": ["text", 3]}}
+    assert "edited input" in endpoint.call(memos).get_json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -295,6 +355,16 @@ def test_a_decorated_function_is_a_step_within_a_call_and_itself_elsewhere():
     assert (op["op"], op["displayName"], op["data"]) == ("StepRun", "double", 5)
     assert endpoint.call({step_hash("double"): {"data": 9}}).get_json() == 9
     assert (double(3), double.__doc__) == (6, "Twice as much.")
+
+
+@step("odd names")
+def odd_names(handler, *, step_id, output_type):
+    return [handler, step_id, output_type]
+
+
+def test_a_decorated_function_may_have_any_names():
+    op = Endpoint(lambda ctx: odd_names(1, step_id=2, output_type=3)).op()
+    assert op["data"] == [1, 2, 3]
 
 
 def test_the_step_context_is_that_of_the_call():

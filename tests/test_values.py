@@ -103,6 +103,8 @@ def test_what_cannot_be_json_is_named_with_its_path(value, path, why):
         ("1s1s", 2000, "2s"),
         (datetime.timedelta(days=1, microseconds=1), 86400001, "1d1ms"),
         (datetime.timedelta(seconds=2), 2000, "2s"),
+        (datetime.timedelta(microseconds=1), 1, "1ms"),
+        (datetime.timedelta.max, 86400000 * 10**9, "1000000000d"),
     ],
 )
 def test_durations(value, ms, text):
@@ -114,7 +116,7 @@ def test_durations(value, ms, text):
     "value",
     ["", "1", "soon", "1 s", "-1s", "1y", "1S", "s", "1.s", ".5s", "1e3s", "1h 30m", "١s"]
     + ["9" * 200 + "s"]
-    + [-1, 1.5, True, None, datetime.timedelta(seconds=-1), float("nan")],
+    + [-1, 1.5, datetime.timedelta.min, True, None, datetime.timedelta(seconds=-1), float("nan")],
 )
 def test_what_is_no_duration(value):
     with pytest.raises(ValueError):
@@ -151,7 +153,11 @@ def test_points_in_time(value, text):
     ],
 )
 def test_retry_after(value, header):
-    assert inngest.RetryAfterError("m", value).retry_after == header
+    error = inngest.RetryAfterError("m", value)
+    assert error.header == header
+    if not isinstance(value, datetime.datetime):
+        ahead = error.retry_after - datetime.datetime.now(UTC)
+        assert abs(ahead.total_seconds() - _timestr.milliseconds(value) / 1000) < 60
 
 
 @pytest.mark.parametrize("value", [-1, "later", None, 1.5])

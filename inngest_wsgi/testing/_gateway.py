@@ -172,7 +172,9 @@ def _ai_gateway(report: Report, op: Op) -> None:
             headers.setdefault("x-api-key", key)
             headers.setdefault("anthropic-version", "2023-06-01")
         elif kind.startswith("gemini"):
-            url = f"{url}{'&' if '?' in str(url) else '?'}key={quote(key, safe='')}"
+            # the SDK's adapter has put it there already
+            if "key=" not in urlsplit(str(url)).query:
+                url = f"{url}{'&' if '?' in str(url) else '?'}key={quote(key, safe='')}"
         else:
             headers.setdefault("Authorization", f"Bearer {key}")
     _request(report, op, "POST", url, headers, canonical(op.opts.get("body")))

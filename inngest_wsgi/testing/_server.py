@@ -231,7 +231,10 @@ class LocalServer(Watching):
         :raise RuntimeError: the server is not held, or was stopped, or goes
             by real time.
         :raise TimeoutError: it took longer; the time may have passed in part.
+        :raise ValueError: time does not run backwards.
         """
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         deadline = time.monotonic() + timeout
         with self._store.changed:
             executor = self._store.executor
