@@ -28,10 +28,6 @@ class Interrupt(BaseException):
     not catch it."""
 
 
-#: Of an op that is of no step.
-_DISCOVERY = StepId("", 0, hashlib.sha1(b"discovery").hexdigest())
-
-
 class Hooks(t.Protocol):
     """What the engine tells the middleware. Each may raise; the call then
     fails with what it raised."""
@@ -117,6 +113,10 @@ class Engine:
         self._memos: t.Dict[str, t.Any] = call.steps or {}
         self._target = call.target
         self._plan_only = call.plan_only
+        #: whether the step that alone may run has run: the call came twice
+        self._target_done = (
+            self._target in self._memos and _memo.edited_input(self._memos[self._target]) is None
+        )
         self._unread = len(self._memos)
         self._uses: t.Dict[str, int] = {}
         self._thread = threading.get_ident()
@@ -127,9 +127,6 @@ class Engine:
         self._end: t.Optional[_End] = None
         self._passing: t.Optional[BaseException] = None
         self._closed = False
-        if self._target in self._memos and _memo.edited_input(self._memos[self._target]) is None:
-            # the same call, sent twice
-            self._end = _End(ops=[Op(p.OP_DISCOVERY_REQUEST, _DISCOVERY, p.OP_DISCOVERY_REQUEST)])
         #: the exception of the user's code that the outcome is about
         self.exception: t.Optional[BaseException] = None
         #: whether the function went on after an interrupt
@@ -145,8 +142,6 @@ class Engine:
 
         :param function: gives the output, serialized
         """
-        if self._end is not None:
-            return self._outcome(self._end)
         try:
             end = self._called(function, context)
         finally:
@@ -190,7 +185,7 @@ class Engine:
             except Interrupt:
                 assert self._end is not None
                 return self._end
-        if error is None and self._target is not None:
+        if error is None and self._target is not None and not self._target_done:
             # a 200 to a targeted call would end the whole run
             return self._target_not_found()
         return _End(value=value, error=error)
@@ -462,6 +457,13 @@ class Engine:
     def _target_not_found(self) -> _End:
         target = self._target
         assert target is not None
+        if self._target_done:
+            # what the first of the two calls led to may be under way
+            return _End(
+                error=errors.StepUnexpectedError(
+                    "step {} has run already, and this call is for no other".format(target)
+                )
+            )
         return _End(ops=[Op(p.OP_STEP_NOT_FOUND, StepId(target, 0, target), target)])
 
     # -- what is sent ----------------------------------------------------

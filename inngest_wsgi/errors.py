@@ -190,6 +190,13 @@ class MiddlewareError(Error):
         self.status = 500 if self.retriable else 400
 
 
+class StepUnexpectedError(Error):
+    """A call is for one step alone, which has run already, and the function
+    comes to another."""
+
+    code = "step_unexpected"
+
+
 class OutputError(Error):
     """What a function or a step returned cannot be sent: it is not JSON, or
     too large. Trying again would give the same, so it is not tried again."""
