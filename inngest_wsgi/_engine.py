@@ -20,6 +20,7 @@ from . import _encode, _failure, _memo, errors
 from . import _protocol as p
 from ._messages import Call, Op, StepId
 from ._outcome import Failed, Outcome, Returned, StepsReported
+from ._parallel import ParallelGroup
 
 
 class Interrupt(BaseException):
@@ -58,47 +59,6 @@ class _End(t.NamedTuple):
     error: t.Optional[BaseException] = None
 
 
-class _Group:
-    """A parallel group whose branches are being called.
-
-    :ivar ops: what its branches came to
-    :ivar ended: whether the branch that is being called has come to a step
-    """
-
-    __slots__ = ("mode", "outer", "ops", "ended", "_branch", "_steps", "_first_uses")
-
-    def __init__(self, mode: str, outer: t.Optional["_Group"]) -> None:
-        self.mode = mode
-        self.outer = outer
-        self.ops: t.List[Op] = []
-        self.ended = False
-        self._branch = 0
-        self._steps = 0
-        self._first_uses: t.Dict[str, t.Tuple[int, bool]] = {}
-
-    def begin(self, branch: int) -> None:
-        """The next branch is called."""
-        self._branch, self._steps, self.ended = branch, 0, False
-
-    def use(self, user_id: str) -> t.Optional[str]:
-        """What is wrong with using this id in this branch.
-
-        The uses of an id are told apart by their order. Between branches
-        there is none, but for the first step of each.
-        """
-        first = self._steps == 0
-        self._steps += 1
-        branch, was_first = self._first_uses.setdefault(user_id, (self._branch, first))
-        if branch == self._branch:
-            self._first_uses[user_id] = (branch, first)
-        elif not (first and was_first):
-            return (
-                "another branch of its parallel group has a step of the same id; give each "
-                "branch ids of its own"
-            )
-        return None if self.outer is None else self.outer.use(user_id)
-
-
 class Engine:
     """One replay of one call.
 
@@ -122,7 +82,7 @@ class Engine:
         self._thread = threading.get_ident()
         self._replaying = True
         self._running: t.Optional[StepId] = None
-        self._group: t.Optional[_Group] = None
+        self._group: t.Optional[ParallelGroup] = None
         self._misuse: t.Optional[errors.StepConfigError] = None
         self._end: t.Optional[_End] = None
         self._passing: t.Optional[BaseException] = None
@@ -286,7 +246,7 @@ class Engine:
             have ended
         """
         self._check_place("a parallel group")
-        outer, group = self._group, _Group(mode, self._group)
+        outer, group = self._group, ParallelGroup(mode, self._group)
         values: t.List[t.Any] = []
         raised: t.List[BaseException] = []
         complete = True
@@ -324,7 +284,7 @@ class Engine:
             raise raised[0]
         return tuple(values)
 
-    def _end_group(self, group: _Group) -> t.NoReturn:
+    def _end_group(self, group: ParallelGroup) -> t.NoReturn:
         if self._group is not None:
             # a group in a branch of another: the outer one reports
             self._group.ops += group.ops

@@ -25,6 +25,7 @@ LEVELS = {
     "_encode": 2,
     "_failure": 2,
     "_memo": 2,
+    "_parallel": 2,
     "_signing": 2,
     "function": 2,
     "_engine": 3,
