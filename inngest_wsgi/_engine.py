@@ -77,7 +77,7 @@ class Engine:
         self._target_done = (
             self._target in self._memos and _memo.edited_input(self._memos[self._target]) is None
         )
-        self._unread = len(self._memos)
+        self._unread = 0
         self._uses: t.Dict[str, int] = {}
         self._thread = threading.get_ident()
         self._replaying = True
@@ -118,6 +118,8 @@ class Engine:
         value: t.Any = None
         error: t.Optional[BaseException] = None
         interrupted = False
+        # now, for middleware may have taken some out
+        self._unread = len(self._memos)
         try:
             if self._unread == 0 and self._target is None:
                 self._new_code()

@@ -28,7 +28,8 @@ from .event import Event
 from .function import Function
 from .group import Group
 from .middleware import Stack, StepMemos, TransformOutputResult, TransformOutputStepInfo
-from .step import Step, serialized
+from .serializer import serialized
+from .step import Step
 
 METHODS = ("GET", "POST", "PUT")
 

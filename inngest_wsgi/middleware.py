@@ -175,7 +175,8 @@ class Middleware:
         ``result``. Not called where several steps are reported at once."""
 
     def before_response(self) -> None:
-        """Before the call is answered, however it ended."""
+        """Before the call is answered, however the function ended; not where
+        a ``transform_input`` raised."""
 
     def before_send_events(self, events: t.List[Event]) -> None:
         """Before events are sent. May change the list and the events."""

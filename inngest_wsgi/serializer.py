@@ -7,6 +7,8 @@ import functools
 import math
 import typing as t
 
+from . import errors
+
 
 class Serializer(t.Protocol):
     """What the client's ``serializer`` must have.
@@ -82,3 +84,40 @@ def _refuse_non_finite(plain: t.Any) -> None:
             pending += list(value) + list(value.values())
         elif isinstance(value, (list, tuple, set, frozenset)):
             pending += value
+
+
+def deserialized(
+    serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
+) -> t.Any:
+    """What was serialized with an ``output_type``, as it was before.
+
+    :raises OutputError: the serializer raised
+    """
+    if serializer is None or output_type is None:
+        return value
+    try:
+        return serializer.deserialize(value, output_type)
+    except Exception as exc:
+        raise errors.OutputError(
+            "What is remembered of {} cannot be read: the serializer raised {}: {}".format(
+                what, type(exc).__name__, exc
+            )
+        ) from exc
+
+
+def serialized(
+    serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
+) -> t.Any:
+    """An output as JSON.
+
+    :raises OutputError: the serializer raised
+    """
+    if serializer is None or output_type is None:
+        return value
+    try:
+        return serializer.serialize(value, output_type)
+    except Exception as exc:
+        raise errors.OutputError(
+            "The output of {} cannot be sent: the serializer cannot make JSON of this {}: "
+            "{}".format(what, type(value).__name__, exc)
+        ) from exc

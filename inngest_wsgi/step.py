@@ -20,7 +20,7 @@ from ._messages import Call, Op, StepId
 from .ai import AI
 from .event import Event
 from .function import Function
-from .serializer import Serializer
+from .serializer import Serializer, deserialized, serialized
 
 T = t.TypeVar("T")
 
@@ -339,43 +339,6 @@ class Step:
             found.get("body") or "",
             found.get("url") or url,
         )
-
-
-def deserialized(
-    serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
-) -> t.Any:
-    """What was serialized with an ``output_type``, as it was before.
-
-    :raises OutputError: the serializer raised
-    """
-    if serializer is None or output_type is None:
-        return value
-    try:
-        return serializer.deserialize(value, output_type)
-    except Exception as exc:
-        raise errors.OutputError(
-            "What is remembered of {} cannot be read: the serializer raised {}: {}".format(
-                what, type(exc).__name__, exc
-            )
-        ) from exc
-
-
-def serialized(
-    serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
-) -> t.Any:
-    """An output as JSON.
-
-    :raises OutputError: the serializer raised
-    """
-    if serializer is None or output_type is None:
-        return value
-    try:
-        return serializer.serialize(value, output_type)
-    except Exception as exc:
-        raise errors.OutputError(
-            "The output of {} cannot be sent: the serializer cannot make JSON of this {}: "
-            "{}".format(what, type(value).__name__, exc)
-        ) from exc
 
 
 def _sleep_op(step: StepId, value: _timestr.Time) -> Op:

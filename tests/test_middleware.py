@@ -142,6 +142,22 @@ def test_new_code_begins_at_the_end_at_the_latest():
     assert log[4:] == NEW + DONE + output("1 None None") + LEAVE
 
 
+def test_memos_that_are_taken_out_are_not_waited_for():
+    class Forget(inngest.Middleware):
+        def transform_input(self, ctx, function, steps):
+            assert steps.pop(step_hash("removed")) == {"data": 0}
+            assert steps.pop("unknown") is None
+
+    log = []
+    endpoint = Endpoints(
+        lambda ctx: [ctx.step.run("a", lambda: 1), log.append("code")][0],
+        [Forget, recording(log, "c")],
+        None,
+    )
+    endpoint.call(dict(A, **{step_hash("removed"): {"data": 0}}))
+    assert log.index("c before_execution") < log.index("code")
+
+
 def test_new_code_begins_at_an_unknown_step_although_memos_are_left():
     left_over = {step_hash("renamed"): {"data": 0}}
     log = logged(two_steps, dict(left_over))

@@ -48,6 +48,7 @@ LEVELS = {
 SAME_LEVEL = {
     ("errors", "_timestr"),  # RetryAfterError reads its time when it is made
     ("_json", "errors"),
+    ("serializer", "errors"),
     ("_outcome", "_messages"),
     ("step", "ai"),  # ctx.step.ai
     ("_register", "_introspect"),  # an in-band sync includes the introspection
