@@ -1,4 +1,5 @@
 # make demo               run an example once and watch it (APP=bottle or pyramid)
+# make demo-streaming     a slow step behind an impatient nginx, not streamed and streamed
 # make test               everything: lint, types, tests, on each interpreter found
 # make check              lint, types and tests on this interpreter alone
 # make clean              remove what these have made
@@ -10,10 +11,13 @@ DEMO := $(ENVS)/demo-$(APP)
 NOX := $(ENVS)/nox
 SOURCES := setup.cfg setup.py $(shell find inngest_wsgi -name '*.py')
 
-.PHONY: demo test check clean python
+.PHONY: demo demo-streaming test check clean python nginx
 
 demo: $(DEMO)/installed
 	@$(DEMO)/bin/python examples/demo.py $(APP)
+
+demo-streaming: nginx $(ENVS)/demo-streaming/installed
+	@$(ENVS)/demo-streaming/bin/python examples/demo_streaming.py
 
 test: $(NOX)/installed
 	$(WITH_INTERPRETERS) $(NOX)/bin/nox
@@ -31,11 +35,11 @@ BESIDE = $(wildcard $(shell $(PYTHON) -c \
 	"import os, sys; print(os.path.dirname(sys.base_prefix))")/*/bin)
 WITH_INTERPRETERS = PATH="$(subst $(SPACE),:,$(BESIDE)):$$PATH"
 
-$(DEMO)/installed: examples/$(APP)/requirements.txt $(SOURCES) | python
-	@echo "Making $(DEMO) ..."
-	@$(PYTHON) -m venv $(DEMO)
-	@$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check \
-		. --requirement examples/$(APP)/requirements.txt
+$(ENVS)/demo-%/installed: examples/%/requirements.txt $(SOURCES) | python
+	@echo "Making $(@D) ..."
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		. --requirement $<
 	@touch $@
 
 $(NOX)/installed: | python
@@ -49,3 +53,15 @@ python:
 		"name one with: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c "import venv, ensurepip" || { \
 		echo "$(PYTHON) has no venv. On Debian: apt-get install python3-venv"; exit 1; }
+
+# Debian's package begins to serve on port 80, where services are started.
+HAS_NGINX = PATH="$$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin" command -v nginx >/dev/null
+nginx:
+	@$(HAS_NGINX) || { \
+		command -v apt-get >/dev/null || exit 0; \
+		if [ "$$(id -u)" = 0 ]; then root="env"; else root="sudo -n env"; fi; \
+		$$root true 2>/dev/null || exit 0; \
+		echo "Installing nginx with apt-get ..."; \
+		$$root apt-get update -qq && $$root DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq --no-install-recommends nginx >/dev/null; true; }
+	@$(HAS_NGINX) || { echo "There is no nginx. On Debian: apt-get install nginx"; exit 1; }

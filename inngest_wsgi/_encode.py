@@ -15,6 +15,10 @@ from ._outcome import Failed, Outcome, Returned
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 MAX_STEP_BYTES = 4 * 1024 * 1024
 
+#: The same, less what the spaces of a stream may take: 4 of them a second, for
+#: the two hours that a call may last.
+MAX_STREAM_BYTES = MAX_RESPONSE_BYTES - 2 * 3600 * 4
+
 #: The most of a step's arguments that is reported, in bytes of JSON.
 MAX_INPUT_BYTES = 64 * 1024
 
@@ -55,6 +59,38 @@ def document(status: int, body: t.Mapping[str, t.Any]) -> Response:
     """An answer that is a JSON object."""
     headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
     return Response(status, headers, _json.dumps(body))
+
+
+def stream_head() -> Response:
+    """What comes before a stream (PROTOCOL section 7)."""
+    headers: Headers = [
+        (p.HEADER_CONTENT_TYPE, "application/json"),
+        # nginx would hold the spaces back until the end
+        (p.HEADER_ACCEL_BUFFERING, "no"),
+    ]
+    return Response(201, headers, b"")
+
+
+def streamed(response: Response) -> bytes:
+    """An answer as the last chunk of a stream (PROTOCOL section 7). It is JSON
+    only when it is whole.
+
+    :raises errors.OutputError: larger than the server reads
+    """
+    head = _json.dumps({"status": response.status, "headers": dict(response.headers)})[:-1]
+    text = b'%b,"body":%b}' % (head, _json.dumps(response.body.decode("utf-8")))
+    if len(text) > MAX_STREAM_BYTES and response.body[:1] != b'"':
+        # as text, each quote and backslash of it takes two bytes more; as JSON
+        # it is understood as well (W31), but for a string: that is always text
+        text = b'%b,"body":%b}' % (head, response.body)
+    if len(text) > MAX_STREAM_BYTES:
+        raise errors.OutputError(
+            "The answer to the call has {} bytes when it is streamed; the server takes {} at "
+            "the most. Store the output elsewhere and return a reference to it.".format(
+                len(text), MAX_STREAM_BYTES
+            )
+        )
+    return text
 
 
 def step_output(value: t.Any, what: str) -> bytes:

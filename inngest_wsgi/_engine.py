@@ -33,6 +33,9 @@ class Hooks(t.Protocol):
     """What the engine tells the middleware. Each may raise; the call then
     fails with what it raised."""
 
+    def is_lost(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+
     def new_code(self) -> None:
         """The code that follows runs for the first time."""
 
@@ -199,6 +202,9 @@ class Engine:
         self._check_target(step)
         self._new_code()
         if self._target is None and (self._group is not None or self._plan_only):
+            self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
+        if self._hooks.is_lost():
+            # the server calls again, and would have it run twice
             self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
         self._finish(self._run_now(step, kind, work, args))
 

@@ -2,13 +2,16 @@
 :class:`~._messages.Response`. The only place where an exception becomes a
 response.
 
-A call goes through two halves: :meth:`Handler.accept` verifies, decodes and
-fetches; :meth:`Handler.finish` replays, encodes and signs.
+A call goes through two halves: :meth:`Handler.accept` reads it and finds its
+function; :meth:`Handler.finish` fetches what the server left out, replays and
+encodes. A streamed call does the second half in a thread of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import time
 import typing as t
 
@@ -17,11 +20,13 @@ from . import _protocol as p
 from ._engine import Engine
 from ._events import Sender
 from ._http import FETCH_RETRY, Http
+from ._landing import Landing
 from ._messages import Call, Headers, Op, Request, Response
 from ._outcome import Outcome
 from ._settings import Settings
 from ._signing import Keyring, SigningKey
 from ._stepcontext import set_step_context
+from ._streaming import Streams
 from .client import Inngest
 from .context import Context
 from .event import Event
@@ -31,7 +36,8 @@ from .middleware import Stack, StepMemos, TransformOutputResult, TransformOutput
 from .serializer import serialized
 from .step import Step
 
-METHODS = ("GET", "POST", "PUT")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
+_ALLOW = ("Allow", ", ".join(METHODS))
 
 _log = logging.getLogger("inngest_wsgi")
 
@@ -47,10 +53,25 @@ class Accepted(t.NamedTuple):
     raw: t.Any
 
 
+class _Caller:
+    """Who asks. Until a signature was verified, nobody is told what runs
+    here.
+
+    :ivar key: what the request is signed with
+    """
+
+    __slots__ = ("key", "trusted")
+
+    def __init__(self, trusted: bool) -> None:
+        self.key: t.Optional[SigningKey] = None
+        self.trusted = trusted
+
+
 class Handler:
     """Answers requests to one endpoint.
 
     :param functions: with the failure handlers
+    :param streams: None where every call is answered in one piece
     """
 
     def __init__(
@@ -59,14 +80,19 @@ class Handler:
         functions: t.Sequence[Function[t.Any]],
         http: Http,
         client: Inngest,
+        streams: t.Optional[Streams] = None,
     ) -> None:
         self._settings = settings
         self._functions = functions
         self._by_id = {f.full_id(settings.app_id): f for f in functions}
         self._http = http
         self._client = client
+        self._streams = streams
         self._keyring = Keyring(settings.signing_key, settings.signing_key_fallback)
         self._sdk_headers = _sdk_headers(settings)
+        self._landing: t.Optional[Landing] = None
+        if settings.is_dev and settings.landing_page:
+            self._landing = Landing(settings, functions, http, client)
 
     def respond(self, read: t.Callable[[], Request]) -> Response:
         """Answer one request.
@@ -74,31 +100,28 @@ class Handler:
         :param read: gives the request, or raises
             :exc:`~inngest_wsgi.errors.RequestError`
         """
-        # until a signature was verified, nobody is told what runs here
-        trusted, key = self._settings.is_dev, None
+        caller = _Caller(trusted=self._settings.is_dev)
+        response = self._guarded(functools.partial(self._answer, read, caller))
+        if caller.trusted:
+            return self._signed(response, caller.key)
+        return _bare(response).adding((p.HEADER_SDK_HANDLED, "true"))
+
+    def _guarded(self, work: t.Callable[[], Response]) -> Response:
+        """What it answers; where it raises, what to answer instead."""
         try:
-            request = read()
-            if request.method not in METHODS:
-                raise errors.MethodError(
-                    "{!a} is not a method of this endpoint.".format(request.method)
-                )
-            key = self._authenticate(request)
-            trusted = trusted or key is not None
-            response = self._answer(request, key)
+            return work()
         except errors.RequestError as problem:
             _log.warning("Request refused: %s: %s", problem.code, problem)
             response = _encode.error(problem)
             if isinstance(problem, errors.MethodError):
-                response = response.adding(("Allow", ", ".join(METHODS)))
+                response = response.adding(_ALLOW)
         except errors.Error as problem:
             _log.error("Request failed: %s: %s", problem.code, problem, exc_info=problem)
             response = _encode.error(problem)
         except Exception:
             _log.exception("Request failed by an error in inngest_wsgi or its settings")
             response = _encode.error(errors.Error("Internal error; see the application's log."))
-        if trusted:
-            return self._signed(response, key)
-        return _bare(response).adding((p.HEADER_SDK_HANDLED, "true"))
+        return response
 
     # -- who asks --------------------------------------------------------
 
@@ -113,7 +136,7 @@ class Handler:
         if self._settings.is_dev and not (in_band and self._keyring.keys):
             return self._key_of(request, signature)
         if signature is None and request.method == "PUT" and not in_band:
-            _register.check_unsigned(self._settings)
+            _register.check_unsigned(request, self._settings)
             return None
         return self._keyring.verify(signature, request.body, time.time(), canonicalize=in_band)
 
@@ -136,11 +159,23 @@ class Handler:
 
     # -- what is asked ---------------------------------------------------
 
-    def _answer(self, request: Request, key: t.Optional[SigningKey]) -> Response:
+    def _answer(self, read: t.Callable[[], Request], caller: _Caller) -> Response:
+        request = read()
+        if request.method not in METHODS:
+            raise errors.MethodError(
+                "{!a} is not a method of this endpoint.".format(request.method)
+            )
+        if request.method == "OPTIONS":
+            # without a word of CORS: no page of another origin may ask
+            return Response(200, [_ALLOW], b"")
+        caller.key = key = self._authenticate(request)
+        caller.trusted = caller.trusted or key is not None
+        if self._landing is not None and self._landing.answers(request):
+            return self._landing.respond(request)
         if request.method == "POST":
             if request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
                 return Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
-            return self.finish(self.accept(request))
+            return self._called(self.accept(request), key)
         self._check_server_kind(request)
         if request.method == "GET":
             # where no signature is needed, we still say what we think of one
@@ -150,16 +185,19 @@ class Handler:
         if _register.is_in_band(request, self._settings):
             return _register.in_band(request, self._settings, self._functions)
         trusted = self._settings.is_dev or key is not None
-        return _register.out_of_band(request, self._settings, self._functions, self._http, trusted)
+        answer = _register.out_of_band(
+            request, self._settings, self._functions, self._http, trusted
+        )
+        if self._landing is not None:
+            self._landing.synced(answer)
+        return answer
 
     # -- a call ----------------------------------------------------------
 
     def accept(self, request: Request) -> Accepted:
-        """Read a call, find its function, and fetch what the server left
-        out.
+        """Read a call, and find its function.
 
         :raises errors.RequestError: it cannot be carried out
-        :raises errors.ApiError: what was left out cannot be had
         """
         call = _decode.call(request)
         function = self._by_id.get(call.fn_id)
@@ -168,9 +206,47 @@ class Handler:
                 "Function {!r} is not served here. Sync the app again if it was renamed or "
                 "removed.".format(call.fn_id[:200])
             )
-        if call.events is None:
-            call = self._fetch(call)
         return Accepted(call, function, request.raw)
+
+    def _called(self, accepted: Accepted, key: t.Optional[SigningKey]) -> Response:
+        """The answer to a call, or the stream that will end in it."""
+        if self._streams is not None:
+            work = functools.partial(self._streamed, accepted, key)
+            stream = self._streams.open(accepted.raw, accepted.call, work)
+            if stream is not None:
+                return _encode.stream_head()._replace(stream=stream)
+        return self.finish(accepted)
+
+    def _streamed(
+        self,
+        accepted: Accepted,
+        key: t.Optional[SigningKey],
+        disconnected: threading.Event,
+        carried: t.ContextManager[None],
+    ) -> bytes:
+        """What a streamed call ends in, in the thread of the function."""
+
+        def work() -> Response:
+            with carried:
+                return self.finish(accepted, disconnected)
+
+        try:
+            response = self._guarded(work)
+        except BaseException as exc:
+            # SystemExit, say, which ends nothing but a thread here
+            _log.exception("Function %s ended its thread", accepted.call.fn_id)
+            response = _encode.error(
+                errors.Error(
+                    "Function {} ended its thread: {}".format(
+                        accepted.call.fn_id, type(exc).__name__
+                    )
+                )
+            )
+        try:
+            return _encode.streamed(self._signed(response, key))
+        except errors.OutputError as problem:
+            _log.error("Function %s: %s", accepted.call.fn_id, problem)
+            return _encode.streamed(self._signed(_encode.error(problem), key))
 
     def _fetch(self, call: Call) -> Call:
         found = []
@@ -187,13 +263,24 @@ class Handler:
             found.append(answer.json())
         return _decode.fetched(call, *found)
 
-    def finish(self, accepted: Accepted) -> Response:
-        """Call the function, and answer what the call ended in."""
+    def finish(
+        self, accepted: Accepted, disconnected: t.Optional[threading.Event] = None
+    ) -> Response:
+        """Fetch what the server left out, call the function, and answer what
+        the call ended in.
+
+        :param disconnected: set when nobody waits for the answer any more
+        :raises errors.ApiError: what was left out cannot be had
+        """
         call, function, raw = accepted
+        if call.events is None:
+            call = self._fetch(call)
+        if self._landing is not None:
+            self._landing.saw(call)
         started = time.perf_counter()
         stack = Stack(self._client.middleware + function.middleware, self._client, raw)
         try:
-            outcome = self._replay(call, function, stack)
+            outcome = self._replay(call, function, stack, disconnected)
             stack.forward("before_response")
         finally:
             stack.close()
@@ -201,10 +288,17 @@ class Handler:
         timing = (p.HEADER_SERVER_TIMING, "function;dur=%.1f" % elapsed_ms)
         return _encode.outcome(outcome).adding(timing)
 
-    def _replay(self, call: Call, function: Function[t.Any], stack: Stack) -> Outcome:
-        hooks = _CallHooks(stack)
+    def _replay(
+        self,
+        call: Call,
+        function: Function[t.Any],
+        stack: Stack,
+        disconnected: t.Optional[threading.Event],
+    ) -> Outcome:
+        disconnected = disconnected or threading.Event()
+        hooks = _CallHooks(stack, disconnected)
         engine = Engine(call, time.time_ns, hooks)
-        context = self._context(call, engine, hooks, stack)
+        context = self._context(call, engine, hooks, stack, disconnected)
         stack.forward("transform_input", context, function, StepMemos(call.steps or {}))
 
         def run(context: Context) -> t.Any:
@@ -228,7 +322,14 @@ class Handler:
             )
         return outcome
 
-    def _context(self, call: Call, engine: Engine, hooks: "_CallHooks", stack: Stack) -> Context:
+    def _context(
+        self,
+        call: Call,
+        engine: Engine,
+        hooks: "_CallHooks",
+        stack: Stack,
+        disconnected: threading.Event,
+    ) -> Context:
         try:
             events = [Event.from_wire(event) for event in call.events or ()]
         except ValueError as error:
@@ -241,6 +342,7 @@ class Handler:
         sender = Sender(self._settings, self._http, stack, call.trace)
         return Context(
             attempt=call.attempt,
+            disconnected=disconnected,
             event=events[0],
             events=events,
             group=Group(engine),
@@ -255,7 +357,8 @@ class Handler:
 
     def _signed(self, response: Response, key: t.Optional[SigningKey]) -> Response:
         response = response.adding(*self._sdk_headers)
-        if key is None:
+        if key is None or response.stream is not None:
+            # a stream is signed within
             return response
         return response.adding((p.HEADER_SIGNATURE, key.sign(response.body, time.time())))
 
@@ -263,8 +366,9 @@ class Handler:
 class _CallHooks:
     """What the engine tells, for the middleware and the logger of a call."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, disconnected: threading.Event) -> None:
         self._stack = stack
+        self.is_lost = disconnected.is_set
         self.replay = _logger.Replay()
 
     def new_code(self) -> None:

@@ -13,8 +13,8 @@ import urllib3
 
 from . import _json, errors
 from . import _protocol as p
-from ._settings import Settings
-from ._signing import Keyring
+from ._settings import BRANCH_KEY_PREFIX, Settings
+from ._signing import Keyring, SigningKey
 
 _Pairs = t.Sequence[t.Tuple[str, str]]
 
@@ -53,19 +53,27 @@ class Retry(t.NamedTuple):
 
 #: PROTOCOL section 8.
 SEND_RETRY = Retry(attempts=5)
-#: A server that is busy answers a registration with 500.
-REGISTER_RETRY = Retry(attempts=3)
 #: Who waits for a signal is told at most once.
 SIGNAL_RETRY = Retry(attempts=3)
 #: A call whose state cannot be fetched is retried by the server anyway.
 FETCH_RETRY = Retry(attempts=3)
 
 
+#: How long somebody waits to be told whether a server is there, in seconds.
+LOOK_TIMEOUT_S = 3.0
+
+
 class Answer(t.NamedTuple):
-    """What the server answered."""
+    """What the server answered.
+
+    :ivar location: where it redirects to
+    :ivar advice: what to look at, where it refuses our key
+    """
 
     status: int
     body: bytes
+    location: t.Optional[str] = None
+    advice: str = ""
 
     def json(self) -> t.Any:
         """The body as JSON; None where it is not (a 401 is text)."""
@@ -75,12 +83,28 @@ class Answer(t.NamedTuple):
             return None
 
     def error(self) -> str:
-        """The server's own words for what is wrong."""
+        """What is wrong, in the server's own words where it has any."""
+        if 300 <= self.status < 400:
+            # followed, a redirect would carry the key to another address
+            return _REDIRECTED.format(self.status, _destination(self.location))
         body = self.json()
         said = body.get("error") or body.get("message") if isinstance(body, dict) else None
         if not isinstance(said, str) or not said:
             said = self.body[:200].decode("utf-8", "replace").strip()
-        return said or "HTTP status {}".format(self.status)
+        said = said or "HTTP status {}".format(self.status)
+        return "{}. {}".format(said.rstrip("."), self.advice) if self.advice else said
+
+
+class Look(t.NamedTuple):
+    """That a server answered, and what its headers say.
+
+    :ivar kind: ``X-Inngest-Server-Kind``
+    :ivar content_type: without parameters
+    """
+
+    status: int
+    kind: t.Optional[str]
+    content_type: str
 
 
 class Http:
@@ -118,7 +142,8 @@ class Http:
     ) -> Answer:
         """A request to the API, with the signing key as its bearer. Where
         that is refused (401, 403), once more with the fallback key (PROTOCOL
-        section 3).
+        section 3); where that is, too, with the first one again: the server
+        may have changed its key between the two.
 
         :raises errors.ApiError: there was no answer
         """
@@ -126,14 +151,16 @@ class Http:
         if query:
             url += "?" + urllib.parse.urlencode(query)
         merged = dict(self._headers, **dict(headers))
-        if not self._keyring.keys:
-            return self._attempts(method, url, body, merged, retry, "The Inngest API")
-        for key in self._keyring.keys:
-            merged[p.HEADER_AUTHORIZATION] = "Bearer " + key.bearer
+        keys: t.Tuple[t.Optional[SigningKey], ...] = self._keyring.keys or (None,)
+        if len(keys) > 1:
+            keys += keys[:1]
+        for key in keys:
+            if key is not None:
+                merged[p.HEADER_AUTHORIZATION] = "Bearer " + key.bearer
             answer = self._attempts(method, url, body, merged, retry, "The Inngest API")
-            if answer.status not in (401, 403):
-                break
-        return answer
+            if answer.status not in _REFUSED:
+                return answer
+        return answer._replace(advice=self._about_signing_keys())
 
     def event_api(self, body: bytes, *, seed: str, retry: Retry, trace: _Pairs = ()) -> Answer:
         """Send a JSON array of events (PROTOCOL section 8).
@@ -144,11 +171,48 @@ class Http:
         """
         key = self._settings.event_key or p.NO_EVENT_KEY
         quoted = urllib.parse.quote(key, safe="")
-        _hide.keys.add(quoted)
+        _hide_event_key(quoted)
         url = self._settings.event_api_origin + p.PATH_EVENT + quoted
         merged = dict(self._headers, **dict(trace))
         merged[p.HEADER_EVENT_ID_SEED] = seed
-        return self._attempts("POST", url, body, merged, retry, "The Inngest event API")
+        answer = self._attempts("POST", url, body, merged, retry, "The Inngest event API")
+        if answer.status not in _REFUSED:
+            return answer
+        advice = _NO_KEY if self._settings.event_key is None else _KEY_REFUSED
+        origin = self._settings.event_api_origin
+        return answer._replace(advice=advice.format(origin, "event key", p.ENV_EVENT_KEY))
+
+    def look(self, url: str) -> Look:
+        """One GET, without a key, only to see what is there.
+
+        :raises errors.ApiError: there was no answer within a short time
+        """
+        try:
+            response = self._connected().request(
+                "GET", url, timeout=LOOK_TIMEOUT_S, retries=False, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise errors.ApiError(
+                "The server at {} cannot be reached: {}".format(_origin_of(url), _reason(error))
+            ) from None
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        content_type = headers.get(p.HEADER_CONTENT_TYPE.lower(), "").partition(";")[0]
+        return Look(
+            response.status,
+            headers.get(p.HEADER_SERVER_KIND.lower()),
+            content_type.strip().lower(),
+        )
+
+    def _about_signing_keys(self) -> str:
+        settings = self._settings
+        advice = _KEY_REFUSED if self._keyring.keys else _NO_KEY
+        variables = p.ENV_SIGNING_KEY
+        if settings.signing_key_fallback is not None:
+            variables += " and " + p.ENV_SIGNING_KEY_FALLBACK
+        text = advice.format(settings.api_origin, "signing key", variables)
+        if settings.env is None and BRANCH_KEY_PREFIX in (settings.signing_key or ""):
+            text += " The key of a branch environment also needs {}.".format(p.ENV_ENV)
+        return text
 
     def _attempts(
         self,
@@ -176,7 +240,9 @@ class Http:
                 )
                 status = response.status
                 if attempt == retry.attempts or not retry.again(status):
-                    return Answer(response.status, response.data)
+                    redirect = 300 <= response.status < 400
+                    location = response.headers.get("Location") if redirect else None
+                    return Answer(response.status, response.data, location)
             except urllib3.exceptions.HTTPError as error:
                 if attempt == retry.attempts:
                     raise errors.ApiError(
@@ -194,9 +260,31 @@ class Http:
             return self._pool
         pid = os.getpid()
         if self._own is None or self._own[0] != pid:
-            _hide_event_keys()
             self._own = (pid, urllib3.PoolManager(maxsize=10))
         return self._own[1]
+
+
+_REFUSED = (401, 403)
+_KEY_REFUSED = (
+    "The server at {0} does not accept the {1} of this application: compare {2} with what "
+    "Inngest shows for this environment."
+)
+_NO_KEY = "The server at {0} wants a {1}, and this application has none: set {2}."
+_REDIRECTED = (
+    "HTTP status {}, a redirect{}, which is not followed. "
+    "Set {} to the address where the Inngest server itself answers.".format(
+        "{}", "{}", p.ENV_BASE_URL
+    )
+)
+
+
+def _destination(location: t.Optional[str]) -> str:
+    """Only the host: the rest of an address may hold a key."""
+    try:
+        host = urllib.parse.urlsplit(location or "").hostname
+    except ValueError:
+        host = None
+    return " to {}".format(host) if host else ""
 
 
 def _origin_of(url: str) -> str:
@@ -210,6 +298,10 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
         return "{} ({})".format(cause.strerror, type(error).__name__)
     if isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time ({})".format(type(error).__name__)
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "what came is no HTTP answer, or not the whole of one ({}: {})".format(
+            type(error).__name__, type(cause).__name__
+        )
     return type(error).__name__
 
 
@@ -235,5 +327,8 @@ class _HideEventKeys(logging.Filter):
 _hide = _HideEventKeys()
 
 
-def _hide_event_keys() -> None:
+def _hide_event_key(quoted: str) -> None:
+    _hide.keys.add(quoted)
+    # at each request: it is added once, and whoever sets up logging anew may
+    # have taken it away
     logging.getLogger("urllib3.connectionpool").addFilter(_hide)

@@ -49,7 +49,7 @@ def describe(
             env=settings.env,
             event_api_origin=settings.event_api_origin,
             event_key_hash=_event_key_hash(settings.event_key),
-            extra={"is_streaming": False},
+            extra={"is_streaming": bool(settings.streaming)},
             framework=p.FRAMEWORK,
             sdk_language=p.LANGUAGE,
             sdk_version=p.VERSION,

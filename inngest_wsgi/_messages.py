@@ -7,6 +7,21 @@ import typing as t
 Headers = t.List[t.Tuple[str, str]]
 
 
+class Address(t.NamedTuple):
+    """Where this endpoint is, as a request to it tells.
+
+    :ivar origin: scheme, host and port; None where the request does not say,
+        or says what is no host
+    :ivar path: the path, percent-encoded
+    :ivar mount: the part of the path at which we are mounted; empty where we
+        are not, or cannot know
+    """
+
+    origin: t.Optional[str] = None
+    path: str = "/"
+    mount: str = ""
+
+
 class Request(t.NamedTuple):
     """A request to the endpoint, read whole.
 
@@ -14,8 +29,9 @@ class Request(t.NamedTuple):
     :ivar query: the query's parameters, the first value of each
     :ivar headers: by lower-case name
     :ivar body: the bytes as they arrived
-    :ivar url: our own address as this request came to it, without a query;
-        None where nobody will ask
+    :ivar address: ours, as this request came to it, where somebody will ask
+    :ivar concurrent: whether the server answers others meanwhile, where
+        somebody will ask
     :ivar raw: the request as the server gave it, for middleware
     """
 
@@ -23,8 +39,9 @@ class Request(t.NamedTuple):
     query: t.Mapping[str, str]
     headers: t.Mapping[str, str]
     body: bytes
-    url: t.Optional[str] = None
+    address: Address = Address()
     raw: t.Any = None
+    concurrent: bool = True
 
 
 class Response(t.NamedTuple):
@@ -33,11 +50,13 @@ class Response(t.NamedTuple):
     :ivar status: the HTTP status code
     :ivar headers: complete, the signature among them once it is signed
     :ivar body: the bytes to send
+    :ivar stream: what to iterate over instead, for a streamed answer
     """
 
     status: int
     headers: Headers
     body: bytes
+    stream: t.Optional[t.Iterable[bytes]] = None
 
     def adding(self, *headers: t.Tuple[str, str]) -> "Response":
         """The same with these headers too."""

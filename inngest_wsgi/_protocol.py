@@ -23,6 +23,7 @@ INTROSPECTION_SCHEMA = "2024-05-24"
 
 # -- headers -------------------------------------------------------------
 
+HEADER_ACCEPT = "Accept"
 HEADER_AUTHORIZATION = "Authorization"
 HEADER_CONTENT_TYPE = "Content-Type"
 HEADER_ENV = "X-Inngest-Env"
@@ -30,12 +31,15 @@ HEADER_EVENT_ID_SEED = "X-Inngest-Event-Id-Seed"
 HEADER_EXPECTED_SERVER_KIND = "X-Inngest-Expected-Server-Kind"
 HEADER_FRAMEWORK = "X-Inngest-Framework"
 HEADER_NO_RETRY = "X-Inngest-No-Retry"
+HEADER_ORIGIN = "Origin"
 HEADER_PLATFORM = "X-Inngest-Platform"
 HEADER_REQ_VERSION = "X-Inngest-Req-Version"
 HEADER_RETRY_AFTER = "Retry-After"
 HEADER_RUN_ID = "X-Run-Id"
 HEADER_SDK = "X-Inngest-Sdk"
+HEADER_ACCEL_BUFFERING = "X-Accel-Buffering"
 HEADER_SDK_HANDLED = "X-Inngest-Sdk-Handled"
+HEADER_SEC_FETCH_SITE = "Sec-Fetch-Site"
 HEADER_SERVER_KIND = "X-Inngest-Server-Kind"
 HEADER_SERVER_TIMING = "Server-Timing"
 HEADER_SIGNATURE = "X-Inngest-Signature"
@@ -55,6 +59,8 @@ OUT_OF_BAND = "out_of_band"
 
 QUERY_DEPLOY_ID = "deployId"
 QUERY_FN_ID = "fnId"
+#: What the page of dev mode asks.
+QUERY_LANDING = "landing"
 QUERY_PROBE = "probe"
 QUERY_STEP_ID = "stepId"
 #: ``stepId`` of a call that targets no step, and the key and id of the one
@@ -101,8 +107,10 @@ EVENT_SCHEDULED_TIMER = "inngest/scheduled.timer"
 # -- paths of the server's APIs ------------------------------------------
 
 PATH_EVENT = "/e/"
+PATH_EVENT_RUNS = "/v1/events/{}/runs"
 PATH_REGISTER = "/fn/register"
 PATH_RUN_V0 = "/v0/runs/"
+PATH_RUN_V1 = "/v1/runs/"
 PATH_SIGNALS = "/v1/signals"
 
 # -- default addresses ---------------------------------------------------

@@ -31,13 +31,36 @@ STREAMING = ("allow", "force")
 #: connecting and again for each read.
 REQUEST_TIMEOUT_S = 30.0
 
+#: How often a sync is tried again: a server that is busy answers with 500.
+SYNC_RETRIES = 2
+
+#: The time between two spaces of a streamed answer, in seconds.
+KEEPALIVE_S = 3.0
+#: How many functions of streamed calls may run at once in one process.
+MAX_STREAMS = 64
+
 LONGEST_REQUEST_MS = 3600 * 1000
+SHORTEST_KEEPALIVE_MS = 250
+LONGEST_KEEPALIVE_MS = 3600 * 1000
+MOST_SYNC_RETRIES = 10
 
 _TRUE = ("1", "true")
 _FALSE = ("0", "false")
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
 #: A signing key: the prefix, which may be left out, and the secret itself.
 SIGNING_KEY = re.compile(r"(signkey-[A-Za-z0-9_]+-)?((?:[0-9a-fA-F]{2})+)")
+SIGNING_KEY_PREFIX = "signkey-"
+#: Of a branch environment, which the key alone does not name.
+BRANCH_KEY_PREFIX = "signkey-branch-"
+
+#: White space, a byte order mark, a zero-width space: nobody sees that they
+#: were copied as well.
+_INVISIBLE = re.compile("\\A[\\s\ufeff\u200b]+|[\\s\ufeff\u200b]+\\Z")
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+_HEX = re.compile(r"[0-9a-fA-F]*")
+#: What Inngest's event keys consist of.
+_EVENT_KEY = re.compile(r"[A-Za-z0-9_-]{20,}")
+_AGAIN = "Copy it again from the Inngest dashboard"
 
 Arguments = t.Mapping[str, t.Any]
 
@@ -62,11 +85,14 @@ class Settings:
     serve_origin: t.Optional[str] = None
     serve_path: t.Optional[str] = None
     streaming: t.Union[str, bool] = False
+    keepalive_interval: float = KEEPALIVE_S
+    max_streams: int = MAX_STREAMS
     log_level: t.Optional[int] = None
     landing_page: bool = True
     allow_in_band_sync: bool = True
     enable_unauthed_sync: bool = True
     request_timeout: float = REQUEST_TIMEOUT_S
+    sync_retries: int = SYNC_RETRIES
     platform: t.Optional[str] = None
 
     @property
@@ -114,11 +140,24 @@ def resolve(
         serve_origin=_serve_origin(source),
         serve_path=_serve_path(source),
         streaming=_streaming(source),
+        keepalive_interval=_seconds(
+            source,
+            "keepalive_interval",
+            KEEPALIVE_S,
+            (SHORTEST_KEEPALIVE_MS, LONGEST_KEEPALIVE_MS, "250 milliseconds to 1 hour"),
+        ),
+        max_streams=_count(source, "max_streams", MAX_STREAMS, 1, None),
         log_level=_log_level(source),
         landing_page=_flag(source, "landing_page", p.ENV_LANDING_PAGE),
         allow_in_band_sync=_flag(source, None, p.ENV_ALLOW_IN_BAND_SYNC),
         enable_unauthed_sync=_flag(source, None, p.ENV_ENABLE_UNAUTHED_SYNC),
-        request_timeout=_request_timeout(source),
+        request_timeout=_seconds(
+            source,
+            "request_timeout",
+            REQUEST_TIMEOUT_S,
+            (1, LONGEST_REQUEST_MS, "1 millisecond to 1 hour"),
+        ),
+        sync_retries=_count(source, "sync_retries", SYNC_RETRIES, 0, MOST_SYNC_RETRIES),
         platform=_platform(source.environ),
     )
     if serve is not None:
@@ -142,8 +181,9 @@ class _Source:
                 if arguments.get(name) is not None:
                     return name, arguments[name], None
         for variable in variables:
-            if self.environ.get(variable, "").strip():
-                return variable, self.environ[variable].strip(), variable
+            value = _INVISIBLE.sub("", self.environ.get(variable, ""))
+            if value:
+                return variable, value, variable
         return name or variables[0], None, None
 
 
@@ -187,28 +227,69 @@ def _text(source: _Source, argument: str, *variables: str) -> t.Optional[str]:
 
 
 def _event_key(source: _Source) -> t.Optional[str]:
-    name, value, _ = source.get("event_key", p.ENV_EVENT_KEY)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value.strip()):
+    name, key = _key(source, "event_key", p.ENV_EVENT_KEY)
+    if key is not None and key.startswith(SIGNING_KEY_PREFIX):
+        # sent as an event key, it would be a part of an address
         raise errors.SettingsError(
-            name, "must be text of printable ASCII; copy it again from the Inngest dashboard"
+            name,
+            "is a signing key, which belongs in {}. An event key is another one; copy it from "
+            "the Inngest dashboard".format(p.ENV_SIGNING_KEY),
         )
-    return value.strip()
+    if key is not None and not _HEADER_SAFE.fullmatch(key):
+        raise errors.SettingsError(name, "must be text of printable ASCII. " + _AGAIN)
+    return key
 
 
 def _signing_key(source: _Source, argument: str, variable: str) -> t.Optional[str]:
+    name, key = _key(source, argument, variable)
+    if key is not None and not SIGNING_KEY.fullmatch(key):
+        raise errors.SettingsError(name, "{}. {}".format(_no_signing_key(key), _AGAIN))
+    return key
+
+
+def _key(source: _Source, argument: str, variable: str) -> t.Tuple[str, t.Optional[str]]:
+    """A key without what is around it, and the name to complain about. What
+    is said of a key never shows it, not even a wrong one."""
     name, value, _ = source.get(argument, variable)
     if value is None:
-        return None
-    if not isinstance(value, str) or not SIGNING_KEY.fullmatch(value.strip()):
-        # never shows the key, not even a wrong one
+        return name, None
+    if not isinstance(value, str):
+        raise errors.SettingsError(name, "must be a str, not {}".format(type(value).__name__))
+    key = _INVISIBLE.sub("", value)
+    if not key:
+        raise errors.SettingsError(name, "is empty; leave it out, or set it. " + _AGAIN)
+    if key[0] in _QUOTES or key[-1] in _QUOTES:
         raise errors.SettingsError(
             name,
-            'is not a signing key; one looks like "signkey-prod-" followed by an even '
-            "number of hexadecimal digits. Copy it again from the Inngest dashboard",
+            "has a quotation mark at its beginning or end; the key is what is between. Not "
+            "everything that reads an .env file takes the quotation marks off",
         )
-    return value.strip()
+    return name, key
+
+
+def _no_signing_key(key: str) -> str:
+    """What is wrong with it."""
+    head, _, secret = key.rpartition("-")
+    has_prefix = key.lower().startswith(SIGNING_KEY_PREFIX)
+    is_hex = (has_prefix or not head) and _HEX.fullmatch(secret) is not None
+    if re.search(r"\s", key):
+        return "has white space within it, and a key is one word"
+    if is_hex and head.count("-") > 1:
+        return (
+            "has more than two dashes: servers take what follows the second one for the key "
+            'itself. Inngest\'s prefixes are "signkey-prod-", "signkey-test-" and '
+            '"{}"'.format(BRANCH_KEY_PREFIX)
+        )
+    if is_hex and len(secret) % 2:
+        return "has an odd number of hexadecimal digits, and a key has an even one"
+    if not has_prefix and not is_hex and _EVENT_KEY.fullmatch(key):
+        return "is not a signing key; it may be an event key, which belongs in {}".format(
+            p.ENV_EVENT_KEY
+        )
+    return (
+        'is not a signing key; one looks like "signkey-prod-" followed by an even number of '
+        "hexadecimal digits"
+    )
 
 
 def _check_keys(settings: Settings) -> None:
@@ -343,17 +424,34 @@ def _flag(source: _Source, argument: t.Optional[str], variable: str) -> bool:
     raise errors.SettingsError(name, "{!r} is neither true nor false".format(value))
 
 
-def _request_timeout(source: _Source) -> float:
-    name, value, _ = source.get("request_timeout")
+def _seconds(
+    source: _Source, argument: str, default: float, limits: t.Tuple[int, int, str]
+) -> float:
+    """A time, in seconds.
+
+    :param limits: in milliseconds, and in words
+    """
+    name, value, _ = source.get(argument)
     if value is None:
-        return REQUEST_TIMEOUT_S
+        return default
+    shortest, longest, words = limits
     try:
         ms = _timestr.milliseconds(value)
-        if not 0 < ms <= LONGEST_REQUEST_MS:
-            raise ValueError("must be from 1 millisecond to 1 hour")
+        if not shortest <= ms <= longest:
+            raise ValueError("must be from {}".format(words))
     except ValueError as error:
         raise errors.SettingsError(name, str(error)) from None
     return ms / 1000
+
+
+def _count(source: _Source, argument: str, default: int, least: int, most: t.Optional[int]) -> int:
+    name, value, _ = source.get(argument)
+    if value is None:
+        return default
+    if type(value) is not int or value < least or (most is not None and value > most):
+        limits = "{} or more".format(least) if most is None else "{} to {}".format(least, most)
+        raise errors.SettingsError(name, "must be a whole number, {}".format(limits))
+    return value
 
 
 def _platform(environ: t.Mapping[str, str]) -> t.Optional[str]:

@@ -1,13 +1,15 @@
 """Signatures: of requests to us, of our answers, and the bearer of our own
-requests (PROTOCOL section 3). The only user of itsdangerous."""
+requests (PROTOCOL section 3). And the tokens of the page of dev mode. The only
+user of itsdangerous."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import typing as t
 
-from itsdangerous import HMACAlgorithm
+from itsdangerous import BadData, HMACAlgorithm, SignatureExpired, URLSafeTimedSerializer
 
 from . import _jcs, _json, errors
 from ._settings import SIGNING_KEY
@@ -56,7 +58,11 @@ class Keyring:
     """The signing key and, during a rotation, the fallback key."""
 
     def __init__(self, *keys: t.Optional[str]) -> None:
-        self.keys = tuple(SigningKey(key) for key in keys if key)
+        found: t.Dict[bytes, SigningKey] = {}
+        for key in map(SigningKey, filter(None, keys)):
+            # the same key twice need not be tried twice
+            found.setdefault(key._secret, key)
+        self.keys = tuple(found.values())
 
     def verify(
         self, header: t.Optional[str], body: bytes, now: float, canonicalize: bool = False
@@ -106,3 +112,46 @@ def _forms(body: bytes, canonicalize: bool) -> t.Iterator[bytes]:
             yield _jcs.canonical(_json.loads(body))
         except ValueError:
             return
+
+
+class Tokens:
+    """What a page must have been given by this process to act, or by one that
+    was forked from the same.
+
+    :param purpose: a token for another one is not good
+    :param age_s: how long one is good, in seconds
+    """
+
+    def __init__(self, purpose: str, age_s: int) -> None:
+        self._purpose = purpose
+        self._age_s = age_s
+        self._serializer = URLSafeTimedSerializer(
+            secrets.token_bytes(32), salt=purpose, signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    def make(self) -> str:
+        """A token that is good from now on."""
+        return str(self._serializer.dumps(self._purpose))
+
+    def check(self, tokens: t.Sequence[str]) -> None:
+        """Whether one of the tokens is good.
+
+        :raises errors.PageError: none is; says why of the last
+        """
+        problem = errors.PageError("token_missing", "The request has no token. " + _RELOAD)
+        for token in tokens:
+            try:
+                self._serializer.loads(token, max_age=self._age_s)
+                return
+            except SignatureExpired:
+                problem = errors.PageError("token_expired", "The page is too old. " + _RELOAD)
+            except BadData:
+                problem = errors.PageError(
+                    "token_invalid",
+                    "The page is from before a restart of the app, or from another of its "
+                    "processes. " + _RELOAD,
+                )
+        raise problem
+
+
+_RELOAD = "Nothing was done; reload the page and try again."

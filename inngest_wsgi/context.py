@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import typing as t
 
 from ._logger import Logger
@@ -17,6 +18,10 @@ class Context:
 
     :ivar attempt: how often this was tried before: 0 the first time. It
         counts for the step that is being tried, and begins at 0 with the next
+    :ivar disconnected: set when the client of a streamed call has gone, and
+        nobody waits for what the function does: ``ctx.disconnected.is_set()``,
+        or ``ctx.disconnected.wait(seconds)`` instead of a sleep. Never set
+        for a call that is not streamed
     :ivar event: what the run was started by; the first of ``events``
     :ivar events: all events of a batch, in the server's order
     :ivar group: parallel groups
@@ -29,6 +34,7 @@ class Context:
     """
 
     attempt: int
+    disconnected: threading.Event
     event: Event
     events: t.List[Event]
     group: Group

@@ -190,6 +190,15 @@ class MiddlewareError(Error):
         self.status = 500 if self.retriable else 400
 
 
+class StreamContextError(Error):
+    """A ``stream_context`` raised."""
+
+    code = "stream_context_failed"
+
+    def __init__(self, exc: Exception) -> None:
+        super().__init__("stream_context raised {}: {}".format(type(exc).__name__, exc))
+
+
 class StepUnexpectedError(Error):
     """A call is for one step alone, which has run already, and the function
     comes to another."""
@@ -253,6 +262,13 @@ class BodyError(RequestError):
         self.retriable = code in ("body_unreadable", "length_required")
 
 
+class AddressError(RequestError):
+    """A request does not tell at which address this endpoint can be called,
+    and no setting does."""
+
+    code = "address_unknown"
+
+
 class QueryError(RequestError):
     """The query of a call does not name a function."""
 
@@ -278,6 +294,21 @@ class ServerKindError(RequestError):
     """A dev server speaks to an application in cloud mode, or the reverse."""
 
     code = "server_kind_mismatch"
+
+
+class PageError(RequestError):
+    """What the page of dev mode asks or does is refused.
+
+    :ivar code: ``origin_refused``, ``token_missing``, ``token_expired``,
+        ``token_invalid``, ``content_type`` or ``landing_unknown``
+    """
+
+    retriable = False
+
+    def __init__(self, code: str, message: str, status: int = 403) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
 
 
 # -- raised by our own requests to the server ----------------------------

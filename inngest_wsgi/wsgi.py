@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import logging
 import typing as t
 import urllib.parse
-from wsgiref.util import request_uri
 
 from werkzeug.http import HTTP_STATUS_CODES
-from werkzeug.wsgi import get_host
 
+from . import _address, errors
 from . import _protocol as p
-from . import errors
 from ._handler import Handler
 from ._http import Pool
-from ._messages import Request
+from ._messages import Address, Request
 from ._settings import Settings
+from ._streaming import Carrier, Streams
 from .client import Inngest
 from .function import Function
 
@@ -31,13 +31,16 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 _HEADERS = tuple(
     ("HTTP_" + name.upper().replace("-", "_"), name.lower())
     for name in (
+        p.HEADER_ACCEPT,
+        p.HEADER_ORIGIN,
+        p.HEADER_SEC_FETCH_SITE,
         p.HEADER_SERVER_KIND,
         p.HEADER_SIGNATURE,
         p.HEADER_SYNC_KIND,
         p.HEADER_TRACEPARENT,
         p.HEADER_TRACESTATE,
     )
-)
+) + (("CONTENT_TYPE", p.HEADER_CONTENT_TYPE.lower()),)
 _STATUS = {code: "{} {}".format(code, text) for code, text in HTTP_STATUS_CODES.items()}
 
 _log = logging.getLogger("inngest_wsgi")
@@ -54,10 +57,14 @@ def serve(
     serve_host: t.Optional[str] = None,
     serve_path: t.Optional[str] = None,
     streaming: t.Union[str, bool, None] = None,
+    keepalive_interval: t.Union[int, str, datetime.timedelta, None] = None,
+    max_streams: t.Optional[int] = None,
+    stream_context: t.Sequence[Carrier] = (),
     log_level: t.Optional[str] = None,
     base_url: t.Optional[str] = None,
     http: t.Optional[Pool] = None,
     landing_page: t.Optional[bool] = None,
+    sync_retries: t.Optional[int] = None,
 ) -> "Application":
     """The endpoint, as a WSGI application object.
 
@@ -77,8 +84,18 @@ def serve(
     :param serve_host: older name of ``serve_origin``
     :param serve_path: ``INNGEST_SERVE_PATH``: the path there,
         ``/api/inngest``
-    :param streaming: ``INNGEST_STREAMING``: ``"allow"``, ``"force"`` or
-        False. Checked, but calls are answered in one piece in this version
+    :param streaming: ``INNGEST_STREAMING``: ``"force"`` answers every call
+        with a stream, ``"allow"`` where the WSGI server can deliver one, and
+        False, the default, none (PROTOCOL section 7)
+    :param keepalive_interval: the time between two spaces of a stream, as
+        milliseconds (``int``), a ``timedelta`` or a time string; 3 s by
+        default. Shorter than the shortest idle timeout on the way
+    :param max_streams: how many functions of streamed calls may run at once
+        in this process, 64 by default; a call beyond them is answered in one
+        piece
+    :param stream_context: what the thread in which the function of a stream
+        runs needs of the request's thread: functions that are called there
+        with the environ, and give a context manager that is entered here
     :param log_level: ``INNGEST_LOG_LEVEL``: level of the logger
         ``inngest_wsgi``: ``fatal error warn info debug silent``
     :param base_url: ``INNGEST_BASE_URL``: origin of both the API and the
@@ -87,8 +104,12 @@ def serve(
     :param http: makes this endpoint's requests to the server instead of a
         ``urllib3.PoolManager`` of our own: anything with its ``request()``.
         A pool of your own is yours to keep from being shared after a fork
-    :param landing_page: ``INNGEST_LANDING_PAGE``. Checked, but there is no
-        page in this version
+    :param landing_page: ``INNGEST_LANDING_PAGE``: False for JSON alone, where
+        a browser that opens the endpoint in dev mode is shown a page
+    :param sync_retries: how often a sync is tried again when the server
+        cannot be reached, or answers 429 or 5xx: from 0 to 10, 2 by default,
+        the waits between doubling from 0.2 s. Each attempt may take the
+        client's ``request_timeout``, 30 s by default
     :raises SettingsError: names the setting and the way out
     :raises FunctionConfigError: two functions have one id
     """
@@ -102,9 +123,12 @@ def serve(
         "serve_host": serve_host,
         "serve_path": serve_path,
         "streaming": streaming,
+        "keepalive_interval": keepalive_interval,
+        "max_streams": max_streams,
         "log_level": log_level,
         "base_url": base_url,
         "landing_page": landing_page,
+        "sync_retries": sync_retries,
     }
     if http is not None and not callable(getattr(http, "request", None)):
         raise errors.SettingsError(
@@ -114,11 +138,21 @@ def serve(
     settings, requests = client._serve(arguments, http)
     if settings.log_level is not None:
         logging.getLogger("inngest_wsgi").setLevel(settings.log_level)
-    if settings.streaming:
-        _log.warning("streaming=%r: this version answers in one piece", settings.streaming)
-    return Application(
-        Handler(settings, _with_failure_handlers(checked, settings), requests, client)
-    )
+    found = _with_failure_handlers(checked, settings)
+    streams = _streams(settings, stream_context)
+    return Application(Handler(settings, found, requests, client, streams))
+
+
+def _streams(settings: Settings, carriers: t.Sequence[Carrier]) -> t.Optional[Streams]:
+    if not isinstance(carriers, (list, tuple)) or not all(map(callable, carriers)):
+        raise errors.SettingsError(
+            "stream_context",
+            "must be a list of functions that take the environ and give a context manager",
+        )
+    if not settings.streaming:
+        return None
+    force = settings.streaming == "force"
+    return Streams(force, settings.keepalive_interval, settings.max_streams, carriers)
 
 
 def _checked_functions(
@@ -173,6 +207,9 @@ class Application:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> t.Iterable[bytes]:
         response = self._handler.respond(functools.partial(_read, environ))
+        if response.stream is not None:
+            start_response(_STATUS[response.status], response.headers)
+            return response.stream
         headers = response.headers + [("Content-Length", str(len(response.body)))]
         start_response(_STATUS[response.status], headers)
         # not every server keeps the body of an answer to HEAD to itself
@@ -185,13 +222,17 @@ def _read(environ: Environ) -> Request:
     :raises errors.BodyError: its body cannot be read
     """
     method = environ["REQUEST_METHOD"]
+    query = dict(reversed(urllib.parse.parse_qsl(environ.get("QUERY_STRING") or "")))
+    landing = p.QUERY_LANDING in query
     return Request(
-        method=method,
-        query=dict(reversed(urllib.parse.parse_qsl(environ.get("QUERY_STRING") or ""))),
+        # RFC 9110, 9.3.2: the same but for the body, which is left out below
+        method="GET" if method == "HEAD" else method,
+        query=query,
         headers={name: environ[key] for key, name in _HEADERS if key in environ},
         body=_read_body(environ),
-        url=_url(environ) if method == "PUT" else None,
+        address=_address.of(environ) if method == "PUT" or landing else Address(),
         raw=environ,
+        concurrent=not landing or _is_concurrent(environ),
     )
 
 
@@ -247,12 +288,5 @@ def _check_size(length: int) -> None:
         )
 
 
-def _url(environ: Environ) -> str:
-    """Our address, as this request came to it (PEP 3333, URL Reconstruction);
-    the host in the form in which Werkzeug normalizes it."""
-    mounted = environ.get("SCRIPT_NAME") and environ.get("PATH_INFO") == "/"
-    # Bottle and Pyramid say so of the mount itself, and Pyramid does not
-    # answer with the slash at its end
-    path = "" if mounted else environ.get("PATH_INFO", "")
-    asked = dict(environ, HTTP_HOST=get_host(environ), PATH_INFO=path)
-    return request_uri(asked, include_query=False)
+def _is_concurrent(environ: Environ) -> bool:
+    return bool(environ.get("wsgi.multithread", True) or environ.get("wsgi.multiprocess", True))

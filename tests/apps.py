@@ -62,7 +62,8 @@ class Endpoint:
 
     def request(self, method="POST", query="fnId=shop-f&stepId=step", body=b"", **options):
         headers = dict(options.pop("headers", {}))
-        if self.cloud and options.pop("signed", True):
+        signed = options.pop("signed", True)
+        if self.cloud and signed:
             headers.setdefault("X-Inngest-Signature", sign(body, self.key))
         return self.http.open(
             path="/api/inngest",

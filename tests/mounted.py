@@ -72,4 +72,5 @@ def nightly(ctx):
 
 
 endpoint = inngest.serve(client, [steps, caught, final, later, large, nightly])
-application = DispatcherMiddleware(Response("a page"), {"/api/inngest": endpoint})
+at = os.environ.get("MOUNTED_AT", "/api/inngest").encode().decode("latin-1")
+application = DispatcherMiddleware(Response("a page"), {at: endpoint})

@@ -1,9 +1,15 @@
 """Sync and introspection, compared with what was recorded."""
 
+import contextlib
 import json
+import socket
+import socketserver
+import ssl
+import threading
 
 import pytest
 import recordings
+import trustme
 from apps import KEY, OTHER_KEY, Endpoint, is_signed, sign
 from servers import Scripted, serving
 from werkzeug.test import Client
@@ -138,37 +144,136 @@ def test_after_a_refusal_the_fallback_key_is_tried(refusal):
 @pytest.mark.parametrize(
     "answers, status, message, tries",
     [
+        ([(200, {"ok": True, "modified": True})], 200, "Successfully registered", 1),
         ([(200, {"ok": True, "modified": False})], 200, "Successfully registered", 1),
+        ([(200, "<html>Sign in</html>")], 500, "is no Inngest server", 1),
+        ([(200, "[]")], 500, "is no Inngest server", 1),
         ([(401, "Authentication failed\n")], 500, "Authentication failed", 1),
         ([(400, {"error": "App ID required"})], 500, "App ID required", 1),
+        ([(400, {"code": "sdk_version_denied", "error": "too old"})], 500, "too old", 1),
         ([(404, "<html>")], 500, "<html>", 1),
         ([(418, "")], 500, "HTTP status 418", 1),
-        ([(307, "", {"Location": "/other"})], 500, "HTTP status 307", 1),
+        ([(307, "", {"Location": "/other"})], 500, "HTTP status 307, a redirect", 1),
+        ([(301, "", {"Location": "https://u:p@ss@x.example/k"})], 500, "to x.example, which", 1),
+        ([(302, "", {"Location": "mailto:x"})], 500, "INNGEST_BASE_URL", 1),
         ([(500, {"error": "Error upserting app"}), OK], 200, "Successfully registered", 2),
+        ([(429, ""), (502, "<html>"), OK], 200, "Successfully registered", 3),
         ([(503, {"error": "busy"})], 500, "busy", 3),
     ],
 )
-def test_what_the_server_says_is_passed_on(answers, status, message, tries):
+def test_what_the_server_says_is_passed_on(answers, status, message, tries, caplog):
+    caplog.set_level("INFO", "inngest_wsgi")
     server = Scripted(*answers)
     with serving(server) as origin:
-        application = app_of(
-            [("f", inngest.TriggerEvent(event="a"), {})],
-            "app",
-            is_production=False,
-            base_url=origin,
-        )
-        response = put(application)
+        response = Endpoint(nothing, base_url=origin).request("PUT")
+    body = response.get_json()
     assert response.status_code == status
-    assert response.get_json()["message"] == message
-    assert response.get_json()["modified"] is (status == 200 and tries == 2)
+    assert message in body["message"] and "p@ss" not in body["message"]
+    last = answers[-1][1]
+    assert body["modified"] is (status == 200 and last["modified"])
+    assert response.headers["X-Inngest-Sync-Kind"] == "out_of_band"
     assert len(server.requests) == tries
+    (line,) = [record for record in caplog.records if record.name == "inngest_wsgi"]
+    assert line.levelname == ("INFO" if status == 200 else "ERROR")
+    assert "shop" in line.message and line.exc_info is None
+    if status != 200:
+        assert body["message"] in line.message
 
 
-def test_a_server_that_is_not_there_is_named():
-    endpoint = Endpoint(nothing, base_url="http://127.0.0.1:9")
-    response = endpoint.request("PUT")
+@pytest.mark.parametrize("retries, tries", [(0, 1), (1, 2), (None, 3)])
+def test_how_often_a_sync_is_tried_again_is_a_setting(retries, tries):
+    server = Scripted((503, "busy"))
+    with serving(server) as origin:
+        response = Endpoint(nothing, base_url=origin, sync_retries=retries).request("PUT")
+    assert (response.status_code, len(server.requests)) == (500, tries)
+
+
+@contextlib.contextmanager
+def refusing():
+    """Where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    yield "http://127.0.0.1:{}".format(port)
+
+
+@contextlib.contextmanager
+def silent():
+    """It accepts, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield "http://127.0.0.1:{}".format(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def hanging_up():
+    """It closes each connection in the middle of the answer."""
+
+    class Half(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(100)
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Half) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield "http://127.0.0.1:{}".format(server.server_address[1])
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def not_http():
+    """It speaks another protocol."""
+
+    class Other(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(100)
+            self.request.sendall(b"-ERR unknown command\r\n\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield "http://127.0.0.1:{}".format(server.server_address[1])
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def certified_by_nobody():
+    """Its certificate is of an authority that is not known here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with serving(Scripted(OK), ssl_context=context) as origin:
+        yield origin.replace("http:", "https:")
+
+
+@contextlib.contextmanager
+def without_a_name():
+    yield "http://nowhere.invalid:8288"
+
+
+@pytest.mark.parametrize(
+    "server, said",
+    [
+        (refusing, "Connection refused"),
+        (silent, "no answer in time"),
+        (hanging_up, "no HTTP answer, or not the whole of one"),
+        (not_http, "no HTTP answer, or not the whole of one"),
+        (certified_by_nobody, "certificate verify failed"),
+        (without_a_name, "nowhere.invalid:8288 cannot be reached: "),
+    ],
+)
+def test_a_server_that_gives_no_answer_is_named(server, said, caplog):
+    with server() as origin:
+        client = {"request_timeout": 300}
+        endpoint = Endpoint(nothing, base_url=origin, client=client, sync_retries=1)
+        response = endpoint.request("PUT")
     assert response.status_code == 500
-    assert "http://127.0.0.1:9 cannot be reached" in response.get_json()["message"]
+    assert response.get_json()["modified"] is False
+    message = response.get_json()["message"]
+    assert message.startswith("The Inngest API at {} cannot be reached: ".format(origin))
+    assert said in message
+    (line,) = caplog.records
+    assert message in line.message and line.exc_info is None
 
 
 def test_the_deploy_id_goes_to_the_server_and_into_no_address():
@@ -180,38 +285,6 @@ def test_the_deploy_id_goes_to_the_server_and_into_no_address():
     assert request.args.to_dict() == {"deployId": "d&1"}
     assert "d&1" not in request.get_data(as_text=True)
     assert "other" not in request.get_data(as_text=True)
-
-
-@pytest.mark.parametrize(
-    "serve, environ, url",
-    [
-        ({}, {}, "http://localhost/api/inngest"),
-        ({}, {"HTTP_HOST": "example.com:8080"}, "http://example.com:8080/api/inngest"),
-        ({}, {"HTTP_HOST": "[::1]:8080"}, "http://[::1]:8080/api/inngest"),
-        ({}, {"wsgi.url_scheme": "https"}, "https://localhost/api/inngest"),
-        ({}, {"SCRIPT_NAME": "/api/inngest", "PATH_INFO": ""}, "http://localhost/api/inngest"),
-        ({}, {"SCRIPT_NAME": "/api/inngest", "PATH_INFO": "/"}, "http://localhost/api/inngest"),
-        ({}, {"SCRIPT_NAME": "", "PATH_INFO": "/"}, "http://localhost/"),
-        ({}, {"SCRIPT_NAME": "/a", "PATH_INFO": "/b c"}, "http://localhost/a/b%20c"),
-        ({"serve_origin": "https://shop.example"}, {}, "https://shop.example/api/inngest"),
-        ({"serve_host": "https://shop.example"}, {}, "https://shop.example/api/inngest"),
-        ({"serve_path": "/x"}, {}, "http://localhost/x"),
-        (
-            {"serve_origin": "https://shop.example", "serve_path": "/x"},
-            {},
-            "https://shop.example/x",
-        ),
-    ],
-)
-def test_our_address(serve, environ, url):
-    server = Scripted(OK)
-    with serving(server) as origin:
-        endpoint = Endpoint(nothing, base_url=origin, **serve)
-        endpoint.request("PUT", environ_overrides=environ)
-    registered = server.requests[0].get_json()
-    assert registered["url"] == url
-    runtime = registered["functions"][0]["steps"]["step"]["runtime"]
-    assert runtime == {"type": "http", "url": url + "?fnId=shop-f&stepId=step"}
 
 
 def test_app_id_of_serve_stands_in_for_the_clients():

@@ -165,7 +165,7 @@ def test_what_is_not_a_call_is_refused_with_a_sentence(
     assert ran == []
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "get"])
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "TRACE", "BREW", "get"])
 @pytest.mark.parametrize("mode", ["dev", "cloud"])
 def test_an_unknown_method_is_told_the_known_ones(mode, method, request):
     environ = {"REQUEST_METHOD": method, "wsgi.input": io.BytesIO(), "QUERY_STRING": FN}
@@ -177,8 +177,19 @@ def test_an_unknown_method_is_told_the_known_ones(mode, method, request):
 
     (body,) = endpoint.application(environ, start_response)
     assert answered["status"].startswith("405 ")
-    assert answered["headers"]["Allow"] == "GET, POST, PUT"
+    assert answered["headers"]["Allow"] == "GET, HEAD, OPTIONS, POST, PUT"
     assert json.loads(body)["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("mode", ["dev", "cloud"])
+def test_options_says_which_methods_there_are_and_nothing_of_other_origins(mode, request):
+    endpoint = request.getfixturevalue(mode)
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
+    answer = endpoint.request("OPTIONS", signed=False, headers=headers)
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST, PUT"
+    assert not [name for name in answer.headers.keys() if name.startswith("Access-Control")]
+    assert ("X-Inngest-Sdk" in answer.headers) is (mode == "dev")
 
 
 @pytest.mark.parametrize(
@@ -266,11 +277,22 @@ def test_pep_3333_is_kept(method, query):
     assert bool(text) == (method != "HEAD" and (method, query) != ("POST", "probe=trust"))
 
 
-def test_head_has_no_body(dev):
-    environ = {"REQUEST_METHOD": "HEAD", "QUERY_STRING": "", "wsgi.input": io.BytesIO()}
+@pytest.mark.parametrize("signed, status", [(True, "200 OK"), (False, "401 Unauthorized")])
+@pytest.mark.parametrize("mode", ["dev", "cloud"])
+def test_head_is_get_without_the_body(mode, signed, status, request):
+    endpoint = request.getfixturevalue(mode)
     answered = {}
-    body = dev.application(environ, lambda s, h: answered.update(h))
-    assert (list(body), int(answered["Content-Length"]) > 0) == ([], True)
+    for method in ("GET", "HEAD"):
+        environ = {"REQUEST_METHOD": method, "QUERY_STRING": "", "wsgi.input": io.BytesIO()}
+        if signed and endpoint.cloud:
+            environ["HTTP_X_INNGEST_SIGNATURE"] = sign(b"")
+        said = []
+        body = endpoint.application(environ, lambda *said_now, said=said: said.extend(said_now))
+        assert bool(list(body)) == (method == "GET")
+        answered[method] = said[0], [h for h in said[1] if h[0] != "X-Inngest-Signature"]
+        assert (len(answered[method][1]) < len(said[1])) is (signed and endpoint.cloud)
+    assert answered["HEAD"] == answered["GET"]
+    assert answered["HEAD"][0] == (status if endpoint.cloud else "200 OK")
 
 
 def test_an_error_of_ours_shows_the_network_nothing(caplog):

@@ -12,6 +12,7 @@ LEVELS = {
     "_json": 0,
     "_logger": 0,
     "_protocol": 0,
+    "_sample": 0,
     "_timestr": 0,
     "errors": 0,
     "serializer": 0,
@@ -21,6 +22,7 @@ LEVELS = {
     "event": 1,
     "flow": 1,
     "trigger": 1,
+    "_address": 2,
     "_decode": 2,
     "_encode": 2,
     "_failure": 2,
@@ -28,21 +30,26 @@ LEVELS = {
     "_parallel": 2,
     "_signing": 2,
     "function": 2,
+    "_describe": 3,
     "_engine": 3,
+    "_streaming": 3,
     "middleware": 3,
     "_http": 4,
+    "_setup": 4,
     "ai": 4,
     "group": 4,
     "step": 4,
     "_events": 5,
+    "_runs": 5,
     "_stepcontext": 5,
     "context": 5,
     "_introspect": 6,
     "_register": 6,
     "client": 6,
-    "_handler": 7,
-    "wsgi": 8,
-    "__init__": 9,
+    "_landing": 7,
+    "_handler": 8,
+    "wsgi": 9,
+    "__init__": 10,
 }
 
 SAME_LEVEL = {
@@ -58,7 +65,7 @@ SAME_LEVEL = {
 SOLE_USERS = {
     "itsdangerous": {"_signing"},
     "urllib3": {"_http"},
-    "werkzeug": {"wsgi"},
+    "werkzeug": {"wsgi", "_landing"},  # the page alone reads an Accept header
     "os.environ": {"_settings"},
 }
 

@@ -4,13 +4,12 @@ Internal. Turns bytes into one of three outcomes (W19 to W32).
 """
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any, Dict, Optional, Union
 
 from .. import _protocol
 from ._calls import Answer
-from ._canonical import loads
+from ._canonical import DECODER, loads
 from ._outcomes import Failure, Outcome, Reported, Returned, server_failure
 from ._reported import read_ops
 from ._signing import SigningKey
@@ -90,7 +89,11 @@ def _lower(header: str) -> str:
 
 
 def _unwrap_stream(answer: Answer) -> Union[Answer, Failure]:
-    """PROTOCOL section 7: the inner status, headers and body count."""
+    """PROTOCOL section 7: the inner status, headers and body count (W31).
+
+    No recording has an inner status outside of 200 to 599, or 201, which is
+    taken for any other success here, or a body in bad UTF-8.
+    """
     try:
         outer = loads(answer.body)
     except ValueError:
@@ -99,13 +102,39 @@ def _unwrap_stream(answer: Answer) -> Union[Answer, Failure]:
     if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
         return server_failure("a 201 without the real status in its body")
     headers = dict(answer.headers)
-    inner = outer.get("headers")
-    if isinstance(inner, dict):
-        headers.update((str(name).lower(), str(value)) for name, value in inner.items())
-    body = outer.get("body")
+    inner = outer.get("headers") or {}
+    if not isinstance(inner, dict) or not all(isinstance(v, str) for v in inner.values()):
+        return server_failure("a 201 whose headers are not an object of strings")
+    headers.update((name.lower(), value) for name, value in inner.items())
+    body = outer.get("body", "")
     if not isinstance(body, str):
-        body = "" if body is None else json.dumps(body)
+        body = _as_written(answer.body.decode("utf-8"), "body")
     return Answer(status, headers, body.encode("utf-8", "replace"))
+
+
+def _as_written(text: str, name: str) -> str:
+    """A member of a JSON object in the very characters that it has there, for
+    a signature covers these.
+
+    :param text: JSON, an object that has the member.
+    """
+    found, at = "", text.index("{") + 1
+    while True:
+        at = _next(text, at)
+        if text[at] == "}":
+            return found
+        key, at = DECODER.raw_decode(text, at)
+        start = _next(text, at)
+        _, at = DECODER.raw_decode(text, start)
+        if key == name:
+            found = text[start:at]
+
+
+def _next(text: str, at: int) -> int:
+    """Where the next thing in an object begins."""
+    while text[at] in " \t\r\n,:":
+        at += 1
+    return at
 
 
 def _decode(text: str) -> Any:

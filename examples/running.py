@@ -1,0 +1,215 @@
+"""What the demos share: servers that end with the demo, and a run that is
+shown as it happens."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+#: The folder of the examples.
+HERE = pathlib.Path(__file__).resolve().parent
+#: How long anything may take before a demo gives up, in seconds.
+PATIENCE_S = 25
+#: What ends a demo early: Ctrl-C, a kill, a terminal that is closed.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class DemoError(Exception):
+    """The demo did not come to its end; the message says why."""
+
+
+def demonstrate(run, farewell):
+    """Run a demo in a temporary folder of its own.
+
+    :param run: called with the folder
+    :param farewell: printed if all went well
+    :returns: the exit status
+    """
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="inngest-wsgi-demo-") as folder:
+            run(pathlib.Path(folder))
+    except KeyboardInterrupt:
+        print("\nStopped.", flush=True)
+        return 130
+    except DemoError as error:
+        print("\nThe demo failed: {}".format(error), file=sys.stderr, flush=True)
+        return 1
+    print("\n" + farewell, flush=True)
+    return 0
+
+
+def _interrupt(*_):
+    # an impatient second Ctrl-C must not leave anything running
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def signals_held():
+    """Put off a Ctrl-C: one in the middle of starting or ending a process
+    would leave it to nobody."""
+    came = []
+    before = [signal.signal(number, lambda *_: came.append(1)) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, handler in zip(SIGNALS, before):
+            signal.signal(number, handler)
+    if came:
+        _interrupt()
+
+
+class Process:
+    """A server in a process of its own.
+
+    :param name: what to call it
+    :param command: starts it, in the foreground
+    :param folder: its home
+    :param listening: matches the line of its log which says that it listens
+    :param environ: what it has in its environment beside ours, of which it
+        gets nothing of Inngest's
+    """
+
+    def __init__(self, name, command, folder, listening, **environ):
+        self._name = name
+        self._command = command
+        self._pattern = re.compile(listening)
+        self._environ = {k: v for k, v in os.environ.items() if not k.startswith("INNGEST_")}
+        # gunicorn keeps a folder at home, which is to go with the demo's own
+        self._environ.update(environ, HOME=str(folder))
+        self._log = []
+        self._found = None
+        self._listening = threading.Event()
+        self._process = None
+        self._reader = threading.Thread(target=self._read)
+
+    def __enter__(self):
+        try:
+            with signals_held():
+                # a session of its own: Ctrl-C reaches us alone and we end it
+                self._process = subprocess.Popen(
+                    self._command,
+                    env=self._environ,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    universal_newlines=True,
+                    start_new_session=True,
+                )
+                self._reader.start()
+            self._listening.wait(PATIENCE_S)
+            if self._found is None:
+                raise DemoError("{} did not start:\n{}".format(self._name, "".join(self._log)))
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._end()
+        if isinstance(error, DemoError):
+            print("\nThe log of {}:\n{}".format(self._name, "".join(self._log)), file=sys.stderr)
+
+    def _read(self):
+        for line in self._process.stdout:
+            self._log.append(line)
+            self._found = self._found or self._pattern.search(line)
+            if self._found:
+                self._listening.set()
+        self._listening.set()
+
+    def _end(self):
+        if self._process is None:
+            return
+        with signals_held():
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+            try:
+                # with the workers of one that was stopped while it started
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()
+
+
+class Gunicorn(Process):
+    """An example, served by gunicorn on a free loopback port.
+
+    :param app: the example's folder
+    :param options: gunicorn's
+    """
+
+    def __init__(self, name, app, folder, *options, **environ):
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--chdir={}".format(HERE / app),
+            "--pythonpath={}".format(HERE),
+            "--bind=127.0.0.1:0",
+        ]
+        command += options + ("app:application",)
+        super().__init__(name, command, folder, r"Listening at: (http://\S+)", **environ)
+
+    @property
+    def origin(self):
+        return self._found.group(1)
+
+
+def sync(server, origin):
+    """Have the app register."""
+    from inngest_wsgi.testing import SyncError
+
+    try:
+        synced = server.sync(origin + "/api/inngest")
+    except SyncError as error:
+        raise DemoError("the app did not register: {}".format(error)) from error
+    say("sync", "HTTP {}: {}".format(synced.status, synced.body))
+
+
+def follow(server, event_id):
+    """Print the run of an event as it happens.
+
+    :returns: the run, when it has ended
+    """
+    (started,) = server.runs(event_id)
+    print("\nrun {} of {}\n".format(started.run_id, started.function_id), flush=True)
+    print("{:>8}  {:<17} {:<17} {}".format("time", "step", "what", ""), flush=True)
+    try:
+        for entry in server.follow(started.run_id, timeout=PATIENCE_S):
+            row(entry.at / 1000, entry.step, entry.kind, notes(entry))
+    except TimeoutError as error:
+        raise DemoError("the run does not end: {}".format(error)) from error
+    (ended,) = server.runs(event_id)
+    return ended
+
+
+def notes(entry):
+    found = []
+    if entry.attempt is not None:
+        found.append("attempt {}".format(entry.attempt))
+    if entry.retry_in is not None:
+        found.append("in {:.1f} s".format(entry.retry_in))
+    if entry.detail:
+        found.append(entry.detail.splitlines()[0])
+    return ", ".join(found)
+
+
+def row(at_s, step, what, text):
+    print("{:>6.2f} s  {:<17} {:<17} {}".format(at_s, step or "", what, text), flush=True)
+
+
+def say(what, text):
+    print("{:<24} {}".format(what, text), flush=True)

@@ -1,0 +1,45 @@
+"""Running a demo of the examples, and looking for what it leaves behind."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+
+
+def start(tmp_path, script, *arguments):
+    """Start a demo which keeps all it has in ``tmp_path``."""
+    environ = dict(os.environ, HOME=str(tmp_path), TMPDIR=str(tmp_path), INNGEST_DEV="nonsense")
+    return subprocess.Popen(
+        [sys.executable, "-u", str(EXAMPLES / script)] + list(arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env=environ,
+    )
+
+
+def is_left_alone(tmp_path):
+    """Whether nothing runs with the demo's temporary folder, and it is empty.
+    What was killed takes a moment to be gone."""
+    until = time.monotonic() + 5
+    while processes_of(tmp_path) and time.monotonic() < until:
+        time.sleep(0.01)
+    return (processes_of(tmp_path), os.listdir(str(tmp_path))) == ([], [])
+
+
+def processes_of(tmp_path):
+    """Command lines of what runs with the demo's temporary folder."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            # nginx writes over its environ, and has a log open there
+            opened = [os.readlink(str(link)) for link in (path / "fd").iterdir()]
+            environ = (path / "environ").read_bytes().decode("utf-8", "replace")
+            if any(str(tmp_path) in text for text in [environ] + opened):
+                found.append((path / "cmdline").read_bytes())
+        except OSError:
+            pass
+    return found

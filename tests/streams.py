@@ -1,0 +1,70 @@
+"""Streamed answers, opened as a server does, and taken apart without the
+package's help."""
+
+import io
+import json
+import re
+import time
+from wsgiref.util import setup_testing_defaults
+
+from apps import call_body
+
+FN = "fnId=shop-f&stepId=step"
+BODY = json.dumps(call_body()).encode()
+
+_TIMING = re.compile(rb'"timing":\{"a":\d+,"b":\d+\}')
+_NOT_COMPARED = ("Content-Length", "Server-Timing", "X-Inngest-Signature")
+
+
+class Opened:
+    """An answer whose chunks are taken one by one."""
+
+    def __init__(self, application, body=BODY, **environ):
+        base = {
+            "REQUEST_METHOD": "POST",
+            "QUERY_STRING": FN,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+        }
+        base.update(environ)
+        setup_testing_defaults(base)
+        self.environ = base
+        self.chunks = application(base, self._start_response)
+
+    def _start_response(self, status, headers, exc_info=None):
+        self.status = int(status[:3])
+        self.header_list = headers
+        self.headers = dict(headers)
+
+    def read(self):
+        """What is left, as one text."""
+        text = b"".join(self.chunks)
+        if hasattr(self.chunks, "close"):
+            self.chunks.close()
+        return text
+
+
+def inner_of(text):
+    """The status, the headers and the body in a stream's text, whole."""
+    assert text[:1] == b" " and text.lstrip(b" ")[:1] == b"{"
+    found = json.loads(text)
+    assert sorted(found) == ["body", "headers", "status"]
+    body = found["body"]
+    if isinstance(body, str):
+        return found["status"], found["headers"], body.encode()
+    as_written = text.partition(b',"body":')[2][:-1]
+    assert json.loads(as_written) == body
+    return found["status"], found["headers"], as_written
+
+
+def comparable(status, headers, body):
+    """An answer without what is another each time."""
+    kept = {name: value for name, value in headers.items() if name not in _NOT_COMPARED}
+    return status, kept, _TIMING.sub(b"", body)
+
+
+def wait_until(condition, seconds=10.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it has not come to that"
+        time.sleep(0.002)

@@ -1,0 +1,179 @@
+"""Streams through the frameworks: mounted in each, on sockets, and what
+docs/streaming.md carries over into the function's thread."""
+
+import http.client
+import json
+import pathlib
+import re
+import threading
+
+import pytest
+from apps import Endpoint
+from servers import serving
+from streams import BODY, FN, inner_of, wait_until
+from test_addresses import MOUNTS
+from werkzeug.test import Client
+
+DOCS = pathlib.Path(__file__).parent.parent / "docs" / "streaming.md"
+
+
+class Waiting:
+    """An endpoint whose function waits, mounted and on a socket.
+
+    :param mount: makes an application around the endpoint
+    """
+
+    def __init__(self, mount):
+        self.mount = mount
+        self.go = threading.Event()
+        self.contexts = []
+        self.endpoint = Endpoint(self._handler, streaming="allow", keepalive_interval=250)
+
+    def _handler(self, ctx):
+        self.contexts.append(ctx)
+        for _ in range(2000):
+            if self.go.is_set() or ctx.disconnected.wait(0.01):
+                return "waited"
+
+    def __enter__(self):
+        self._serving = serving(self.mount(self.endpoint.application, "/api/inngest"))
+        self.place = self._serving.__enter__().partition("://")[2]
+        return self
+
+    def __exit__(self, *exc_info):
+        self.go.set()
+        self._serving.__exit__(*exc_info)
+
+    def call(self):
+        connection = http.client.HTTPConnection(self.place, timeout=20)
+        connection.request("POST", "/api/inngest?" + FN, BODY)
+        return connection, connection.getresponse()
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+def test_spaces_come_through_a_mount_as_they_are_sent(mount):
+    with Waiting(mount) as app:
+        connection, answer = app.call()
+        assert answer.status == 201
+        assert answer.headers.get_all("X-Accel-Buffering") == ["no"]
+        assert "Content-Length" not in answer.headers
+        assert [answer.read(1) for _ in range(3)] == [b" "] * 3
+        (ctx,) = app.contexts
+        assert not ctx.disconnected.is_set()
+        app.go.set()
+        assert inner_of(b" " + answer.read())[2] == b'"waited"'
+        connection.close()
+        assert not ctx.disconnected.is_set()
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize("spaces", [0, 2])
+def test_a_mount_says_that_the_client_has_gone(mount, spaces, caplog):
+    with Waiting(mount) as app:
+        connection, answer = app.call()
+        assert answer.read(spaces) == b" " * spaces
+        answer.close()
+        connection.close()
+        wait_until(lambda: app.contexts and app.contexts[0].disconnected.is_set())
+    assert [r for r in caplog.records if "lost its connection" in r.msg]
+
+
+# -- the recipes -----------------------------------------------------------------
+
+
+def recipe(name, **names):
+    """What the code of a recipe in the docs defines."""
+    text = DOCS.read_text(encoding="utf-8")
+    code = text.partition("\n**{}.**".format(name))[2].partition("```python\n")[2]
+    exec(code.partition("```")[0], names)
+    return names
+
+
+def streamed_output(application):
+    text = Client(application).post("/api/inngest?" + FN, data=BODY).data
+    status, _, body = inner_of(text)
+    assert status == 200, body
+    return json.loads(body)
+
+
+@pytest.mark.parametrize("with_recipe", [True, False])
+def test_the_request_of_pyramid_is_there(with_recipe):
+    from pyramid.config import Configurator
+    from pyramid.threadlocal import get_current_registry, get_current_request, manager
+    from pyramid.wsgi import wsgiapp2
+
+    names = recipe("Pyramid")
+    done = threading.Event()
+
+    def handler(ctx):
+        assert done.wait(20)
+        request = get_current_request()
+        if request is None:
+            return None
+        registry = get_current_registry()
+        return [request.path, request.shop, registry.settings["shop"], registry is not None]
+
+    endpoint = Endpoint(
+        handler,
+        streaming="force",
+        stream_context=[names["pyramid_request"]] if with_recipe else [],
+    )
+
+    def view(context, request):
+        request.shop = "of the request"
+        request.add_finished_callback(lambda request: done.set())
+        return wsgiapp2(endpoint.application)(context, request)
+
+    with Configurator(settings={"shop": "of the registry"}) as config:
+        config.add_route("inngest", "/api/inngest")
+        config.add_view(view, route_name="inngest")
+        app = config.make_wsgi_app()
+    expected = ["/api/inngest", "of the request", "of the registry", True]
+    assert streamed_output(app) == (expected if with_recipe else None)
+    assert get_current_request() is None and not manager.stack
+
+
+@pytest.mark.parametrize("with_recipe", [True, False])
+def test_the_session_of_the_call_is_given_back(with_recipe):
+    import contextlib
+
+    from sqlalchemy import create_engine, pool, text
+    from sqlalchemy.orm import scoped_session, sessionmaker
+
+    engine = create_engine("sqlite://", poolclass=pool.QueuePool, pool_size=1, max_overflow=9)
+    Session = scoped_session(sessionmaker(engine))
+    seen = []
+
+    @contextlib.contextmanager
+    def watch(environ):
+        in_request = Session()
+        yield
+        # after the recipe's own end
+        seen.append(Session.registry.has())
+        seen.append(engine.pool.checkedout())
+        assert Session() is not in_request
+        Session.remove()
+
+    def handler(ctx):
+        return Session.execute(text("select 1")).scalar()
+
+    carriers = [watch]
+    if with_recipe:
+        carriers.append(recipe("SQLAlchemy", Session=Session)["session_of_the_call"])
+    endpoint = Endpoint(handler, streaming="force", stream_context=carriers)
+    try:
+        assert streamed_output(lambda e, s: endpoint.application(e, s)) == 1
+        assert seen == ([False, 0] if with_recipe else [True, 1])
+    finally:
+        Session.remove()
+        engine.dispose()
+
+
+def test_every_recipe_of_the_docs_is_code():
+    section = DOCS.read_text(encoding="utf-8").partition("\n## Recipes")[2].partition("\n## ")[0]
+    names = re.findall(r"^\*\*(\w+)\.\*\*", section, re.M)
+    assert names == ["Pyramid", "SQLAlchemy", "Django"]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.S)
+    assert len(blocks) == len(names)
+    for block in blocks:
+        compile(block, str(DOCS), "exec")
