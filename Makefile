@@ -9,7 +9,7 @@ APP ?= bottle
 ENVS := .venv
 DEMO := $(ENVS)/demo-$(APP)
 NOX := $(ENVS)/nox
-SOURCES := setup.cfg setup.py $(shell find inngest_wsgi -name '*.py')
+SOURCES := setup.cfg setup.py $(shell find inngest_wsgi -name '*.py' -o -name '*.html')
 
 .PHONY: demo demo-streaming test check clean python nginx
 

@@ -1,0 +1,224 @@
+"""Shows what streaming is for: a slow step behind an impatient proxy.
+
+Starts nginx, which gives up on an app that sends nothing for two seconds
+(``proxy_read_timeout 2s``, and else its defaults), before ``streaming/app.py``
+under gunicorn, whose one step takes eight; and the local server that comes
+with inngest_wsgi, which calls the app through nginx. All of it is on free
+loopback ports, and in a temporary folder. The function is run twice: by an
+app that answers in one piece, and by one that streams.
+
+    python examples/demo_streaming.py
+
+The exit status is 0 only if the first run failed, although its step ran to
+the end at each attempt, and the second one completed, with one attempt.
+"""
+
+import grp
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import typing
+
+from running import PATIENCE_S, DemoError, Gunicorn, Process, demonstrate, follow, row, say, sync
+
+#: Where nginx is beside what is in PATH, which has no sbin for a user.
+SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
+
+NGINX_CONF = """\
+daemon off;
+pid "{folder}/nginx.pid";
+error_log stderr notice;
+{user}
+events {{}}
+http {{
+    log_format short '$request_method $status $request_time';
+    access_log "{folder}/access.log" short;
+    {temporary}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass {upstream};
+            proxy_read_timeout 2s;
+        }}
+    }}
+}}
+"""
+
+
+def main():
+    return demonstrate(run, "How to go on: examples/streaming/README.md, and the README.")
+
+
+def run(folder):
+    # here, so that a Ctrl-C while it is read finds somebody who listens
+    from inngest_wsgi.testing import LocalServer
+
+    nginx = find_nginx()
+    with LocalServer(retry_interval=1.0) as server:
+        say("local server", server.url)
+        lost = run_once("1. In one piece", server, nginx, folder / "1", "false")
+        lost.check("Failed", reports=2, answers=["504", "504"])
+        say("the server got", " ".join(lost.run.output["stack"].split()))
+        kept = run_once("2. Streamed", server, nginx, folder / "2", "allow")
+        # one brings what the step came to, and one what the function did
+        kept.check("Completed", reports=1, answers=["201", "201"])
+        say("output", json.dumps(kept.run.output))
+    print(
+        "\nThe same step behind the same proxy. In one piece: the run is {}, although the step "
+        "ran\nto its end {} times. Streamed: the run is {}, and the step ran once.".format(
+            lost.run.status, len(lost.reports), kept.run.status
+        )
+    )
+
+
+def find_nginx():
+    """Its path."""
+    found = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""),) + SBIN))
+    if found is None:
+        raise DemoError("there is no nginx; on Debian: apt-get install nginx")
+    return found
+
+
+def run_once(title, server, nginx, folder, streaming):
+    """Start the app and nginx, and run the function.
+
+    :param streaming: the app's ``INNGEST_STREAMING``
+    """
+    print("\n{} (INNGEST_STREAMING={})\n".format(title, streaming), flush=True)
+    folder.mkdir()
+    reports = folder / "reports.txt"
+    reports.touch()
+    port = free_port()
+    origin = "http://127.0.0.1:{}".format(port)
+    app = Gunicorn(
+        "the app",
+        "streaming",
+        folder,
+        "--worker-class=gthread",
+        "--threads=4",
+        # a Ctrl-C in the middle of the step does not wait for its end
+        "--graceful-timeout=1",
+        INNGEST_DEV=server.url,
+        INNGEST_STREAMING=streaming,
+        # nginx passes on the app's own address as Host, not the client's
+        INNGEST_SERVE_ORIGIN=origin,
+        REPORTS=str(reports),
+    )
+    with app:
+        say("app (gunicorn, gthread)", app.origin)
+        with Nginx(nginx, folder, port, app.origin) as proxy:
+            say("nginx in front of it", origin)
+            sync(server, origin)
+            began = time.monotonic()
+            (event_id,) = server.send({"name": "office/report.wanted", "data": {}})
+            ended = follow(server, event_id)
+            follow_reports(reports, ended, began)
+    result = Result(ended, lines(reports), proxy.answers())
+    print()
+    say("nginx answered", ", ".join("{} after {} s".format(*answer) for answer in result.answers))
+    say("reports", ", ".join(result.reports))
+    return result
+
+
+def follow_reports(path, ended, began):
+    """Print what the steps do of which the server has heard no more."""
+    attempts = sum(entry.kind == "function error" for entry in ended.history)
+    seen = 0
+    while seen < attempts:
+        for text in lines(path)[seen:]:
+            seen += 1
+            row(time.monotonic() - began, "write-report", "ran all the same", text)
+        if time.monotonic() - began > PATIENCE_S:
+            raise DemoError("{} attempts, but {} reports".format(attempts, seen))
+        time.sleep(0.05)
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+class Result(typing.NamedTuple):
+    """What came of one run."""
+
+    run: typing.Any
+    #: Lines of the file that the step writes.
+    reports: typing.List[str]
+    #: Status and seconds of each answer that went through nginx to a call.
+    answers: typing.List[typing.Sequence[str]]
+
+    def check(self, status, reports, answers):
+        """Whether it came as it should.
+
+        :raises DemoError: it did not
+        """
+        if self.run.status != status:
+            raise DemoError("the run is {}: {}".format(self.run.status, self.run.output))
+        if [answer[0] for answer in self.answers] != answers:
+            raise DemoError("nginx did not answer {}".format(answers))
+        if len(self.reports) != reports:
+            raise DemoError("{} reports were expected: {}".format(reports, self.reports))
+
+
+class Nginx(Process):
+    """nginx before an app, with all that it writes in a folder.
+
+    :param path: of nginx
+    :param port: to listen on
+    :param upstream: origin of the app
+    """
+
+    def __init__(self, path, folder, port, upstream):
+        conf = folder / "nginx.conf"
+        conf.write_text(
+            NGINX_CONF.format(
+                folder=folder,
+                user=worker_user(),
+                temporary=temporary_paths(path, folder),
+                port=port,
+                upstream=upstream,
+            )
+        )
+        command = [path, "-p", str(folder), "-c", str(conf)]
+        super().__init__("nginx", command, folder, r"start worker process \d")
+        self._access_log = folder / "access.log"
+
+    def answers(self):
+        """Status and seconds of each answer to a POST; whole when nginx has
+        ended."""
+        found = [line.split() for line in lines(self._access_log)]
+        return [rest for method, *rest in found if method == "POST"]
+
+
+def worker_user():
+    """The user that nginx's worker is: as root it would choose one who may not
+    enter the folder."""
+    if os.geteuid() != 0:
+        return ""
+    names = pwd.getpwuid(0).pw_name, grp.getgrgid(os.getegid()).gr_name
+    return "user {} {};".format(*names)
+
+
+def temporary_paths(path, folder):
+    """The folders that nginx makes when it starts, which are else where only
+    root may, for the modules that this nginx has."""
+    built = subprocess.run([path, "-V"], stderr=subprocess.PIPE, check=True).stderr.decode()
+    modules = ["proxy", "fastcgi", "uwsgi", "scgi"]
+    names = ["client_body"] + [
+        name for name in modules if "--without-http_{}_module".format(name) not in built
+    ]
+    return "\n    ".join('{0}_temp_path "{1}/{0}";'.format(name, folder) for name in names)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""A step that takes longer than the proxy in front of the app waits.
+
+The application is the Inngest endpoint and nothing else. Whether it streams
+its answers is left to ``INNGEST_STREAMING``.
+"""
+
+import os
+import time
+
+import inngest_wsgi as inngest
+
+#: A line for each report that was written.
+REPORTS = os.environ.get("REPORTS", "reports.txt")
+TAKES_S = 8
+
+client = inngest.Inngest(app_id="office")
+
+
+def write_report(attempt):
+    time.sleep(TAKES_S)
+    with open(REPORTS, "a") as reports:
+        reports.write("report of attempt {}\n".format(attempt))
+    return "written"
+
+
+@client.create_function(
+    fn_id="report",
+    name="Write a report",
+    trigger=inngest.TriggerEvent(event="office/report.wanted"),
+    retries=1,
+)
+def report(ctx: inngest.Context):
+    return ctx.step.run("write-report", write_report, ctx.attempt)
+
+
+application = inngest.serve(
+    client=client,
+    functions=[report],
+    # shorter than the two seconds that the proxy waits for the next byte
+    keepalive_interval="1s",
+)
