@@ -13,7 +13,8 @@ import urllib3
 
 from . import _json, errors
 from . import _protocol as p
-from ._settings import BRANCH_KEY_PREFIX, Settings
+from ._keys import BRANCH_KEY_PREFIX
+from ._settings import Settings
 from ._signing import Keyring, SigningKey
 
 _Pairs = t.Sequence[t.Tuple[str, str]]

@@ -14,7 +14,7 @@ import typing as t
 import urllib.parse
 
 from . import _protocol as p
-from . import _timestr, errors
+from . import _keys, _origin, _timestr, errors
 
 #: Names of the levels, as ``INNGEST_LOG_LEVEL`` and ``log_level`` take them,
 #: and the level of :mod:`logging` that each is.
@@ -47,20 +47,6 @@ MOST_SYNC_RETRIES = 10
 _TRUE = ("1", "true")
 _FALSE = ("0", "false")
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
-#: A signing key: the prefix, which may be left out, and the secret itself.
-SIGNING_KEY = re.compile(r"(signkey-[A-Za-z0-9_]+-)?((?:[0-9a-fA-F]{2})+)")
-SIGNING_KEY_PREFIX = "signkey-"
-#: Of a branch environment, which the key alone does not name.
-BRANCH_KEY_PREFIX = "signkey-branch-"
-
-#: White space, a byte order mark, a zero-width space: nobody sees that they
-#: were copied as well.
-_INVISIBLE = re.compile("\\A[\\s\ufeff\u200b]+|[\\s\ufeff\u200b]+\\Z")
-_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
-_HEX = re.compile(r"[0-9a-fA-F]*")
-#: What Inngest's event keys consist of.
-_EVENT_KEY = re.compile(r"[A-Za-z0-9_-]{20,}")
-_AGAIN = "Copy it again from the Inngest dashboard"
 
 Arguments = t.Mapping[str, t.Any]
 
@@ -115,7 +101,7 @@ def resolve(
     """
     source = _Source(client, serve or {}, os.environ if environ is None else environ)
     mode, dev_origin = _mode(source)
-    fallback_origin = _base_url(source) or dev_origin
+    fallback_origin = source.read(_origin.origin, "base_url", p.ENV_BASE_URL) or dev_origin
     default_api, default_event = (
         (p.DEV_SERVER_ORIGIN, p.DEV_SERVER_ORIGIN)
         if mode == p.DEV
@@ -132,13 +118,13 @@ def resolve(
         or default_event,
         app_version=_text(source, "app_version"),
         env=_text(source, "env", p.ENV_ENV),
-        event_key=_event_key(source),
-        signing_key=_signing_key(source, "signing_key", p.ENV_SIGNING_KEY),
-        signing_key_fallback=_signing_key(
-            source, "signing_key_fallback", p.ENV_SIGNING_KEY_FALLBACK
+        event_key=source.read(_keys.event_key, "event_key", p.ENV_EVENT_KEY),
+        signing_key=source.read(_keys.signing_key, "signing_key", p.ENV_SIGNING_KEY),
+        signing_key_fallback=source.read(
+            _keys.signing_key, "signing_key_fallback", p.ENV_SIGNING_KEY_FALLBACK
         ),
         serve_origin=_serve_origin(source),
-        serve_path=_serve_path(source),
+        serve_path=source.read(_origin.path, "serve_path", p.ENV_SERVE_PATH),
         streaming=_streaming(source),
         keepalive_interval=_seconds(
             source,
@@ -181,10 +167,17 @@ class _Source:
                 if arguments.get(name) is not None:
                     return name, arguments[name], None
         for variable in variables:
-            value = _INVISIBLE.sub("", self.environ.get(variable, ""))
+            value = _keys.stripped(self.environ.get(variable, ""))
             if value:
                 return variable, value, variable
         return name or variables[0], None, None
+
+    def read(
+        self, check: t.Callable[[str, t.Any], str], argument: str, *variables: str
+    ) -> t.Optional[str]:
+        """The value, checked, where there is one."""
+        name, value, _ = self.get(argument, *variables)
+        return None if value is None else check(name, value)
 
 
 def _mode(source: _Source) -> t.Tuple[str, t.Optional[str]]:
@@ -207,7 +200,7 @@ def _mode(source: _Source) -> t.Tuple[str, t.Optional[str]]:
             "{!r} is no mode; use 1 (dev mode), 0 (cloud mode), or the URL of a dev "
             "server such as {}".format(text, p.DEV_SERVER_ORIGIN),
         )
-    return p.DEV, _origin(p.ENV_DEV, text)
+    return p.DEV, _origin.origin(p.ENV_DEV, text)
 
 
 def _app_id(source: _Source) -> str:
@@ -226,72 +219,6 @@ def _text(source: _Source, argument: str, *variables: str) -> t.Optional[str]:
     return value
 
 
-def _event_key(source: _Source) -> t.Optional[str]:
-    name, key = _key(source, "event_key", p.ENV_EVENT_KEY)
-    if key is not None and key.startswith(SIGNING_KEY_PREFIX):
-        # sent as an event key, it would be a part of an address
-        raise errors.SettingsError(
-            name,
-            "is a signing key, which belongs in {}. An event key is another one; copy it from "
-            "the Inngest dashboard".format(p.ENV_SIGNING_KEY),
-        )
-    if key is not None and not _HEADER_SAFE.fullmatch(key):
-        raise errors.SettingsError(name, "must be text of printable ASCII. " + _AGAIN)
-    return key
-
-
-def _signing_key(source: _Source, argument: str, variable: str) -> t.Optional[str]:
-    name, key = _key(source, argument, variable)
-    if key is not None and not SIGNING_KEY.fullmatch(key):
-        raise errors.SettingsError(name, "{}. {}".format(_no_signing_key(key), _AGAIN))
-    return key
-
-
-def _key(source: _Source, argument: str, variable: str) -> t.Tuple[str, t.Optional[str]]:
-    """A key without what is around it, and the name to complain about. What
-    is said of a key never shows it, not even a wrong one."""
-    name, value, _ = source.get(argument, variable)
-    if value is None:
-        return name, None
-    if not isinstance(value, str):
-        raise errors.SettingsError(name, "must be a str, not {}".format(type(value).__name__))
-    key = _INVISIBLE.sub("", value)
-    if not key:
-        raise errors.SettingsError(name, "is empty; leave it out, or set it. " + _AGAIN)
-    if key[0] in _QUOTES or key[-1] in _QUOTES:
-        raise errors.SettingsError(
-            name,
-            "has a quotation mark at its beginning or end; the key is what is between. Not "
-            "everything that reads an .env file takes the quotation marks off",
-        )
-    return name, key
-
-
-def _no_signing_key(key: str) -> str:
-    """What is wrong with it."""
-    head, _, secret = key.rpartition("-")
-    has_prefix = key.lower().startswith(SIGNING_KEY_PREFIX)
-    is_hex = (has_prefix or not head) and _HEX.fullmatch(secret) is not None
-    if re.search(r"\s", key):
-        return "has white space within it, and a key is one word"
-    if is_hex and head.count("-") > 1:
-        return (
-            "has more than two dashes: servers take what follows the second one for the key "
-            'itself. Inngest\'s prefixes are "signkey-prod-", "signkey-test-" and '
-            '"{}"'.format(BRANCH_KEY_PREFIX)
-        )
-    if is_hex and len(secret) % 2:
-        return "has an odd number of hexadecimal digits, and a key has an even one"
-    if not has_prefix and not is_hex and _EVENT_KEY.fullmatch(key):
-        return "is not a signing key; it may be an event key, which belongs in {}".format(
-            p.ENV_EVENT_KEY
-        )
-    return (
-        'is not a signing key; one looks like "signkey-prod-" followed by an even number of '
-        "hexadecimal digits"
-    )
-
-
 def _check_keys(settings: Settings) -> None:
     if settings.mode == p.CLOUD and settings.signing_key is None:
         raise errors.SettingsError(
@@ -307,46 +234,12 @@ def _check_keys(settings: Settings) -> None:
         )
 
 
-def _origin(name: str, value: object) -> str:
-    """A URL that is an origin, perhaps with a path in front of ours."""
-    if not isinstance(value, str):
-        raise errors.SettingsError(name, "must be a URL, not {!r}".format(value))
-    text = value.strip()
-    if "@" in text:
-        # not shown: there may be a password in it
-        raise errors.SettingsError(name, "must be an address alone, without a user")
-    try:
-        parts = urllib.parse.urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise errors.SettingsError(name, "{!r} is not a URL: {}".format(text, error)) from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise errors.SettingsError(
-            name,
-            '{!r} is not a full URL; it must begin with "https://" or "http://", for '
-            'example "https://example.com"'.format(text),
-        )
-    if not _HEADER_SAFE.fullmatch(text) or " " in text:
-        raise errors.SettingsError(
-            name, "{!r} has characters that a URL must have percent-encoded".format(text)
-        )
-    if parts.query or parts.fragment:
-        raise errors.SettingsError(name, "must be an address alone: no query, no fragment")
-    return text.rstrip("/")
-
-
-def _base_url(source: _Source) -> t.Optional[str]:
-    name, value, _ = source.get("base_url", p.ENV_BASE_URL)
-    return None if value is None else _origin(name, value)
-
-
 def _own_origin(source: _Source, argument: str, variable: str) -> t.Optional[str]:
     """The origin that was set for one of the two APIs alone. ``serve()`` has
     only ``base_url``, for both; given there, it beats what the client says."""
     if source.serve.get("base_url") is not None:
         return None
-    name, value, _ = source.get(argument, variable)
-    return None if value is None else _origin(name, value)
+    return source.read(_origin.origin, argument, variable)
 
 
 def _serve_origin(source: _Source) -> t.Optional[str]:
@@ -359,28 +252,10 @@ def _serve_origin(source: _Source) -> t.Optional[str]:
     name, value, _ = source.get(argument, p.ENV_SERVE_ORIGIN, p.ENV_SERVE_HOST)
     if value is None:
         return None
-    checked = _origin(name, value)
+    checked = _origin.origin(name, value)
     if urllib.parse.urlsplit(checked).path:
         raise errors.SettingsError(name, "{!r} has a path; put that into serve_path".format(value))
     return checked
-
-
-def _serve_path(source: _Source) -> t.Optional[str]:
-    name, value, _ = source.get("serve_path", p.ENV_SERVE_PATH)
-    if value is None:
-        return None
-    if (
-        not isinstance(value, str)
-        or not value.startswith("/")
-        or value.startswith("//")
-        or set(value) & set("?# ")
-    ):
-        raise errors.SettingsError(
-            name,
-            "{!r} is not a path; it must begin with a slash and have no query, for "
-            'example "/api/inngest"'.format(value),
-        )
-    return urllib.parse.quote(value, safe="/%:@!$&'()*+,;=~-._")
 
 
 def _streaming(source: _Source) -> t.Union[str, bool]:

@@ -12,7 +12,7 @@ import typing as t
 from itsdangerous import BadData, HMACAlgorithm, SignatureExpired, URLSafeTimedSerializer
 
 from . import _jcs, _json, errors
-from ._settings import SIGNING_KEY
+from ._keys import SIGNING_KEY
 
 #: How far a signature's time may be from ours, in seconds, either way.
 WINDOW_S = 300

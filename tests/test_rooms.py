@@ -16,7 +16,9 @@ LEVELS = {
     "_timestr": 0,
     "errors": 0,
     "serializer": 0,
+    "_keys": 1,
     "_messages": 1,
+    "_origin": 1,
     "_outcome": 1,
     "_settings": 1,
     "event": 1,
@@ -57,6 +59,8 @@ SAME_LEVEL = {
     ("_json", "errors"),
     ("serializer", "errors"),
     ("_outcome", "_messages"),
+    ("_settings", "_keys"),  # a setting is checked by the room that knows what it is
+    ("_settings", "_origin"),
     ("step", "ai"),  # ctx.step.ai
     ("_register", "_introspect"),  # an in-band sync includes the introspection
 }
