@@ -1,5 +1,6 @@
 """The test environments; ``make test`` runs them all."""
 
+import os
 import shutil
 
 import nox
@@ -40,6 +41,82 @@ def newest(session):
 def floor(session):
     """The oldest interpreter there is, the oldest dependencies."""
     run_tests(session, *FLOOR)
+
+
+@nox.session
+def browser(session):
+    """The page of dev mode in Chromium."""
+    system_packages(session, {"chromium": "chromium"})
+    session.install("--upgrade", ".[test,browser]")
+    session.run("pytest", *(session.posargs or ["tests/browser"]))
+
+
+@nox.session
+def servers(session):
+    """Streamed answers on real servers; what they do is in docs/streaming.md,
+    where ``nox -s servers -- tests/streaming --write-docs`` writes it."""
+    system_packages(
+        session,
+        {
+            "apache2": "apache2-bin",
+            "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
+            "nginx": "nginx",
+            "uwsgi": "uwsgi-core",
+            "uwsgi_python3": "uwsgi-plugin-python3",
+        },
+    )
+    session.install("--upgrade", ".[test,servers]")
+    # they wait for each other more than they compute
+    several = ["-n3", "--dist=loadgroup", "tests/streaming"]
+    session.run("pytest", *(session.posargs or several))
+
+
+@nox.session(default=False)
+def screenshots(session):
+    """The pictures of the page in docs/."""
+    system_packages(session, {"chromium": "chromium"})
+    session.install("--upgrade", ".[test,browser]")
+    session.run("python", "tests/browser/screenshots.py")
+
+
+def system_packages(session, needed):
+    """See to it that programs are here, as root or with sudo by installing
+    what Debian has them in.
+
+    :param needed: the Debian package of each program
+    """
+    missing = {program: package for program, package in needed.items() if not _is_here(program)}
+    if not missing:
+        return
+    packages = sorted(set(missing.values()))
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if shutil.which("apt-get") and (not sudo or _may_sudo(session)):
+        apt = sudo + ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+        session.run(*apt, "update", external=True)
+        session.run(*apt, "install", "-y", "--no-install-recommends", *packages, external=True)
+    missing = [program for program in missing if not _is_here(program)]
+    if missing:
+        session.error(
+            "{} not found; on Debian: apt-get install {}".format(
+                " and ".join(missing), " ".join(packages)
+            )
+        )
+
+
+def _is_here(program):
+    if os.path.isabs(program):
+        return os.path.isfile(program)
+    # servers are where only root looks
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def _may_sudo(session):
+    if not shutil.which("sudo"):
+        return False
+    answer = session.run(
+        "sudo", "-n", "true", external=True, silent=True, success_codes=range(256)
+    )
+    return answer == "" or answer is True
 
 
 def run_tests(session, *dependencies):

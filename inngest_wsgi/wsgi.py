@@ -198,8 +198,9 @@ def _with_failure_handlers(
 class Application:
     """The endpoint: a WSGI application object, as :func:`serve` makes it.
 
-    It keeps no state of a request, and may be called by any number of
-    threads and processes at once.
+    It keeps no state of a request, but that the page of dev mode knows the
+    last sync and of which functions the last runs are. It may be called by any
+    number of threads and processes at once.
     """
 
     def __init__(self, handler: Handler) -> None:
