@@ -19,9 +19,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 @contextlib.contextmanager
-def serving(application, ssl_context=None):
+def serving(application, ssl_context=None, port=0):
     """Serve an application on a loopback port; gives its origin."""
-    server = make_server("127.0.0.1", 0, application, threaded=True, ssl_context=ssl_context)
+    server = make_server("127.0.0.1", port, application, threaded=True, ssl_context=ssl_context)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -1,0 +1,57 @@
+import contextlib
+
+import pytest
+from servers import serving
+from shop import browser
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def serve():
+    """Serve an application until its pages are closed; gives its origin."""
+    with contextlib.ExitStack() as stack:
+        yield lambda application: stack.enter_context(serving(application))
+
+
+@pytest.fixture
+def open_page(chromium, serve):
+    """Open an endpoint as a person does. What goes wrong in the page, and
+    whatever is asked of another origin, is a failure of the test."""
+    contexts, wrong = [], []
+
+    def open_page(origin, expected=(), **options):
+        options.setdefault("viewport", {"width": 1180, "height": 820})
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20000)
+
+        def said(message):
+            # a browser says so of each answer that is an error
+            if not any(part in message.text for part in expected):
+                wrong.append(message.text)
+
+        page.on("console", said)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append("a dialog: " + dialog.message))
+        page.on(
+            "request",
+            lambda request: request.url.startswith((origin + "/", "data:"))
+            or wrong.append(request.url),
+        )
+        page.add_init_script(
+            "document.addEventListener('securitypolicyviolation', (violation) => "
+            "console.error('policy: ' + violation.violatedDirective))"
+        )
+        page.goto(origin + "/api/inngest")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -1,0 +1,481 @@
+"""The page of dev mode in a real browser, with a real server of each kind.
+
+Waits are for conditions, never for time to pass.
+"""
+
+import contextlib
+import itertools
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+from servers import Scripted, serving
+from shop import shop
+from werkzeug.test import Client
+from werkzeug.wrappers import Response
+
+import inngest_wsgi as inngest
+from inngest_wsgi.testing import LocalServer
+
+expect.set_options(timeout=20000)
+
+NOWHERE = "http://127.0.0.1:9"
+VIEWS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},
+    "in between, dark": {"viewport": {"width": 700, "height": 900}, "color_scheme": "dark"},
+}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with LocalServer() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def origin(server):
+    with serving(shop(server.url)) as found:
+        yield found
+
+
+@pytest.fixture
+def unshared():
+    """A server that other tests' apps are not synced with."""
+    with LocalServer() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def broken():
+    """A shop with a long name and no server."""
+    name = "shop-" + "with-a-name-that-does-not-end-" * 4
+    with serving(shop(NOWHERE, name, serve_origin="http://app:8000", sync_retries=0)) as found:
+        yield found
+
+
+def settled(page):
+    expect(page.locator("#server")).to_contain_text(" at ")
+    return page
+
+
+def no_violations(page):
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def write(page, text):
+    page.fill("#event", text if isinstance(text, str) else json.dumps(text))
+
+
+# -- what there is -------------------------------------------------------
+
+
+def test_the_page_says_what_there_is(open_page, server, origin):
+    page = settled(open_page(origin))
+    assert page.title() == "shop – Inngest app"
+    expect(page.locator("h1")).to_have_text("shop")
+    expect(page.locator("#mode")).to_have_text("Inngest app, dev mode")
+    expect(page.locator("#sdk")).to_contain_text("inngest-wsgi 0")
+    expect(page.locator("#server")).to_contain_text("The server at {}".format(server.url))
+    expect(page.locator("#server")).to_contain_text("the set-up looks right")
+    facts = page.locator("#facts").inner_text()
+    assert origin + "/api/inngest" in facts and server.url in facts
+    assert "not set, and not needed in dev mode" in facts
+    expect(page.locator("#functions-title")).to_have_text("4 functions")
+    functions = page.locator("#functions").inner_text()
+    for words in (
+        "When shop/order.placed is sent, if event.data.total_cents > 0",
+        "3: each step is tried up to 4 times",
+        "At most 5 steps at once for each event.data.customer",
+        "The function shop-place-order-failure runs, without retries",
+        "Monday to Friday at 04:30 (Europe/Berlin)",
+    ):
+        assert words in functions
+
+
+def test_the_app_is_synced(open_page, server, origin):
+    page = settled(open_page(origin))
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Synced at")
+    expect(page.locator("#facts")).to_contain_text("succeeded at")
+    assert page.evaluate("document.activeElement.id") == "sync"
+
+
+def test_an_event_is_sent_and_its_run_is_followed(open_page, server, origin):
+    server.sync(origin + "/api/inngest")
+    page = settled(open_page(origin))
+    expect(page.locator("#event-hint")).to_have_text(
+        "Starts Place an order, where the condition holds."
+    )
+    page.click("#send-button")
+    expect(page.locator(".run .status")).to_have_text("Completed")
+    expect(page.locator(".run h3")).to_have_text("Place an order")
+    expect(page.locator(".run pre")).to_contain_text('"charged": 1')
+    expect(page.locator("#sent")).to_contain_text("Place an order: completed.")
+    expect(page.locator("#again")).to_be_hidden()
+    no_violations(page)
+
+
+def test_a_run_that_fails_says_why_and_is_text_not_markup(open_page, server, origin):
+    server.sync(origin + "/api/inngest")
+    page = settled(open_page(origin))
+    page.get_by_role("button", name="Try it: Refund").click()
+    assert page.evaluate("document.activeElement.id") == "event"
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".run .status")).to_have_text("Failed")
+    expect(page.locator(".run pre")).to_contain_text("the <b>bank</b> said no")
+    no_violations(page)
+
+
+def test_a_function_of_several_events_and_one_of_none(open_page, origin):
+    page = settled(open_page(origin))
+    expect(page.locator("#trigger-field")).to_be_hidden()
+    page.select_option("#function", label="Send a receipt")
+    assert page.locator("#trigger option").all_inner_texts() == [
+        "shop/order.paid",
+        "shop/receipt.requested",
+    ]
+    page.select_option("#trigger", label="shop/receipt.requested")
+    assert json.loads(page.input_value("#event")) == {
+        "name": "shop/receipt.requested",
+        "data": {"customer": "example", "order_id": "example"},
+    }
+    page.select_option("#function", label="Count the stock")
+    expect(page.locator("#no-event")).to_contain_text("Monday to Friday at 04:30 (Europe/Berlin)")
+    expect(page.locator("#editor")).to_be_hidden()
+    no_violations(page)
+
+
+def test_what_was_written_is_kept(open_page, origin):
+    page = settled(open_page(origin))
+    write(page, {"name": "mine"})
+    page.click("#look")
+    expect(page.locator("#look")).to_have_text("Check again")
+    assert json.loads(page.input_value("#event")) == {"name": "mine"}
+    expect(page.locator("#event-hint")).to_have_text("Starts no function of this app.")
+    page.select_option("#function", label="Refund")
+    assert json.loads(page.input_value("#event"))["name"] == "shop/refund"
+
+
+def test_names_are_text(open_page, serve):
+    evil = "<img src=x onerror=alert(1)>\u202eevil"
+    client = inngest.Inngest(app_id="x<script>alert(2)</script>", is_production=False)
+    trigger = inngest.TriggerEvent(event=evil, expression="event.data.x == '</script>'")
+    function = client.create_function(fn_id=evil, name=evil, trigger=trigger)(print)
+    page = settled(open_page(serve(inngest.serve(client, [function], base_url=NOWHERE))))
+    expect(page.locator("#functions h3")).to_have_text(evil)
+    expect(page.locator("h1")).to_have_text("x<script>alert(2)</script>")
+    assert json.loads(page.input_value("#event")) == {"name": evil, "data": {"x": "</script>"}}
+    assert page.locator("img").count() == 0
+
+
+# -- what goes wrong -----------------------------------------------------
+
+
+FAULTS = [
+    ("", "Line 1, column 1: a value is missing here."),
+    ('{\n  "name": "a",\n  "data": {"x": 1,}\n}', "Line 3, column 19: there must be no comma"),
+    ('{"name": "a" "data": {}}', "Line 1, column 14: a comma or } is missing here."),
+    ("{name: 1}", "Line 1, column 2: a name in double quotation marks is missing"),
+    ("{'name': 1}", "Line 1, column 2: a name in double quotation marks is missing"),
+    ('{"name" 1}', "Line 1, column 9: a colon is missing here."),
+    ("{\"name\": 'a'}", "Line 1, column 10: text must be in double quotation marks."),
+    ('{"name": "a}', "Line 1, column 13: a quotation mark is missing"),
+    ('{"name": "a\\x"}', "Line 1, column 12: a backslash may stand before"),
+    ('{"name": "a\nb"}', "Line 1, column 12: a quotation mark is missing"),
+    ('{"name": nope}', "Line 1, column 10: this is no JSON value."),
+    ('{"name": 01}', "Line 1, column 10: this is no JSON value."),
+    ('{"data": [1, 2', "Line 1, column 15: a comma or ] is missing here."),
+    ('{"name": "a"} x', "Line 1, column 15: the JSON has ended before this."),
+    ("[" * 50000, "nested too deeply"),
+    ('"a"', "An event is a JSON object"),
+    ("[]", "An event is a JSON object"),
+    ("{}", 'needs a "name"'),
+    ('{"name": 1}', 'needs a "name"'),
+    ('{"name": "a", "data": []}', '"data" must be a JSON object'),
+    ('{"name": "inngest/function.failed"}', "the server's own"),
+]
+
+
+def test_what_is_no_event_is_told_in_place(open_page, broken):
+    page = settled(open_page(broken))
+    sent = []
+    page.on("request", lambda request: request.method == "POST" and sent.append(request))
+    event, fault = page.locator("#event"), page.locator("#event-fault")
+    for text, words in FAULTS:
+        write(page, text)
+        page.click("#send-button")
+        expect(fault).to_contain_text(words)
+        expect(event).to_have_attribute("aria-invalid", "true")
+        expect(event).to_be_focused()
+        expect(event).to_have_accessible_description(fault.inner_text())
+        write(page, '{"name": "b", "data": {"ok": [1, -2.5e+3, "\\u00e9", null, true, {}]}}')
+        expect(fault).to_be_hidden()
+        expect(event).to_have_attribute("aria-invalid", "false")
+    assert sent == []
+
+
+def test_a_fault_is_told_while_somebody_writes(open_page, broken):
+    page = settled(open_page(broken))
+    page.locator("#event").press_sequentially("{")
+    expect(page.locator("#event-fault")).to_be_visible()
+    expect(page.locator("#event-hint")).to_be_empty()
+
+
+def test_without_a_server_it_says_how_to_start_one(open_page, broken):
+    page = settled(open_page(broken))
+    expect(page.locator("#server")).to_contain_text("No server can be reached at " + NOWHERE)
+    expect(page.locator("#problems")).to_contain_text("npx inngest-cli@latest dev -u http://app")
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Not synced. The Inngest API at " + NOWHERE)
+    expect(page.locator("#problems")).to_contain_text("The last sync failed")
+    page.click("#send-button")
+    expect(page.locator("#sent")).to_contain_text("Not sent. 0 of 1 events were accepted")
+
+
+def test_what_the_server_refuses_is_shown_in_its_words(open_page, serve):
+    refusing = Scripted((400, {"error": "<i>App</i> is not welcome"}))
+    page = settled(open_page(serve(shop(serve(refusing)))))
+    page.click("#sync")
+    expect(page.locator("#synced")).to_have_text("Not synced. <i>App</i> is not welcome")
+    page.click("#send-button")
+    expect(page.locator("#sent")).to_contain_text("<i>App</i> is not welcome")
+
+
+class Changing:
+    """An application that can be put in place of another while it serves."""
+
+    def __init__(self, *applications):
+        self.applications = itertools.cycle(applications)
+
+    def __call__(self, environ, start_response):
+        return next(self.applications)(environ, start_response)
+
+
+def test_several_processes_each_with_its_own_secret(open_page, serve, unshared):
+    each = Changing(*[shop(unshared.url) for _ in range(3)])
+    page = settled(open_page(serve(each), expected=["403"]))
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Synced at")
+    page.click("#send-button")
+    expect(page.locator("#sent")).to_contain_text("Sent, with the id")
+
+
+def test_an_application_that_was_restarted(open_page, serve, unshared):
+    application = Changing(shop(unshared.url))
+    page = settled(open_page(serve(application), expected=["403"]))
+    application.applications = itertools.cycle([shop(unshared.url)])
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Synced at")
+
+
+def test_a_page_that_stays_too_old(open_page, serve, unshared):
+    application = shop(unshared.url)
+    page = settled(open_page(serve(application), expected=["403"]))
+    application._handler._landing._tokens._age_s = -1
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Not synced. The page is too old.")
+    expect(page.locator("#sync")).to_have_text("Sync app")
+
+
+def test_an_application_that_has_gone(open_page, server):
+    with serving(shop(server.url)) as origin:
+        page = settled(open_page(origin, expected=["ERR_CONNECTION", "ERR_EMPTY_RESPONSE"]))
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Not synced. This app does not answer")
+    page.click("#look")
+    expect(page.locator("#server")).to_contain_text("This app does not answer")
+
+
+def test_something_in_between(open_page, serve):
+    def application(environ, start_response):
+        if environ["QUERY_STRING"]:
+            return Response("<h1>Sign in</h1>", 502)(environ, start_response)
+        return shop(NOWHERE)(environ, start_response)
+
+    page = open_page(serve(application), expected=["502"])
+    expect(page.locator("#wait")).to_contain_text("The answer is not from this app")
+    expect(page.locator("#main")).to_be_hidden()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    no_violations(page)
+
+
+def test_a_run_that_does_not_come_is_not_waited_for_for_ever(open_page, serve):
+    quiet = Quiet()
+    server = serve(quiet)
+    page = open_page(serve(shop(server)))
+    page.clock.install()
+    page.reload()
+    settled(page)
+    page.click("#send-button")
+    expect(page.locator("#sent")).to_contain_text("Waiting for a run.")
+    again = page.locator("#again-button")
+    for _ in range(40):
+        if again.is_visible():
+            break
+        page.clock.run_for(3000)
+    expect(page.locator("#sent")).to_contain_text("No run was started. Is the app synced")
+    quiet.runs = [{"run_id": "01RUN", "status": "Completed", "output": 1}]
+    again.click()
+    expect(page.locator(".run .status")).to_have_text("Completed")
+    link = page.locator(".run a")
+    expect(link).to_have_attribute("href", server + "/run?runID=01RUN")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    no_violations(page)
+
+
+class Quiet:
+    """A server that takes everything, has pages of runs, and starts none."""
+
+    def __init__(self):
+        self.runs = []
+
+    def __call__(self, environ, start_response):
+        path = environ["PATH_INFO"]
+        if path == "/run":
+            response = Response("<!doctype html>", content_type="text/html")
+        elif path.endswith("/runs"):
+            response = Response(json.dumps({"data": self.runs}))
+        else:
+            response = Response(json.dumps({"ids": ["01EVENT"], "status": 200}))
+        response.headers["X-Inngest-Server-Kind"] = "dev"
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        return response(environ, start_response)
+
+
+# -- for everybody -------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", sorted(VIEWS))
+def test_nobody_is_shut_out(open_page, server, origin, broken, view):
+    page = settled(open_page(origin, **VIEWS[view]))
+    fits(page)
+    page.click("#sync")
+    expect(page.locator("#synced")).to_contain_text("Synced at")
+    page.click("#send-button")
+    expect(page.locator(".run .status")).to_have_text("Completed")
+    fits(page)
+    no_violations(page)
+
+    page = settled(open_page(broken, **VIEWS[view]))
+    page.click("#sync")
+    expect(page.locator("#problems")).to_contain_text("The last sync failed")
+    write(page, '{"name": "%s", "data": [' % ("x" * 300))
+    page.click("#send-button")
+    expect(page.locator("#event-fault")).to_be_visible()
+    fits(page)
+    no_violations(page)
+
+
+def fits(page):
+    """Nothing is wider than the window."""
+    assert page.evaluate("""() => {
+        const width = document.documentElement.clientWidth;
+        return [...document.querySelectorAll("body *")].filter((element) =>
+            element.getBoundingClientRect().right > width + 0.5
+            || element.scrollWidth > element.clientWidth + 1
+               && !["TEXTAREA", "SELECT"].includes(element.tagName)
+               && getComputedStyle(element).display !== "inline"
+        ).map((element) => element.outerHTML.slice(0, 100));
+    }""") == []
+
+
+def test_all_of_it_with_a_keyboard_alone(open_page, server, origin):
+    server.sync(origin + "/api/inngest")
+    page = settled(open_page(origin))
+
+    def to(name):
+        """Go on with Tab until this is focused, which must be soon."""
+        for _ in range(8):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(
+                "document.activeElement.id || document.activeElement.ariaLabel"
+            )
+            if focused == name:
+                outline = "getComputedStyle(document.activeElement).outlineStyle"
+                assert page.evaluate(outline) == "solid"
+                return
+        raise AssertionError("{} is not reached, but {}".format(name, focused))
+
+    to("look")
+    page.keyboard.press("Enter")
+    expect(page.locator("#look")).to_have_text("Check again")
+    assert page.evaluate("document.activeElement.id") == "look"
+    for name in ("Place an order", "Send a receipt", "Count the stock", "Refund"):
+        to("Try it: " + name)
+    to("function")
+    page.keyboard.press("Home")
+    to("event")
+    page.keyboard.press("Control+a")
+    page.keyboard.type('{"name": "shop/order.paid"')
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#event-fault")).to_contain_text("a comma or } is missing")
+    page.keyboard.type("}")
+    to("send-button")
+    page.keyboard.press("Space")
+    expect(page.locator(".run .status")).to_have_text("Completed")
+    expect(page.locator(".run h3")).to_have_text("Send a receipt")
+    assert page.evaluate("document.activeElement.id") == "send-button"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "PRE"
+    to("sync")
+    page.keyboard.press("Enter")
+    expect(page.locator("#synced")).to_contain_text("Synced at")
+
+
+def test_what_happens_is_announced(open_page, origin):
+    """By regions that are there before anything happens in them."""
+    page = open_page(origin)
+    for name in ("server", "sent", "synced", "wait"):
+        assert page.locator("#" + name).get_attribute("role") == "status"
+
+
+def test_without_scripts_it_says_what_to_do(open_page, origin):
+    page = open_page(origin, java_script_enabled=False)
+    assert "curl -H 'Accept: application/json'" in page.locator("noscript").inner_text()
+
+
+def test_another_origin_can_neither_read_nor_act(chromium):
+    """A page of another site, in the same browser, even with a good token."""
+    other = Response("<p>evil</p>", mimetype="text/html")
+    with LocalServer() as server, contextlib.ExitStack() as stack:
+        application = shop(server.url)
+        origin, evil = (stack.enter_context(serving(app)) for app in (application, other))
+        server.sync(origin + "/api/inngest")
+        token = Client(application).get("/?landing=state").get_json()["token"]
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(evil.replace("127.0.0.1", "localhost"))
+        answers = page.evaluate(ATTACKS, [origin + "/api/inngest?landing=", token])
+        assert answers == ["refused", "opaque", "refused", "opaque", "refused", "opaque"]
+        context.close()
+        assert server.runs() == []
+        # the same from its own page is carried out
+        sent = Client(application).post(
+            "/?landing=send",
+            json={"tokens": [token], "event": {"name": "shop/refund"}},
+            headers={"Sec-Fetch-Site": "same-origin"},
+        )
+        assert server.wait_for_run(sent.get_json()["ids"][0]).status == "Failed"
+
+
+ATTACKS = """async ([url, token]) => {
+    const body = JSON.stringify({tokens: [token], event: {name: "shop/refund"}});
+    const headers = {"Content-Type": "application/json"};
+    const found = [];
+    for (const [what, options] of [
+        ["send", {method: "POST", body}],
+        ["send", {method: "POST", body, mode: "no-cors"}],
+        ["send", {method: "POST", body, headers}],
+        ["send", {method: "POST", body, headers, mode: "no-cors"}],
+        ["state", {}],
+        ["state", {mode: "no-cors"}],
+    ]) {
+        try { found.push((await fetch(url + what, options)).type); }
+        catch (error) { found.push("refused"); }
+    }
+    return found;
+}"""
