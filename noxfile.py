@@ -16,6 +16,9 @@ FOUND = [version for version in VERSIONS if shutil.which("python" + version)]
 #: The oldest dependencies that the code works with, as setup.cfg names them.
 FLOOR = ["Werkzeug==2.0.0", "urllib3==1.26.0", "itsdangerous==2.0.0"]
 
+#: The tests wait more than they compute.
+SIDE_BY_SIDE = ["--numprocesses=3", "--dist=worksteal"]
+
 
 @nox.session
 def lint(session):
@@ -66,8 +69,7 @@ def servers(session):
         },
     )
     session.install("--upgrade", ".[test,servers]")
-    # they wait for each other more than they compute
-    several = ["-n3", "--dist=loadgroup", "tests/streaming"]
+    several = ["--numprocesses=3", "--dist=loadgroup", "tests/streaming"]
     session.run("pytest", *(session.posargs or several))
 
 
@@ -123,4 +125,4 @@ def run_tests(session, *dependencies):
     session.install("--upgrade", ".[test]", *dependencies)
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)

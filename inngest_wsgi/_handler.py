@@ -295,7 +295,6 @@ class Handler:
         stack: Stack,
         disconnected: t.Optional[threading.Event],
     ) -> Outcome:
-        disconnected = disconnected or threading.Event()
         hooks = _CallHooks(stack, disconnected)
         engine = Engine(call, time.time_ns, hooks)
         context = self._context(call, engine, hooks, stack, disconnected)
@@ -328,7 +327,7 @@ class Handler:
         engine: Engine,
         hooks: "_CallHooks",
         stack: Stack,
-        disconnected: threading.Event,
+        disconnected: t.Optional[threading.Event],
     ) -> Context:
         try:
             events = [Event.from_wire(event) for event in call.events or ()]
@@ -342,7 +341,6 @@ class Handler:
         sender = Sender(self._settings, self._http, stack, call.trace)
         return Context(
             attempt=call.attempt,
-            disconnected=disconnected,
             event=events[0],
             events=events,
             group=Group(engine),
@@ -351,6 +349,7 @@ class Handler:
             request_id=call.request_id,
             run_id=call.run_id,
             step=Step(engine, self._settings.app_id, call, sender, self._client.serializer),
+            _disconnected=disconnected,
         )
 
     # -- the way out -----------------------------------------------------
@@ -366,9 +365,10 @@ class Handler:
 class _CallHooks:
     """What the engine tells, for the middleware and the logger of a call."""
 
-    def __init__(self, stack: Stack, disconnected: threading.Event) -> None:
+    def __init__(self, stack: Stack, disconnected: t.Optional[threading.Event]) -> None:
         self._stack = stack
-        self.is_lost = disconnected.is_set
+        # where the answer is in one piece, nobody can tell
+        self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = _logger.Replay()
 
     def new_code(self) -> None:

@@ -18,10 +18,6 @@ class Context:
 
     :ivar attempt: how often this was tried before: 0 the first time. It
         counts for the step that is being tried, and begins at 0 with the next
-    :ivar disconnected: set when the client of a streamed call has gone, and
-        nobody waits for what the function does: ``ctx.disconnected.is_set()``,
-        or ``ctx.disconnected.wait(seconds)`` instead of a sleep. Never set
-        for a call that is not streamed
     :ivar event: what the run was started by; the first of ``events``
     :ivar events: all events of a batch, in the server's order
     :ivar group: parallel groups
@@ -34,7 +30,6 @@ class Context:
     """
 
     attempt: int
-    disconnected: threading.Event
     event: Event
     events: t.List[Event]
     group: Group
@@ -43,3 +38,14 @@ class Context:
     request_id: t.Optional[str]
     run_id: str
     step: Step
+    _disconnected: t.Optional[threading.Event] = dataclasses.field(default=None, repr=False)
+
+    @property
+    def disconnected(self) -> threading.Event:
+        """Set when the client of a streamed call has gone, and nobody waits
+        for what the function does: ``ctx.disconnected.is_set()``, or
+        ``ctx.disconnected.wait(seconds)`` instead of a sleep. Never set for a
+        call that is answered in one piece."""
+        if self._disconnected is None:
+            self._disconnected = threading.Event()
+        return self._disconnected

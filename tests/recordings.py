@@ -67,9 +67,9 @@ def replay(application, exchange):
     signature = exchange.headers.get("X-Inngest-Signature", "")
     signed_at = re.search(r"t=(\d+)", signature)
     if signed_at is None:
-        return Client(application).open(builder)
+        return Client(application).open(builder, buffered=True)
     with freezegun.freeze_time(_datetime(int(signed_at.group(1))), tick=False):
-        return Client(application).open(builder)
+        return Client(application).open(builder, buffered=True)
 
 
 def _datetime(seconds):

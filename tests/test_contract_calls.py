@@ -9,6 +9,8 @@ import re
 import pytest
 import recordings
 from apps import Endpoint
+from streams import comparable as compared
+from streams import inner_of
 
 import inngest_wsgi as inngest
 from inngest_wsgi.experimental.ai import openai
@@ -439,7 +441,7 @@ class RecordedApi:
         raise AssertionError("{} {} was not asked then".format(method, url))
 
 
-def application(recording, fn_id, function, exchange):
+def application(recording, fn_id, function, exchange, **serve):
     app_id, name = fn_id.rsplit("-app-", 1) if "-app-" in fn_id else fn_id.split("-", 1)
     client = inngest.Inngest(
         app_id=app_id + "-app",
@@ -454,6 +456,7 @@ def application(recording, fn_id, function, exchange):
         [declared],
         signing_key=getattr(recording, "signing_key", None),
         http=RecordedApi(recording, exchange),
+        **serve,
     )
 
 
@@ -484,6 +487,23 @@ def test_answer_is_the_recorded_one(recording, fn_id, function, exchange):
     else:
         assert response.status_code in (400, 500)
     assert comparable(response.get_json()) == comparable(body)
+
+
+@pytest.mark.parametrize("recording, fn_id, function, exchange", list(numbered()))
+def test_so_is_what_a_stream_ends_in(recording, fn_id, function, exchange):
+    whole, stream = [
+        recordings.replay(
+            application(recording, fn_id, function, exchange, streaming=streaming), exchange
+        )
+        for streaming in (False, "force")
+    ]
+    assert (whole.status_code in (200, 206, 400, 500), stream.status_code) == (True, 201)
+    in_one_piece = compared(whole.status_code, dict(whole.headers), whole.data)
+    status, headers, body = inner_of(stream.data)
+    assert compared(status, headers, body) == in_one_piece
+    signed = "X-Inngest-Signature" in whole.headers
+    assert ("X-Inngest-Signature" in headers) is signed
+    assert "X-Inngest-Signature" not in stream.headers
 
 
 def is_run_complete(body):

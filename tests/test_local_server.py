@@ -356,6 +356,7 @@ def test_a_server_without_a_key_does_not():
         (signature(OTHER_KEY, b'"done"'), "does not match"),
         (signature(KEY, b'"else"'), "does not match"),
     ],
+    ids=["none", "malformed", "old", "other key", "other body"],
 )
 def test_answers_to_signed_calls_must_be_signed(wrong, problem):
     def reply(call):

@@ -29,6 +29,7 @@ SOON_TEXT = SOON.strftime("%Y-%m-%dT%H:%M:%S.000Z")
         (SOON.replace(tzinfo=None), SOON_TEXT),
         ("366d", "366d"),
     ],
+    ids=["int", "text", "timedelta", "datetime", "naive datetime", "longest"],
 )
 def test_forms_of_a_time(timeout, text):
     op = Endpoint(lambda ctx: ctx.step.wait_for_event("w", event="e", timeout=timeout)).op()

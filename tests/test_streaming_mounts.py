@@ -140,7 +140,9 @@ def test_the_session_of_the_call_is_given_back(with_recipe):
     from sqlalchemy import create_engine, pool, text
     from sqlalchemy.orm import scoped_session, sessionmaker
 
-    engine = create_engine("sqlite://", poolclass=pool.QueuePool, pool_size=1, max_overflow=9)
+    # closed in another thread than it was opened in
+    options = {"connect_args": {"check_same_thread": False}, "poolclass": pool.QueuePool}
+    engine = create_engine("sqlite://", **options)
     Session = scoped_session(sessionmaker(engine))
     seen = []
 
@@ -162,7 +164,7 @@ def test_the_session_of_the_call_is_given_back(with_recipe):
         carriers.append(recipe("SQLAlchemy", Session=Session)["session_of_the_call"])
     endpoint = Endpoint(handler, streaming="force", stream_context=carriers)
     try:
-        assert streamed_output(lambda e, s: endpoint.application(e, s)) == 1
+        assert streamed_output(endpoint.application) == 1
         assert seen == ([False, 0] if with_recipe else [True, 1])
     finally:
         Session.remove()

@@ -1,6 +1,6 @@
 """The whole vocabulary, by the SDK and the local server over HTTP, in dev and
-in cloud mode: a table of functions, what each is to end in, and its effects,
-each exactly once."""
+in cloud mode, and once with every call streamed: a table of functions, what
+each is to end in, and its effects, each exactly once."""
 
 import collections
 import dataclasses
@@ -219,6 +219,11 @@ def build(world):
         # JSON of this many bytes is the most that the server keeps of a step
         return len(ctx.step.run("large", lambda: "x" * (4 * 1024 * 1024 - 11)))
 
+    @define("quotes")
+    def quotes(w, ctx):
+        # in a stream, text in text would be too large
+        return len(ctx.step.run("quotes", lambda: '"' * 2_000_000))
+
     @define(
         "expression",
         trigger=inngest.TriggerEvent(event="test/expression", expression="event.data.n > 5"),
@@ -237,10 +242,12 @@ def provider(environ, start_response):
     return Response(json.dumps(found), mimetype="application/json")(environ, start_response)
 
 
-@pytest.fixture(scope="module", params=["dev", "cloud"])
+@pytest.fixture(scope="module", params=["dev", "cloud", "cloud-streamed"])
 def world(request):
     """An app that is synced with a server; the clock is virtual."""
-    key = KEY if request.param == "cloud" else None
+    key = None if request.param == "dev" else KEY
+    streaming = "force" if request.param == "cloud-streamed" else False
+    statuses = set()
     with LocalServer(signing_key=key, clock=VirtualClock()) as server, serving(
         provider
     ) as outside:
@@ -256,9 +263,25 @@ def world(request):
         world = World(client)
         build(world)
         world.server, world.provider = server, outside
-        with serving(inngest.serve(client, world.functions)) as app:
+        endpoint = inngest.serve(client, world.functions, streaming=streaming)
+        with serving(noting(statuses, endpoint)) as app:
             server.sync(app + "/api/inngest")
             yield world
+    assert statuses == {"201"} if streaming else "201" not in statuses
+
+
+def noting(statuses, application):
+    """With the statuses of all answers to calls."""
+
+    def noted(environ, start_response):
+        def start(status, *args):
+            if environ["REQUEST_METHOD"] == "POST":
+                statuses.add(status[:3])
+            return start_response(status, *args)
+
+        return application(environ, start)
+
+    return noted
 
 
 @pytest.fixture(autouse=True)
@@ -289,6 +312,7 @@ TABLE = [
     ("decorator", "called", ["called"]),
     ("swallow", "done", ["a", "b"]),
     ("limit", 4 * 1024 * 1024 - 11, []),
+    ("quotes", 2_000_000, []),
     ("expression", "large enough", ["large enough"]),
 ]
 

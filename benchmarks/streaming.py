@@ -1,0 +1,55 @@
+"""What a streamed call costs more than one in one piece, without a WSGI server
+around it; and that one in one piece costs the same whether streaming may be
+asked for or not. Prints the best of seven rounds that take turns.
+
+    python benchmarks/streaming.py
+
+Quote the ratios, not a single time.
+"""
+
+import time
+
+import call
+
+import inngest_wsgi as inngest
+
+CALLS = 1000
+
+#: What is measured: the setting, and how the server names itself.
+WAYS = {
+    "streaming=False": (False, "waitress"),
+    "streaming='allow', a server that cannot": ("allow", "unknown"),
+    "streaming='allow', a server that can": ("allow", "waitress"),
+}
+
+
+def application(streaming):
+    client = inngest.Inngest(app_id="bench", signing_key=call.SECRET, is_production=True)
+    trigger = inngest.TriggerEvent(event="bench/call")
+    function = client.create_function(fn_id="call", trigger=trigger)(call.handler)
+    return inngest.serve(client, [function], streaming=streaming)
+
+
+def measure(served, environ, software):
+    started = time.perf_counter()
+    for _ in range(CALLS):
+        chunks = served(dict(environ(), SERVER_SOFTWARE=software), lambda status, headers: None)
+        for _ in chunks:
+            pass
+    return (time.perf_counter() - started) / CALLS
+
+
+def main():
+    environ = call.make_environ()
+    served = {name: application(streaming) for name, (streaming, _) in WAYS.items()}
+    best = dict.fromkeys(WAYS, float("inf"))
+    for _ in range(7):
+        for name, (_, software) in WAYS.items():
+            best[name] = min(best[name], measure(served[name], environ, software))
+    base = best["streaming=False"]
+    for name, seconds in best.items():
+        print("{:42} {:5.0f} us a call, {:.2f}".format(name, seconds * 1e6, seconds / base))
+
+
+if __name__ == "__main__":
+    main()
