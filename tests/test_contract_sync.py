@@ -203,38 +203,26 @@ def silent():
         yield "http://127.0.0.1:{}".format(server.getsockname()[1])
 
 
-@contextlib.contextmanager
-def hanging_up():
-    """It closes each connection in the middle of the answer."""
+def saying(text):
+    """A server that says this to whoever asks, and hangs up."""
 
-    class Half(socketserver.BaseRequestHandler):
+    class Handler(socketserver.BaseRequestHandler):
         def handle(self):
             self.request.recv(100)
-            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+            self.request.sendall(text)
 
-    with socketserver.TCPServer(("127.0.0.1", 0), Half) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield "http://127.0.0.1:{}".format(server.server_address[1])
-        server.shutdown()
-        thread.join()
+    @contextlib.contextmanager
+    def server():
+        with socketserver.TCPServer(("127.0.0.1", 0), Handler) as listening:
+            thread = threading.Thread(
+                target=listening.serve_forever, kwargs={"poll_interval": 0.02}
+            )
+            thread.start()
+            yield "http://127.0.0.1:{}".format(listening.server_address[1])
+            listening.shutdown()
+            thread.join()
 
-
-@contextlib.contextmanager
-def not_http():
-    """It speaks another protocol."""
-
-    class Other(socketserver.BaseRequestHandler):
-        def handle(self):
-            self.request.recv(100)
-            self.request.sendall(b"-ERR unknown command\r\n\r\n")
-
-    with socketserver.TCPServer(("127.0.0.1", 0), Other) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield "http://127.0.0.1:{}".format(server.server_address[1])
-        server.shutdown()
-        thread.join()
+    return server
 
 
 @contextlib.contextmanager
@@ -256,11 +244,12 @@ def without_a_name():
     [
         (refusing, "Connection refused"),
         (silent, "no answer in time"),
-        (hanging_up, "no HTTP answer, or not the whole of one"),
-        (not_http, "no HTTP answer, or not the whole of one"),
+        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "not the whole of one"),
+        (saying(b"-ERR unknown command\r\n\r\n"), "no HTTP answer"),
         (certified_by_nobody, "certificate verify failed"),
         (without_a_name, "nowhere.invalid:8288 cannot be reached: "),
     ],
+    ids=["refusing", "silent", "hanging up", "not HTTP", "unknown certificate", "no such name"],
 )
 def test_a_server_that_gives_no_answer_is_named(server, said, caplog):
     with server() as origin:
