@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 import urllib.parse
 
+from . import _origin
 from ._messages import Address
 
 Environ = t.Mapping[str, t.Any]
-
-#: A host and perhaps a port, in lower case; an underscore is no part of a host
-#: name, but of names that containers have.
-_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{0,5}))?")
-_PORTS = {"http": 80, "https": 443}
-#: What a path may have as it is, beside letters and digits (RFC 3986, 3.3).
-_PATH_SAFE = "/:@!$&'()*+,;=~"
 
 
 def of(environ: Environ) -> Address:
@@ -27,25 +20,17 @@ def of(environ: Environ) -> Address:
         # Bottle and Pyramid say so of the mount itself, and Pyramid does not
         # answer with the slash at its end
         path = ""
-    return Address(_origin(environ), mount + path or "/", mount)
+    return Address(_host_origin(environ), mount + path or "/", mount)
 
 
-def _origin(environ: Environ) -> t.Optional[str]:
-    scheme = environ["wsgi.url_scheme"].lower()
+def _host_origin(environ: Environ) -> t.Optional[str]:
     host = environ.get("HTTP_HOST")
     if not host:
         host = environ.get("SERVER_NAME") or ""
         if ":" in host and not host.startswith("["):
             host = "[{}]".format(host)
         host = "{}:{}".format(host, environ.get("SERVER_PORT") or "")
-    found = _HOST.fullmatch(host.lower())
-    if found is None or scheme not in _PORTS:
-        return None
-    port = int(found.group(2) or _PORTS[scheme])
-    if not 0 < port < 65536:
-        return None
-    shown = "" if port == _PORTS[scheme] else ":{}".format(port)
-    return "{}://{}{}".format(scheme, found.group(1), shown)
+    return _origin.of(environ["wsgi.url_scheme"], host)
 
 
 def _path(environ: Environ, name: str) -> str:
@@ -54,7 +39,7 @@ def _path(environ: Environ, name: str) -> str:
     # where a path is empty the server may leave it out
     text = environ.get(name) or ""
     quoted = [
-        urllib.parse.quote(_path_bytes(segment, "bottle.raw_path" in environ), _PATH_SAFE)
+        urllib.parse.quote(_path_bytes(segment, "bottle.raw_path" in environ), _origin.PATH_SAFE)
         for segment in text.split("/")
         if segment
     ]

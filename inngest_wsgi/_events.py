@@ -11,7 +11,8 @@ import typing as t
 
 from . import _json, errors
 from . import _protocol as p
-from ._http import SEND_RETRY, SIGNAL_RETRY, Answer, Http
+from ._answer import Answer
+from ._http import SEND_RETRY, SIGNAL_RETRY, Http
 from ._settings import Settings
 from .event import Event
 from .middleware import SendEventsResult, Stack

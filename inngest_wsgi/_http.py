@@ -11,8 +11,9 @@ import urllib.parse
 
 import urllib3
 
-from . import _json, errors
+from . import errors
 from . import _protocol as p
+from ._answer import Answer
 from ._keys import BRANCH_KEY_PREFIX
 from ._settings import Settings
 from ._signing import Keyring, SigningKey
@@ -64,38 +65,6 @@ FETCH_RETRY = Retry(attempts=3)
 LOOK_TIMEOUT_S = 3.0
 
 
-class Answer(t.NamedTuple):
-    """What the server answered.
-
-    :ivar location: where it redirects to
-    :ivar advice: what to look at, where it refuses our key
-    """
-
-    status: int
-    body: bytes
-    location: t.Optional[str] = None
-    advice: str = ""
-
-    def json(self) -> t.Any:
-        """The body as JSON; None where it is not (a 401 is text)."""
-        try:
-            return _json.loads(self.body)
-        except ValueError:
-            return None
-
-    def error(self) -> str:
-        """What is wrong, in the server's own words where it has any."""
-        if 300 <= self.status < 400:
-            # followed, a redirect would carry the key to another address
-            return _REDIRECTED.format(self.status, _destination(self.location))
-        body = self.json()
-        said = body.get("error") or body.get("message") if isinstance(body, dict) else None
-        if not isinstance(said, str) or not said:
-            said = self.body[:200].decode("utf-8", "replace").strip()
-        said = said or "HTTP status {}".format(self.status)
-        return "{}. {}".format(said.rstrip("."), self.advice) if self.advice else said
-
-
 class Look(t.NamedTuple):
     """That a server answered, and what its headers say.
 
@@ -118,6 +87,8 @@ class Http:
     def __init__(self, settings: Settings, pool: t.Optional[Pool] = None) -> None:
         self._settings = settings
         self._keyring = Keyring(settings.signing_key, settings.signing_key_fallback)
+        #: what a server may say back to us, and nobody is to read
+        self._secrets = _secrets(settings, self._keyring)
         self._pool = pool
         self._own: t.Optional[t.Tuple[int, Pool]] = None
         self._headers = {
@@ -140,12 +111,14 @@ class Http:
         body: t.Optional[bytes] = None,
         query: _Pairs = (),
         headers: _Pairs = (),
+        deadline_s: t.Optional[float] = None,
     ) -> Answer:
         """A request to the API, with the signing key as its bearer. Where
         that is refused (401, 403), once more with the fallback key (PROTOCOL
         section 3); where that is, too, with the first one again: the server
         may have changed its key between the two.
 
+        :param deadline_s: how long all of that may take, in seconds
         :raises errors.ApiError: there was no answer
         """
         url = self._settings.api_origin + path
@@ -155,19 +128,29 @@ class Http:
         keys: t.Tuple[t.Optional[SigningKey], ...] = self._keyring.keys or (None,)
         if len(keys) > 1:
             keys += keys[:1]
+        until = None if deadline_s is None else time.monotonic() + deadline_s
         for key in keys:
             if key is not None:
                 merged[p.HEADER_AUTHORIZATION] = "Bearer " + key.bearer
-            answer = self._attempts(method, url, body, merged, retry, "The Inngest API")
+            answer = self._attempts(method, url, body, merged, retry, "The Inngest API", until)
             if answer.status not in _REFUSED:
                 return answer
         return answer._replace(advice=self._about_signing_keys())
 
-    def event_api(self, body: bytes, *, seed: str, retry: Retry, trace: _Pairs = ()) -> Answer:
+    def event_api(
+        self,
+        body: bytes,
+        *,
+        seed: str,
+        retry: Retry,
+        trace: _Pairs = (),
+        deadline_s: t.Optional[float] = None,
+    ) -> Answer:
         """Send a JSON array of events (PROTOCOL section 8).
 
         :param seed: ``X-Inngest-Event-Id-Seed``, the same for every attempt
         :param trace: tracing headers to pass on
+        :param deadline_s: how long all attempts may take, in seconds
         :raises errors.ApiError: there was no answer
         """
         key = self._settings.event_key or p.NO_EVENT_KEY
@@ -176,7 +159,8 @@ class Http:
         url = self._settings.event_api_origin + p.PATH_EVENT + quoted
         merged = dict(self._headers, **dict(trace))
         merged[p.HEADER_EVENT_ID_SEED] = seed
-        answer = self._attempts("POST", url, body, merged, retry, "The Inngest event API")
+        until = None if deadline_s is None else time.monotonic() + deadline_s
+        answer = self._attempts("POST", url, body, merged, retry, "The Inngest event API", until)
         if answer.status not in _REFUSED:
             return answer
         advice = _NO_KEY if self._settings.event_key is None else _KEY_REFUSED
@@ -190,8 +174,15 @@ class Http:
         """
         try:
             response = self._connected().request(
-                "GET", url, timeout=LOOK_TIMEOUT_S, retries=False, redirect=False
+                "GET",
+                url,
+                timeout=LOOK_TIMEOUT_S,
+                retries=False,
+                redirect=False,
+                preload_content=False,
             )
+            # what is behind the headers may be long in coming
+            response.close()
         except urllib3.exceptions.HTTPError as error:
             raise errors.ApiError(
                 "The server at {} cannot be reached: {}".format(_origin_of(url), _reason(error))
@@ -223,10 +214,18 @@ class Http:
         headers: t.Mapping[str, str],
         retry: Retry,
         what: str,
+        until: t.Optional[float] = None,
     ) -> Answer:
+        """
+        :param until: when it must be over, by the monotonic clock
+        """
         attempt = 1
         while True:
             status: t.Optional[int] = None
+            wait_s, timeout = retry.wait_s(attempt), self._settings.request_timeout
+            last = attempt == retry.attempts
+            if until is not None:
+                timeout = max(0.001, min(timeout, until - time.monotonic()))
             try:
                 # urllib3 would log the address of each of its own retries,
                 # and the event key is a part of the address
@@ -235,23 +234,26 @@ class Http:
                     url,
                     body=body,
                     headers=headers,
-                    timeout=self._settings.request_timeout,
+                    timeout=timeout,
                     retries=False,
                     redirect=False,
                 )
                 status = response.status
-                if attempt == retry.attempts or not retry.again(status):
+                late = until is not None and time.monotonic() + wait_s >= until
+                if last or late or not retry.again(status):
                     redirect = 300 <= response.status < 400
                     location = response.headers.get("Location") if redirect else None
-                    return Answer(response.status, response.data, location)
+                    origin = _origin_of(url)
+                    return Answer(response.status, response.data, origin, location, self._secrets)
             except urllib3.exceptions.HTTPError as error:
-                if attempt == retry.attempts:
+                late = until is not None and time.monotonic() + wait_s >= until
+                if last or late:
                     raise errors.ApiError(
                         "{} at {} cannot be reached: {}".format(
                             what, _origin_of(url), _reason(error)
                         )
                     ) from None
-            time.sleep(retry.wait_s(attempt))
+            time.sleep(wait_s)
             attempt += 1
 
     def _connected(self) -> Pool:
@@ -271,21 +273,13 @@ _KEY_REFUSED = (
     "Inngest shows for this environment."
 )
 _NO_KEY = "The server at {0} wants a {1}, and this application has none: set {2}."
-_REDIRECTED = (
-    "HTTP status {}, a redirect{}, which is not followed. "
-    "Set {} to the address where the Inngest server itself answers.".format(
-        "{}", "{}", p.ENV_BASE_URL
-    )
-)
 
 
-def _destination(location: t.Optional[str]) -> str:
-    """Only the host: the rest of an address may hold a key."""
-    try:
-        host = urllib.parse.urlsplit(location or "").hostname
-    except ValueError:
-        host = None
-    return " to {}".format(host) if host else ""
+def _secrets(settings: Settings, keyring: Keyring) -> t.Tuple[str, ...]:
+    found = [key.hash for key in keyring.keys]
+    if settings.event_key is not None:
+        found += [settings.event_key, urllib.parse.quote(settings.event_key, safe="")]
+    return tuple(found)
 
 
 def _origin_of(url: str) -> str:

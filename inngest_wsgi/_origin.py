@@ -1,50 +1,115 @@
-"""Addresses as settings give them: an origin, and a path."""
+"""The forms of an address: origins and paths, and what is wrong with one."""
 
 from __future__ import annotations
 
 import re
+import typing as t
 import urllib.parse
 
 from . import errors
 
-_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+#: The longest path that we are called by: it is sent once a function.
+MAX_PATH = 1000
+#: What a path may have as it is, beside letters and digits (RFC 3986, 3.3).
+PATH_SAFE = "/:@!$&'()*+,;=~"
+
+_PORTS = {"http": 80, "https": 443}
+#: A host and perhaps a port, in lower case; an underscore is no part of a host
+#: name, but of names that containers have.
+_HOST = re.compile(
+    r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{0,5}))?"
+)
+#: What urlsplit() would leave out, or browsers take for a slash.
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def origin(name: str, value: object) -> str:
-    """A URL that is an origin, perhaps with a path in front of ours, without a
-    slash at its end.
+class Url(t.NamedTuple):
+    """A URL that can be called.
+
+    :ivar origin: in its one form: lower case, without a port that goes without
+        saying; with the user, if there is one
+    :ivar path: percent-encoded
+    :ivar more: whether there is a query or a fragment
+    """
+
+    origin: str
+    path: str
+    more: bool
+
+
+def of(scheme: str, host: str) -> t.Optional[str]:
+    """The origin of a scheme and a host with perhaps a port; None where they
+    are none."""
+    scheme = scheme.lower()
+    found = _HOST.fullmatch(host.lower())
+    if found is None or scheme not in _PORTS:
+        return None
+    port = int(found.group(2) or _PORTS[scheme])
+    if not 0 < port < 65536:
+        return None
+    shown = "" if port == _PORTS[scheme] else ":{}".format(port)
+    return "{}://{}{}".format(scheme, found.group(1), shown)
+
+
+def url(text: str) -> Url:
+    """Take a URL apart. A user in it, and a password, stay where they are.
+
+    :raises ValueError: it cannot be called; says why, and does not show it
+        where there may be a password in it
+    """
+    shown = "it" if "@" in text else repr(text)
+    if _NOT_IN_URL.search(text):
+        raise ValueError("{} has characters that a URL must have percent-encoded".format(shown))
+    try:
+        parts = urllib.parse.urlsplit(text)
+        user, at, host = parts.netloc.rpartition("@")
+        origin = of(parts.scheme, host)
+    except ValueError as error:
+        raise ValueError("{} is not a URL: {}".format(shown, error)) from None
+    if origin is None:
+        raise ValueError(
+            '{} is not a full URL; it must begin with "https://" or "http://" and a host, '
+            'for example "https://example.com"'.format(shown)
+        )
+    path = urllib.parse.quote(parts.path, safe=PATH_SAFE + "%")
+    if at:
+        origin = origin.replace("://", "://{}@".format(user), 1)
+    return Url(origin, path, bool(parts.query or parts.fragment))
+
+
+def path_problem(path: str) -> t.Optional[str]:
+    """Why a path is not one to be called by, if it is not."""
+    if len(path) > MAX_PATH:
+        return "it has more than {} characters".format(MAX_PATH)
+    # what stands before us may resolve the dots of a call differently
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        return "it has . or .. in it"
+    return None
+
+
+def setting(name: str, value: object) -> str:
+    """An origin as a setting gives it, perhaps with a path in front of ours,
+    without a slash at its end.
 
     :param name: of the setting
     :raises errors.SettingsError: it is none
     """
     if not isinstance(value, str):
         raise errors.SettingsError(name, "must be a URL, not {!r}".format(value))
-    text = value.strip()
-    if "@" in text:
-        # not shown: there may be a password in it
-        raise errors.SettingsError(name, "must be an address alone, without a user")
     try:
-        parts = urllib.parse.urlsplit(text)
-        host, _ = parts.hostname, parts.port
+        found = url(value.strip())
     except ValueError as error:
-        raise errors.SettingsError(name, "{!r} is not a URL: {}".format(text, error)) from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise errors.SettingsError(
-            name,
-            '{!r} is not a full URL; it must begin with "https://" or "http://", for '
-            'example "https://example.com"'.format(text),
-        )
-    if not _PRINTABLE.fullmatch(text) or " " in text:
-        raise errors.SettingsError(
-            name, "{!r} has characters that a URL must have percent-encoded".format(text)
-        )
-    if parts.query or parts.fragment:
+        raise errors.SettingsError(name, str(error)) from None
+    if "@" in found.origin:
+        raise errors.SettingsError(name, "must be an address alone, without a user")
+    if found.more:
         raise errors.SettingsError(name, "must be an address alone: no query, no fragment")
-    return text.rstrip("/")
+    return found.origin + found.path.rstrip("/")
 
 
-def path(name: str, value: object) -> str:
-    """A path, percent-encoded.
+def setting_path(name: str, value: object) -> str:
+    """A path as a setting gives it, percent-encoded.
 
     :param name: of the setting
     :raises errors.SettingsError: it is none
@@ -60,4 +125,13 @@ def path(name: str, value: object) -> str:
             "{!r} is not a path; it must begin with a slash and have no query, for "
             'example "/api/inngest"'.format(value),
         )
-    return urllib.parse.quote(value, safe="/%:@!$&'()*+,;=~-._")
+    problem = path_problem(value)
+    if problem is None and _NO_ESCAPE.search(value):
+        problem = "a % in it is not followed by two hexadecimal digits"
+    try:
+        quoted = urllib.parse.quote(value, safe=PATH_SAFE + "%")
+    except UnicodeError:
+        problem = "it is not text that has a form in UTF-8"
+    if problem is not None:
+        raise errors.SettingsError(name, "is not a path to be called by: {}".format(problem))
+    return quoted

@@ -117,6 +117,8 @@ PATH_SIGNALS = "/v1/signals"
 
 CLOUD_API_ORIGIN = "https://api.inngest.com"
 CLOUD_EVENT_API_ORIGIN = "https://inn.gs"
+#: Where a server looks for an endpoint first.
+DEFAULT_SERVE_PATH = "/api/inngest"
 DEV_SERVER_ORIGIN = "http://localhost:8288"
 #: Key in the path of the event API where none is needed (dev mode).
 NO_EVENT_KEY = "NO_EVENT_KEY_SET"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import typing as t
 import urllib.parse
 
-from . import _decode, _encode, _introspect, _json, errors
+from . import _decode, _encode, _introspect, _json, _origin, errors
 from . import _protocol as p
 from ._http import Http, Retry
 from ._messages import Address, Request, Response
@@ -16,14 +15,10 @@ from .function import Function
 
 _log = logging.getLogger("inngest_wsgi")
 
-#: The longest path that is taken from a request: it is sent once a function.
-MAX_PATH = 1000
-
 _KINDS = (p.CLOUD, p.DEV)
-_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
-_NOT_JSON = (
-    "What answers at {} is no Inngest server, or something stands before it: its answer to "
-    "the sync is not a JSON object."
+_NO_SERVER = (
+    "What answers at {} is no Inngest server, or something stands before it: its answer does "
+    "not say that the functions are registered."
 )
 
 Functions = t.Sequence[Function[t.Any]]
@@ -40,8 +35,8 @@ def check_unsigned(request: Request, settings: Settings) -> None:
 
     Not unless the address is configured: the caller chose the Host header,
     and would choose where Inngest sends every call from then on. The path may
-    be left to where we are mounted, which the caller did not choose, but not
-    to what the caller wrote behind it.
+    be left to where we are mounted, or to where Inngest looks first, but not
+    to the caller.
 
     :raises errors.ForbiddenError: says what to set
     """
@@ -53,11 +48,12 @@ def check_unsigned(request: Request, settings: Settings) -> None:
             "states: set serve_origin, or the environment variable {}. Or sync from the "
             "Inngest dashboard, which signs its requests.".format(p.ENV_SERVE_ORIGIN)
         )
-    if settings.serve_path is None and request.address.mount not in ("", request.address.path):
+    address = request.address
+    if settings.serve_path is None and address.path != (address.mount or p.DEFAULT_SERVE_PATH):
         raise errors.ForbiddenError(
-            "An unsigned request may sync this app only at the path where it is mounted. Set "
-            "serve_path, or the environment variable {}, if its path is another "
-            "one.".format(p.ENV_SERVE_PATH)
+            "An unsigned request may sync this app only at the path where it is mounted or, "
+            "where it is not mounted, at {}. Set serve_path, or the environment variable {}, "
+            "if its path is another one.".format(p.DEFAULT_SERVE_PATH, p.ENV_SERVE_PATH)
         )
 
 
@@ -92,12 +88,13 @@ def out_of_band(
             query=[(p.QUERY_DEPLOY_ID, deploy_id)] if deploy_id else (),
             headers=[(p.HEADER_EXPECTED_SERVER_KIND, kind)] if kind in _KINDS else (),
             retry=Retry(attempts=1 + settings.sync_retries),
+            deadline_s=settings.sync_timeout,
         )
-        if answer.status != 200:
-            raise errors.RegistrationError(answer.error(), answer.status)
         body = answer.json()
-        if not isinstance(body, dict):
-            raise errors.RegistrationError(_NOT_JSON.format(settings.api_origin))
+        if answer.status != 200 or (isinstance(body, dict) and body.get("error")):
+            raise errors.RegistrationError(answer.error(), answer.status)
+        if not isinstance(body, dict) or not (body.get("ok") is True or "modified" in body):
+            raise errors.RegistrationError(_NO_SERVER.format(settings.api_origin))
     except errors.ApiError as error:
         _log.error("Sync of app %s failed: %s", settings.app_id, error)
         message = error.message if trusted else "The sync failed; see the application's log."
@@ -160,12 +157,11 @@ def our_url(address: Address, settings: Settings) -> str:
         )
     if path is None:
         path = address.path
-        # what stands before us may resolve the dots of a call differently
-        if len(path) > MAX_PATH or not {".", ".."}.isdisjoint(path.split("/")):
+        problem = _origin.path_problem(path)
+        if problem is not None:
             raise errors.AddressError(
-                "The path of the request is not one to be called by: it has . or .. in it, "
-                "or more than {} characters. Set serve_path, or the environment variable "
-                "{}.".format(MAX_PATH, p.ENV_SERVE_PATH)
+                "The path of the request is not one to be called by: {}. Set serve_path, or "
+                "the environment variable {}.".format(problem, p.ENV_SERVE_PATH)
             )
     return origin + path
 
@@ -180,18 +176,12 @@ def _signed_address(body: bytes) -> t.Optional[Address]:
     if url is None or url == "":
         return None
     try:
-        # urlsplit() would leave some of these out
-        if not isinstance(url, str) or _NOT_IN_URL.search(url):
-            raise ValueError(url)
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError(url)
-    except ValueError:
-        raise errors.BodyError(
-            "body_invalid", 'url must be a full URL that begins with "https://" or "http://".'
-        ) from None
-    path = urllib.parse.quote(parts.path, safe="/%:@!$&'()*+,;=~")
-    return Address("{0.scheme}://{0.netloc}".format(parts), path)
+        if not isinstance(url, str):
+            raise ValueError("must be text")
+        found = _origin.url(url)
+    except ValueError as error:
+        raise errors.BodyError("body_invalid", "url: {}.".format(error)) from None
+    return Address(found.origin, found.path)
 
 
 def _synced(kind: str, status: int, body: t.Mapping[str, t.Any]) -> Response:

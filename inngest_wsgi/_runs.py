@@ -10,7 +10,8 @@ import urllib.parse
 
 from . import _protocol as p
 from . import errors
-from ._http import Answer, Http, Retry
+from ._answer import Answer
+from ._http import Http, Retry
 from ._messages import Call
 
 #: Whoever waits looks again anyway.

@@ -34,6 +34,10 @@ REQUEST_TIMEOUT_S = 30.0
 #: How often a sync is tried again: a server that is busy answers with 500.
 SYNC_RETRIES = 2
 
+#: How long a sync may take, its retries included, in seconds: less than the
+#: time after which common servers give a worker up.
+SYNC_TIMEOUT_S = 20.0
+
 #: The time between two spaces of a streamed answer, in seconds.
 KEEPALIVE_S = 3.0
 #: How many functions of streamed calls may run at once in one process.
@@ -79,6 +83,7 @@ class Settings:
     enable_unauthed_sync: bool = True
     request_timeout: float = REQUEST_TIMEOUT_S
     sync_retries: int = SYNC_RETRIES
+    sync_timeout: float = SYNC_TIMEOUT_S
     platform: t.Optional[str] = None
 
     @property
@@ -101,7 +106,7 @@ def resolve(
     """
     source = _Source(client, serve or {}, os.environ if environ is None else environ)
     mode, dev_origin = _mode(source)
-    fallback_origin = source.read(_origin.origin, "base_url", p.ENV_BASE_URL) or dev_origin
+    fallback_origin = source.read(_origin.setting, "base_url", p.ENV_BASE_URL) or dev_origin
     default_api, default_event = (
         (p.DEV_SERVER_ORIGIN, p.DEV_SERVER_ORIGIN)
         if mode == p.DEV
@@ -124,7 +129,7 @@ def resolve(
             _keys.signing_key, "signing_key_fallback", p.ENV_SIGNING_KEY_FALLBACK
         ),
         serve_origin=_serve_origin(source),
-        serve_path=source.read(_origin.path, "serve_path", p.ENV_SERVE_PATH),
+        serve_path=source.read(_origin.setting_path, "serve_path", p.ENV_SERVE_PATH),
         streaming=_streaming(source),
         keepalive_interval=_seconds(
             source,
@@ -141,6 +146,12 @@ def resolve(
             source,
             "request_timeout",
             REQUEST_TIMEOUT_S,
+            (1, LONGEST_REQUEST_MS, "1 millisecond to 1 hour"),
+        ),
+        sync_timeout=_seconds(
+            source,
+            "sync_timeout",
+            SYNC_TIMEOUT_S,
             (1, LONGEST_REQUEST_MS, "1 millisecond to 1 hour"),
         ),
         sync_retries=_count(source, "sync_retries", SYNC_RETRIES, 0, MOST_SYNC_RETRIES),
@@ -200,7 +211,7 @@ def _mode(source: _Source) -> t.Tuple[str, t.Optional[str]]:
             "{!r} is no mode; use 1 (dev mode), 0 (cloud mode), or the URL of a dev "
             "server such as {}".format(text, p.DEV_SERVER_ORIGIN),
         )
-    return p.DEV, _origin.origin(p.ENV_DEV, text)
+    return p.DEV, _origin.setting(p.ENV_DEV, text)
 
 
 def _app_id(source: _Source) -> str:
@@ -239,7 +250,7 @@ def _own_origin(source: _Source, argument: str, variable: str) -> t.Optional[str
     only ``base_url``, for both; given there, it beats what the client says."""
     if source.serve.get("base_url") is not None:
         return None
-    return source.read(_origin.origin, argument, variable)
+    return source.read(_origin.setting, argument, variable)
 
 
 def _serve_origin(source: _Source) -> t.Optional[str]:
@@ -252,7 +263,7 @@ def _serve_origin(source: _Source) -> t.Optional[str]:
     name, value, _ = source.get(argument, p.ENV_SERVE_ORIGIN, p.ENV_SERVE_HOST)
     if value is None:
         return None
-    checked = _origin.origin(name, value)
+    checked = _origin.setting(name, value)
     if urllib.parse.urlsplit(checked).path:
         raise errors.SettingsError(name, "{!r} has a path; put that into serve_path".format(value))
     return checked

@@ -65,6 +65,7 @@ def serve(
     http: t.Optional[Pool] = None,
     landing_page: t.Optional[bool] = None,
     sync_retries: t.Optional[int] = None,
+    sync_timeout: t.Union[int, str, datetime.timedelta, None] = None,
 ) -> "Application":
     """The endpoint, as a WSGI application object.
 
@@ -108,8 +109,10 @@ def serve(
         a browser that opens the endpoint in dev mode is shown a page
     :param sync_retries: how often a sync is tried again when the server
         cannot be reached, or answers 429 or 5xx: from 0 to 10, 2 by default,
-        the waits between doubling from 0.2 s. Each attempt may take the
-        client's ``request_timeout``, 30 s by default
+        the waits between doubling from 0.2 s
+    :param sync_timeout: how long a sync may take, its retries included, as
+        milliseconds (``int``), a ``timedelta`` or a time string; 20 s by
+        default. One attempt may take the client's ``request_timeout`` of that
     :raises SettingsError: names the setting and the way out
     :raises FunctionConfigError: two functions have one id
     """
@@ -129,6 +132,7 @@ def serve(
         "base_url": base_url,
         "landing_page": landing_page,
         "sync_retries": sync_retries,
+        "sync_timeout": sync_timeout,
     }
     if http is not None and not callable(getattr(http, "request", None)):
         raise errors.SettingsError(

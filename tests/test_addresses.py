@@ -449,7 +449,7 @@ def sync_in_band(body, **serve):
         ("https://a.example/x?tenant=1&fnId=f#top", "https://a.example/x"),
         ("https://a.example/x#?", "https://a.example/x"),
         ("https://a.example", "https://a.example"),
-        ("HTTPS://A.example:443/X/", "https://A.example:443/X/"),
+        ("HTTPS://A.example:443/X/", "https://a.example/X/"),
         ("http://[::1]:8000/x", "http://[::1]:8000/x"),
         # the way in, where something before us asks for one
         ("https://user:pass@a.example/x", "https://user:pass@a.example/x"),
@@ -492,7 +492,7 @@ def test_the_url_of_a_signed_body(told, url):
 def test_a_url_of_a_signed_body_that_is_none(told):
     answer = sync_in_band(json.dumps({"url": told}).encode())
     assert (answer.status_code, answer.get_json()["code"]) == (400, "body_invalid")
-    assert 'begins with "https://"' in answer.get_json()["message"]
+    assert answer.get_json()["message"].startswith("url: ")
 
 
 def test_a_url_with_dots_is_none_to_be_called_by():
@@ -633,9 +633,12 @@ def test_a_stranger_has_no_in_band_sync(serve_origin, server):
         (dispatcher, "/api/inngest/..%2F..%2Fevil", 401),
         (in_bottle, "/api/inngest/evil", 401),
         (in_bottle, "/api/inngest/../../evil", 401),
-        (bare, "/api/inngest/..%2F..%2Fevil", 400),
-        (bare, "/.", 400),
-        pytest.param(bare, "/evil" + LONGEST, 400, id="bare-a long one"),
+        # and without a mount, only where a server looks first
+        (bare, "/api/inngest//", 401),
+        (bare, "/", 401),
+        (bare, "/evil", 401),
+        (bare, "//evil.example/x", 401),
+        (bare, "/api/inngest/..%2F..%2Fevil", 401),
     ],
 )
 def test_the_path_by_which_a_stranger_comes(mount, path, status, server):
@@ -654,7 +657,9 @@ def test_the_path_by_which_a_stranger_comes(mount, path, status, server):
 
 
 def test_an_authority_in_the_path_is_a_path(server):
-    assert ask(stranger(server, bare), "PUT", "//evil.example/x").status_code == 200
+    application = stranger(server, bare)
+    headers = {"X-Inngest-Signature": sign(b"")}
+    assert ask(application, "PUT", "//evil.example/x", headers=headers).status_code == 200
     assert registered(server.requests[0].get_json()) == ORIGIN + "/evil.example/x"
 
 

@@ -190,5 +190,6 @@ def test_what_a_server_answers_to_a_sync_is_passed_on(exchange, caplog):
         said = json.loads(answer.body)["error"]
     except ValueError:
         said = answer.body.decode().strip()
+    said = " ".join(said.split())
     assert said in body["message"]
     assert said in caplog.text

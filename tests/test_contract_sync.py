@@ -1,6 +1,7 @@
 """Sync and introspection, compared with what was recorded."""
 
 import contextlib
+import hashlib
 import json
 import socket
 import socketserver
@@ -13,6 +14,7 @@ import trustme
 from apps import KEY, OTHER_KEY, Endpoint, is_signed, sign
 from servers import Scripted, serving
 from werkzeug.test import Client
+from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
 
@@ -148,10 +150,17 @@ def test_after_a_refusal_the_fallback_key_is_tried(refusal):
         ([(200, {"ok": True, "modified": False})], 200, "Successfully registered", 1),
         ([(200, "<html>Sign in</html>")], 500, "is no Inngest server", 1),
         ([(200, "[]")], 500, "is no Inngest server", 1),
+        ([(200, {})], 500, "is no Inngest server", 1),
+        ([(200, {"message": "hello"})], 500, "is no Inngest server", 1),
+        ([(200, {"ok": False, "error": "archived"})], 500, "archived", 1),
+        ([(200, {"error": "odd", "data": None, "status": 500})], 500, "odd", 1),
         ([(401, "Authentication failed\n")], 500, "Authentication failed", 1),
         ([(400, {"error": "App ID required"})], 500, "App ID required", 1),
         ([(400, {"code": "sdk_version_denied", "error": "too old"})], 500, "too old", 1),
-        ([(404, "<html>")], 500, "<html>", 1),
+        ([(404, "<html>")], 500, "HTTP status 404 from http://127.0.0.1:", 1),
+        ([(404, "not found")], 500, ": not found", 1),
+        ([(400, {"error": "a\nERROR forged\x1b[31m"})], 500, "a ERROR forged [31m", 1),
+        ([(400, {"error": "y" * 3_000_000})], 500, "y" * 500 + "...", 1),
         ([(418, "")], 500, "HTTP status 418", 1),
         ([(307, "", {"Location": "/other"})], 500, "HTTP status 307, a redirect", 1),
         ([(301, "", {"Location": "https://u:p@ss@x.example/k"})], 500, "to x.example, which", 1),
@@ -169,6 +178,7 @@ def test_what_the_server_says_is_passed_on(answers, status, message, tries, capl
     body = response.get_json()
     assert response.status_code == status
     assert message in body["message"] and "p@ss" not in body["message"]
+    assert len(body["message"]) < 1000 and body["message"].isprintable()
     last = answers[-1][1]
     assert body["modified"] is (status == 200 and last["modified"])
     assert response.headers["X-Inngest-Sync-Kind"] == "out_of_band"
@@ -186,6 +196,36 @@ def test_how_often_a_sync_is_tried_again_is_a_setting(retries, tries):
     with serving(server) as origin:
         response = Endpoint(nothing, base_url=origin, sync_retries=retries).request("PUT")
     assert (response.status_code, len(server.requests)) == (500, tries)
+
+
+def test_a_sync_ends_in_time_however_often_it_is_to_be_tried():
+    server = Scripted((503, "busy"))
+    with serving(server) as origin:
+        endpoint = Endpoint(nothing, base_url=origin, sync_retries=10, sync_timeout=500)
+        response = endpoint.request("PUT")
+    assert response.status_code == 500
+    assert 1 < len(server.requests) < 5
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_what_a_server_says_back_to_us_is_not_shown(key, caplog):
+    def echo(environ, start_response):
+        request = Request(environ)
+        text = "Cannot {} {} {}".format(request.method, request.path, request.headers)
+        return Response(text, 404)(environ, start_response)
+
+    with serving(echo) as origin:
+        client = {"event_key": "evkey-SECRET 1", "event_api_base_url": origin}
+        endpoint = Endpoint(nothing, base_url=origin, signing_key=key, client=client)
+        message = endpoint.request("PUT").get_json()["message"]
+        with pytest.raises(inngest.SendEventsError) as caught:
+            endpoint.inngest.send(inngest.Event(name="a"))
+    assert "Cannot POST /fn/register" in message
+    assert "Cannot POST /e/..." in caught.value.message
+    bearer = hashlib.sha256(bytes.fromhex(KEY.rpartition("-")[2])).hexdigest()
+    logged = [record.getMessage() for record in caplog.records if record.name != "werkzeug"]
+    for secret in ("SECRET", bearer, KEY):
+        assert secret not in " ".join([message, caught.value.message] + logged)
 
 
 @contextlib.contextmanager

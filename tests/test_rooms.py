@@ -25,6 +25,7 @@ LEVELS = {
     "flow": 1,
     "trigger": 1,
     "_address": 2,
+    "_answer": 2,
     "_decode": 2,
     "_encode": 2,
     "_failure": 2,

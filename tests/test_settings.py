@@ -232,6 +232,7 @@ def test_forms_of_a_signing_key(key):
         ({"env": "a\nb"}, None, {}, "env", "printable"),
         ({}, {"sync_retries": -1}, {}, "sync_retries", "0 to 10"),
         ({}, {"sync_retries": 11}, {}, "sync_retries", "0 to 10"),
+        ({}, {"sync_timeout": 0}, {}, "sync_timeout", "1 millisecond"),
         ({}, {"max_streams": 0}, {}, "max_streams", "1 or more"),
         ({}, {"max_streams": "9"}, {}, "max_streams", "whole number"),
         ({}, {"keepalive_interval": 100}, {}, "keepalive_interval", "250 milliseconds"),
