@@ -3,11 +3,15 @@ wrong with them (PROTOCOL section 6)."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from . import _json, errors
 from . import _protocol as p
 from ._messages import Call, Request
+
+#: A run id, as it may become a part of an address; the server's are ULIDs.
+RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 _TRACE_HEADERS = (p.HEADER_TRACEPARENT, p.HEADER_TRACESTATE)
 

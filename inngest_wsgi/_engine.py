@@ -109,6 +109,8 @@ class Engine:
             end = self._called(function, context)
         finally:
             self._closed = True
+        if isinstance(end.error, errors.ClientGoneError):
+            return Failed(*_failure.describe(end.error))
         try:
             if end.ops or end.error is None:
                 self._hooks.ended()
@@ -199,12 +201,12 @@ class Engine:
                 self._read()
                 return _memo.result(memo)
             args = tuple(edited)
+        if self._hooks.is_lost():
+            # the server calls again, and would have it run twice
+            self._finish(_End(error=errors.ClientGoneError("The client has gone.")))
         self._check_target(step)
         self._new_code()
         if self._target is None and (self._group is not None or self._plan_only):
-            self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
-        if self._hooks.is_lost():
-            # the server calls again, and would have it run twice
             self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
         self._finish(self._run_now(step, kind, work, args))
 

@@ -12,7 +12,7 @@ import typing as t
 from . import _json, errors
 from . import _protocol as p
 from ._answer import Answer
-from ._http import SEND_RETRY, SIGNAL_RETRY, Http
+from ._http import SEND_RETRY, SIGNAL_RETRY, Http, Retry
 from ._settings import Settings
 from .event import Event
 from .middleware import SendEventsResult, Stack
@@ -31,6 +31,8 @@ class Sender:
 
     :param stack: its middleware
     :param trace: tracing headers to pass on
+    :param retry: of each request with events
+    :param deadline_s: how long its attempts may take together, in seconds
     """
 
     def __init__(
@@ -39,11 +41,15 @@ class Sender:
         http: Http,
         stack: Stack,
         trace: t.Sequence[t.Tuple[str, str]] = (),
+        retry: Retry = SEND_RETRY,
+        deadline_s: t.Optional[float] = None,
     ) -> None:
         self._settings = settings
         self._http = http
         self._stack = stack
         self._trace = trace
+        self._retry = retry
+        self._deadline_s = deadline_s
 
     def send_events(
         self, events: t.Union[Event, t.Sequence[Event]], once: t.Optional[Once] = None
@@ -91,7 +97,11 @@ class Sender:
         """Send at most as many as the server takes; adds to the ids."""
         try:
             answer = self._http.event_api(
-                b"[%b]" % b",".join(encoded), seed=seed, trace=self._trace, retry=SEND_RETRY
+                b"[%b]" % b",".join(encoded),
+                seed=seed,
+                trace=self._trace,
+                retry=self._retry,
+                deadline_s=self._deadline_s,
             )
         except errors.ApiError as error:
             raise errors.SendEventsError(error.message) from None

@@ -9,6 +9,7 @@ encodes. A streamed call does the second half in a thread of its own.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -17,10 +18,11 @@ import typing as t
 
 from . import _decode, _encode, _failure, _introspect, _logger, _register, errors
 from . import _protocol as p
+from ._callcontext import CallContext, Maker
 from ._engine import Engine
 from ._events import Sender
 from ._http import FETCH_RETRY, Http
-from ._landing import Landing
+from ._landing import PAGE_HEADERS, Landing
 from ._messages import Call, Headers, Op, Request, Response
 from ._outcome import Outcome
 from ._settings import Settings
@@ -38,6 +40,9 @@ from .step import Step
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _ALLOW = ("Allow", ", ".join(METHODS))
+
+#: Around a call that has nothing around it.
+_NOTHING = contextlib.nullcontext()
 
 _log = logging.getLogger("inngest_wsgi")
 
@@ -72,6 +77,7 @@ class Handler:
 
     :param functions: with the failure handlers
     :param streams: None where every call is answered in one piece
+    :param contexts: what each call has around it
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Handler:
         http: Http,
         client: Inngest,
         streams: t.Optional[Streams] = None,
+        contexts: t.Sequence[Maker] = (),
     ) -> None:
         self._settings = settings
         self._functions = functions
@@ -88,6 +95,7 @@ class Handler:
         self._http = http
         self._client = client
         self._streams = streams
+        self._contexts = tuple(contexts)
         self._keyring = Keyring(settings.signing_key, settings.signing_key_fallback)
         self._sdk_headers = _sdk_headers(settings)
         self._landing: t.Optional[Landing] = None
@@ -149,9 +157,11 @@ class Handler:
         except errors.SignatureError:
             return None
 
-    def _check_server_kind(self, request: Request) -> None:
+    def _check_server_kind(self, request: Request, caller: _Caller) -> None:
         kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
         if kind in (p.CLOUD, p.DEV) and kind != self._settings.mode:
+            if not caller.trusted:
+                raise errors.ServerKindError("The request is from another kind of server.")
             raise errors.ServerKindError(
                 "The request is from a {} server, but this application is in {} mode. "
                 "{}".format(kind, self._settings.mode, _WAY_OUT[self._settings.mode])
@@ -171,12 +181,18 @@ class Handler:
         caller.key = key = self._authenticate(request)
         caller.trusted = caller.trusted or key is not None
         if self._landing is not None and self._landing.answers(request):
-            return self._landing.respond(request)
+            work = functools.partial(self._landing.respond, request)
+            return self._guarded(work).adding(*PAGE_HEADERS)
+        unsigned = self._settings.is_dev and key is None
+        if unsigned and request.method != "GET" and _is_of_a_page(request):
+            raise errors.ForbiddenError(
+                "The request is from a page in a browser, and no server sends those."
+            )
         if request.method == "POST":
             if request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
                 return Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
             return self._called(self.accept(request), key)
-        self._check_server_kind(request)
+        self._check_server_kind(request, caller)
         if request.method == "GET":
             # where no signature is needed, we still say what we think of one
             signed = p.HEADER_SIGNATURE.lower() in request.headers
@@ -210,48 +226,62 @@ class Handler:
 
     def _called(self, accepted: Accepted, key: t.Optional[SigningKey]) -> Response:
         """The answer to a call, or the stream that will end in it."""
+        around = CallContext(accepted.raw, self._contexts) if self._contexts else _NOTHING
         if self._streams is not None:
-            work = functools.partial(self._streamed, accepted, key)
+            work = functools.partial(self._streamed, accepted, key, around)
             stream = self._streams.open(accepted.raw, accepted.call, work)
             if stream is not None:
                 return _encode.stream_head()._replace(stream=stream)
-        return self.finish(accepted)
+        return self._carried_out(accepted, around)
+
+    def _carried_out(
+        self,
+        accepted: Accepted,
+        around: t.ContextManager[None],
+        disconnected: t.Optional[threading.Event] = None,
+    ) -> Response:
+        started = time.perf_counter()
+
+        def work() -> Response:
+            with around:
+                return self.finish(accepted, disconnected)
+
+        response = self._guarded(work)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        return response.adding((p.HEADER_SERVER_TIMING, "call;dur=%.1f" % elapsed_ms))
 
     def _streamed(
         self,
         accepted: Accepted,
         key: t.Optional[SigningKey],
+        around: t.ContextManager[None],
+        environ: t.Any,
         disconnected: threading.Event,
-        carried: t.ContextManager[None],
     ) -> bytes:
-        """What a streamed call ends in, in the thread of the function."""
+        """What a streamed call ends in, in the thread of the function.
 
-        def work() -> Response:
-            with carried:
-                return self.finish(accepted, disconnected)
-
+        :param environ: ours alone; the server's is used again when it has
+            given up the request
+        """
+        fn_id = accepted.call.fn_id
         try:
-            response = self._guarded(work)
+            kept = accepted._replace(raw=environ)
+            response = self._carried_out(kept, around, disconnected)
         except BaseException as exc:
             # SystemExit, say, which ends nothing but a thread here
-            _log.exception("Function %s ended its thread", accepted.call.fn_id)
-            response = _encode.error(
-                errors.Error(
-                    "Function {} ended its thread: {}".format(
-                        accepted.call.fn_id, type(exc).__name__
-                    )
-                )
-            )
+            _log.exception("Function %s ended its thread", fn_id)
+            said = "Function {} ended its thread: {}".format(fn_id, type(exc).__name__)
+            response = _encode.error(errors.Error(said))
         try:
             return _encode.streamed(self._signed(response, key))
         except errors.OutputError as problem:
-            _log.error("Function %s: %s", accepted.call.fn_id, problem)
+            _log.error("Function %s: %s", fn_id, problem)
             return _encode.streamed(self._signed(_encode.error(problem), key))
 
     def _fetch(self, call: Call) -> Call:
         found = []
         for part in ("batch", "actions"):
-            path = "{}{}/{}".format(p.PATH_RUN_V0, _path_segment(call.run_id), part)
+            path = "{}{}/{}".format(p.PATH_RUN_V0, _run_id(call.run_id), part)
             answer = self._http.api("GET", path, headers=call.trace, retry=FETCH_RETRY)
             if answer.status != 200:
                 raise errors.ApiError(
@@ -277,16 +307,13 @@ class Handler:
             call = self._fetch(call)
         if self._landing is not None:
             self._landing.saw(call)
-        started = time.perf_counter()
         stack = Stack(self._client.middleware + function.middleware, self._client, raw)
         try:
             outcome = self._replay(call, function, stack, disconnected)
             stack.forward("before_response")
         finally:
             stack.close()
-        elapsed_ms = (time.perf_counter() - started) * 1000
-        timing = (p.HEADER_SERVER_TIMING, "function;dur=%.1f" % elapsed_ms)
-        return _encode.outcome(outcome).adding(timing)
+        return _encode.outcome(outcome)
 
     def _replay(
         self,
@@ -405,15 +432,21 @@ _WAY_OUT = {
 }
 
 
+def _is_of_a_page(request: Request) -> bool:
+    """A page of any origin can have a browser send a POST; the browser says
+    so, and lets no page prevent it."""
+    return "origin" in request.headers or "sec-fetch-site" in request.headers
+
+
 def _bare(response: Response) -> Response:
     """Without what only a trusted caller is told."""
     kept = [(name, value) for name, value in response.headers if name != p.HEADER_NO_RETRY]
     return response._replace(headers=kept)
 
 
-def _path_segment(text: str) -> str:
+def _run_id(text: str) -> str:
     """A run id that could lead elsewhere is no run id."""
-    if not text.isalnum() or not text.isascii():
+    if not _decode.RUN_ID.fullmatch(text):
         raise errors.BodyError("body_invalid", "ctx.run_id is not a run id.")
     return text
 

@@ -24,7 +24,7 @@ from werkzeug.http import parse_accept_header
 from . import _decode, _describe, _encode, _json, _register, _setup, errors
 from . import _protocol as p
 from ._events import Sender
-from ._http import Http
+from ._http import Http, Retry
 from ._messages import Call, Headers, Request, Response
 from ._runs import Runs
 from ._settings import Settings
@@ -43,8 +43,15 @@ _EVENT_FIELDS = frozenset(("name", "data", "id", "ts", "user", "v"))
 _EVENT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 #: An event that nobody has sent.
 _NO_EVENT = "0" * 26
+#: No browser's Accept header is longer, in characters; how long one takes to
+#: read may grow with the square of this.
+_MAX_ACCEPT = 1000
+#: Somebody waits for it, and can send it again.
+_SEND_RETRY = Retry(attempts=1)
+_SEND_DEADLINE_S = 10.0
 
-_HEADERS: Headers = [
+#: Of every answer to the page, errors too.
+PAGE_HEADERS: Headers = [
     ("Cache-Control", "no-store"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
@@ -90,7 +97,7 @@ class Landing:
         return request.method == "GET" and _prefers_html(request.headers.get("accept", ""))
 
     def respond(self, request: Request) -> Response:
-        """Answer it.
+        """Answer it, but for :data:`PAGE_HEADERS`.
 
         :raises errors.PageError: it is not from the page
         :raises errors.BodyError: it is, but not in order
@@ -107,21 +114,23 @@ class Landing:
             body = act(request, self._checked(request))
         else:
             raise errors.PageError("landing_unknown", "There is no such part of the page.", 404)
-        return _encode.document(200, body).adding(*_HEADERS)
+        return _encode.document(200, body)
 
     def saw(self, call: Call) -> None:
         """Remember a call, for what the page says of its run."""
         self._runs.saw(call)
 
-    def synced(self, response: Response) -> None:
-        """Remember what came of a sync, whoever asked for it."""
+    def synced(self, response: Response) -> Body:
+        """What came of a sync; it is remembered, whoever asked for it."""
         said = _json.loads(response.body)
-        self._last_sync = {
+        sync = {
             "at": int(time.time() * 1000),
             "ok": response.status == 200,
             "message": said["message"],
             "modified": said["modified"],
         }
+        self._last_sync = sync
+        return sync
 
     # -- what the page asks ----------------------------------------------
 
@@ -159,19 +168,19 @@ class Landing:
 
     def _server(self, request: Request) -> Body:
         settings = self._settings
-        looks = [self._look(settings.api_origin, p.PATH_EVENT_RUNS.format(_NO_EVENT))]
+        asked = [self._ask(settings.api_origin, p.PATH_EVENT_RUNS.format(_NO_EVENT))]
         if settings.event_api_origin != settings.api_origin:
-            looks.append(self._look(settings.event_api_origin, "/"))
-        found = _setup.of_servers(settings, looks, self._seen(request).told)
+            asked.append(self._ask(settings.event_api_origin, "/"))
+        found = _setup.of_servers(settings, asked, self._seen(request).told)
         return {
             "servers": [
-                {"origin": look.origin, "reached": look.status is not None, "ms": look.ms}
-                for look in looks
+                {"origin": one.origin, "reached": one.status is not None, "ms": one.ms}
+                for one in asked
             ],
             "problems": [problem._asdict() for problem in found],
         }
 
-    def _look(self, origin: str, path: str) -> _setup.Look:
+    def _ask(self, origin: str, path: str) -> _setup.Asked:
         started = time.monotonic()
         status, kind, words = None, None, ""
         try:
@@ -180,19 +189,25 @@ class Landing:
         except errors.ApiError as error:
             words = error.message + "."
         ms = round((time.monotonic() - started) * 1000)
-        return _setup.Look(origin, status, kind, words, ms)
+        return _setup.Asked(origin, status, kind, words, ms)
 
     def _sync(self, request: Request, body: Body) -> Body:
         answer = _register.out_of_band(
             request, self._settings, self._functions, self._http, trusted=True
         )
-        self.synced(answer)
-        return t.cast(Body, self._last_sync)
+        # not the last one that is remembered: that may be another's by now
+        return self.synced(answer)
 
     def _send(self, request: Request, body: Body) -> Body:
         stack = Stack(self._client.middleware, self._client, request.raw)
         try:
-            sender = Sender(self._settings, self._http, stack)
+            sender = Sender(
+                self._settings,
+                self._http,
+                stack,
+                retry=_SEND_RETRY,
+                deadline_s=_SEND_DEADLINE_S,
+            )
             return {"ids": sender.send_events(_event(body.get("event"))), "error": None}
         except errors.ApiError as error:
             _log.error("The page's test event was not accepted: %s", error)
@@ -259,7 +274,7 @@ def page() -> Response:
         (p.HEADER_CONTENT_TYPE, "text/html; charset=utf-8"),
         ("Content-Security-Policy", policy),
     ]
-    return Response(200, headers + _HEADERS, body)
+    return Response(200, headers, body)
 
 
 def _hashes(body: bytes, element: bytes) -> str:
@@ -270,7 +285,7 @@ def _hashes(body: bytes, element: bytes) -> str:
 
 def _prefers_html(accept: str) -> bool:
     # most of those who ask are servers, and this is quick
-    if "text/" not in accept.lower():
+    if len(accept) > _MAX_ACCEPT or "text/" not in accept.lower():
         return False
     offered = parse_accept_header(accept, MIMEAccept)
     return offered.quality("text/html") > offered.quality("application/json")

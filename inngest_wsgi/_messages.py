@@ -44,6 +44,14 @@ class Request(t.NamedTuple):
     concurrent: bool = True
 
 
+class Stream(t.Protocol):
+    """What a WSGI server iterates over, and closes (PEP 3333)."""
+
+    def __iter__(self) -> t.Iterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
 class Response(t.NamedTuple):
     """An answer of the endpoint.
 
@@ -56,7 +64,7 @@ class Response(t.NamedTuple):
     status: int
     headers: Headers
     body: bytes
-    stream: t.Optional[t.Iterable[bytes]] = None
+    stream: t.Optional["Stream"] = None
 
     def adding(self, *headers: t.Tuple[str, str]) -> "Response":
         """The same with these headers too."""

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import typing as t
 import urllib.parse
 
+from . import _decode, errors
 from . import _protocol as p
-from . import errors
 from ._answer import Answer
 from ._http import Http, Retry
 from ._messages import Call
 
 #: Whoever waits looks again anyway.
 _ONCE = Retry(attempts=1)
+#: How long one look may take, in seconds.
+_DEADLINE_S = 10.0
 #: As much of a run's output as is shown, in characters.
 _MAX_OUTPUT = 10000
 #: So many of the last runs that were called here are known by function.
 _MAX_KNOWN = 500
 
 _ENDED = ("Completed", "Failed", "Cancelled", "Skipped")
-_RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 
 
 class Run(t.NamedTuple):
@@ -60,7 +60,11 @@ class Runs:
     def saw(self, call: Call) -> None:
         """Remember of which function a run is: the server's answers know the
         function by another id."""
+        if not _decode.RUN_ID.fullmatch(call.run_id):
+            # it is as long as the caller likes, and no run that we read has it
+            return
         with self._lock:
+            self._known.pop(call.run_id, None)
             self._known[call.run_id] = call.fn_id
             if len(self._known) > _MAX_KNOWN:
                 del self._known[next(iter(self._known))]
@@ -76,7 +80,7 @@ class Runs:
         return [self._run(run) for run in found if isinstance(run, dict)]
 
     def _get(self, path: str) -> t.Any:
-        answer: Answer = self._http.api("GET", path, retry=_ONCE)
+        answer: Answer = self._http.api("GET", path, retry=_ONCE, deadline_s=_DEADLINE_S)
         body = answer.json()
         if answer.status != 200 or not isinstance(body, dict):
             raise errors.ApiError(
@@ -86,7 +90,7 @@ class Runs:
 
     def _run(self, run: t.Dict[str, t.Any]) -> Run:
         run_id = str(run.get("run_id"))
-        is_id = _RUN_ID.fullmatch(run_id) is not None
+        is_id = _decode.RUN_ID.fullmatch(run_id) is not None
         if is_id and run.get("ended_at") and run.get("status") not in _ENDED:
             # a list may be behind the run itself (recording 58)
             itself = self._get(p.PATH_RUN_V1 + run_id)

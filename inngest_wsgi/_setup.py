@@ -4,6 +4,7 @@ seen from within, and the way to mend it."""
 from __future__ import annotations
 
 import ipaddress
+import shlex
 import typing as t
 import urllib.parse
 
@@ -49,7 +50,7 @@ class Seen(t.NamedTuple):
     concurrent: bool
 
 
-class Look(t.NamedTuple):
+class Asked(t.NamedTuple):
     """What came of asking a server for anything at all.
 
     :ivar status: of its answer; None where there was none
@@ -116,26 +117,26 @@ def problems(
 
 
 def of_servers(
-    settings: Settings, looks: t.Sequence[Look], told: t.Optional[str]
+    settings: Settings, asked: t.Sequence[Asked], told: t.Optional[str]
 ) -> t.List[Problem]:
     """What asking the servers has shown.
 
-    :param looks: at the API and, if that is another origin, at the event API
+    :param asked: the API and, if that is another origin, the event API
     """
     found = []
-    for look in looks:
-        if look.status is None:
-            found.append(_unreachable(look, told))
-        elif look.origin != settings.api_origin:
+    for one in asked:
+        if one.status is None:
+            found.append(_unreachable(one, told))
+        elif one.origin != settings.api_origin:
             # of the event API nothing is known but that it answers
             continue
-        elif look.kind == p.CLOUD:
+        elif one.kind == p.CLOUD:
             found.append(
                 Problem(
                     ERROR,
                     [
                         "The server at ",
-                        look.origin,
+                        one.origin,
                         " is no dev server, and its requests to this app are refused in dev mode.",
                     ],
                     [
@@ -147,20 +148,20 @@ def of_servers(
                     ],
                 )
             )
-        elif look.kind is None and look.status in (404, 405, 501):
+        elif one.kind is None and one.status in (404, 405, 501):
             found.append(
                 Problem(
                     WARNING,
-                    ["What answers at ", look.origin, " does not seem to be an Inngest server."],
+                    ["What answers at ", one.origin, " does not seem to be an Inngest server."],
                     ["Set ", p.ENV_DEV, " to the address of the dev server."],
                 )
             )
     return found
 
 
-def _unreachable(look: Look, told: t.Optional[str]) -> Problem:
-    what = [look.words]
-    if not _is_local(look.origin):
+def _unreachable(asked: Asked, told: t.Optional[str]) -> Problem:
+    what = [asked.words]
+    if not _is_local(asked.origin):
         return Problem(
             ERROR,
             what,
@@ -171,7 +172,8 @@ def _unreachable(look: Look, told: t.Optional[str]) -> Problem:
         what,
         [
             "Start one with ",
-            _COMMAND.format(told or "<the address of this page>"),
+            # whoever called chose the address, and somebody will copy this
+            _COMMAND.format(shlex.quote(told or "<the address of this page>")),
             ". If it runs elsewhere, set ",
             p.ENV_DEV,
             " to its address: within a container, localhost is the container itself, and the "
@@ -296,7 +298,8 @@ def _keys(settings: Settings) -> t.Iterator[Problem]:
     key = settings.signing_key
     if key is None:
         return
-    if settings.event_key is not None and key.endswith(settings.event_key):
+    # what is behind the prefix is the secret
+    if settings.event_key in (key, key.rpartition("-")[2]):
         yield Problem(
             WARNING,
             ["The event key is the signing key, which is a secret and goes to no event API."],

@@ -145,7 +145,8 @@ class Tokens:
                 return
             except SignatureExpired:
                 problem = errors.PageError("token_expired", "The page is too old. " + _RELOAD)
-            except BadData:
+            except (BadData, UnicodeError):
+                # the latter of a lone surrogate, which JSON may have and no token has
                 problem = errors.PageError(
                     "token_invalid",
                     "The page is from before a restart of the app, or from another of its "

@@ -23,6 +23,12 @@ def get_step_context() -> Step:
     return _current.get()
 
 
+def trace() -> t.Sequence[t.Tuple[str, str]]:
+    """The tracing headers of the call that is under way; none if none is."""
+    steps = _current.get(None)
+    return () if steps is None else steps._call.trace
+
+
 @contextlib.contextmanager
 def set_step_context(steps: Step) -> t.Iterator[None]:
     """Make these the steps of the call that is under way."""

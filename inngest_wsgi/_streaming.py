@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import logging
 import sys
 import threading
@@ -20,9 +21,9 @@ from . import _encode, errors
 from ._messages import Call
 
 Environ = t.Dict[str, t.Any]
-#: Called with the environ in the thread of the request; the context manager
-#: that it gives is entered in the thread in which the function runs.
-Carrier = t.Callable[[Environ], t.ContextManager[t.Any]]
+#: Makes the answer; given the environ, which is its own, and what is set when
+#: the client has gone.
+Work = t.Callable[[Environ, threading.Event], bytes]
 
 KEEPALIVE = b" "
 
@@ -32,7 +33,7 @@ _FAILED = _encode.streamed(
 )
 
 #: How servers that send each chunk as it is yielded begin SERVER_SOFTWARE.
-_LIVE = ("gunicorn/", "waitress", "Werkzeug/", "WSGIServer/", "Cheroot/", "gevent/")
+_LIVE = ("gunicorn/", "Werkzeug/", "WSGIServer/", "Cheroot/", "gevent/")
 
 #: What uWSGI takes for false; "true", True and the empty string are true.
 _UWSGI_OFF = ("false", "off", "no", "0")
@@ -47,16 +48,17 @@ def delivers(environ: Environ) -> bool:
     if environ.get("wsgi.run_once"):
         # CGI: the process is killed with its client
         return False
-    if "mod_wsgi.version" in environ:
+    if "mod_wsgi.version" in environ or "waitress.client_disconnected" in environ:
         return True
     if "uwsgi.version" in environ:
-        return _uwsgi_has_threads()
+        return _uwsgi_has_threads(sys.modules.get("uwsgi"))
     return str(environ.get("SERVER_SOFTWARE", "")).startswith(_LIVE)
 
 
-def _uwsgi_has_threads() -> bool:
+@functools.lru_cache(maxsize=1)
+def _uwsgi_has_threads(uwsgi: t.Any) -> bool:
     """Without them a thread stands still between two requests."""
-    options = getattr(sys.modules.get("uwsgi"), "opt", {})
+    options = getattr(uwsgi, "opt", {})
     given = {_text(name): _text(value).lower() for name, value in options.items()}
     # the number of threads, be it 0 or 1, turns them on
     return "threads" in given or given.get("enable-threads", "no") not in _UWSGI_OFF
@@ -72,111 +74,92 @@ class Streams:
     :param force: stream whatever the server
     :param keepalive_s: the time between two spaces, in seconds
     :param limit: how many functions may run in threads of ours at once
-    :param carriers: for what lives in thread-locals
     """
 
-    def __init__(
-        self, force: bool, keepalive_s: float, limit: int, carriers: t.Sequence[Carrier] = ()
-    ) -> None:
+    def __init__(self, force: bool, keepalive_s: float, limit: int) -> None:
         self._force = force
         self._keepalive_s = keepalive_s
+        self._limit = limit
         self._slots = threading.BoundedSemaphore(limit)
-        self._carriers = tuple(carriers)
+        self._has_declined = False
 
-    def open(
-        self,
-        environ: Environ,
-        call: Call,
-        work: t.Callable[[threading.Event, t.ContextManager[None]], bytes],
-    ) -> t.Optional["Stream"]:
+    def open(self, environ: Environ, call: Call, work: Work) -> t.Optional["Stream"]:
         """Begin to carry out a call in a thread.
 
-        :param work: makes the answer; given what is set when the client has
-            gone, and a context manager to do it in
         :returns: None where the call is to be answered in one piece: the
             server could not deliver a stream, or too many functions run
-        :raises errors.StreamContextError: a carrier raised
         """
         if not (self._force or delivers(environ)):
+            self._decline(environ)
             return None
         if not self._slots.acquire(blocking=False):
-            _log.info("Run %s is not streamed: max_streams are open", call.run_id)
+            _log.warning(_TOO_MANY, call.run_id, self._limit)
             return None
-        try:
-            return self._begin(environ, call, work)
-        except BaseException as exc:
-            self._slots.release()
-            if not isinstance(exc, RuntimeError):
-                raise
-            # of Thread.start(): the system has no more threads
-            _log.warning("Run %s is not streamed: %s", call.run_id, exc)
-            return None
-
-    def _begin(
-        self,
-        environ: Environ,
-        call: Call,
-        work: t.Callable[[threading.Event, t.ContextManager[None]], bytes],
-    ) -> "Stream":
-        carried = Carried(environ, self._carriers)
+        slot = _Slot(self._slots)
         # eventlet holds back what is shorter than this
         environ["eventlet.minimum_write_chunk_size"] = 0
         stream = Stream(call, self._keepalive_s, environ.get("waitress.client_disconnected"))
-        # now: on some servers the next request has the same context
-        context = contextvars.copy_context()
         thread = threading.Thread(
-            target=context.run,
-            args=(self._carry_out, stream, carried, work),
+            # now: on some servers the next request has the same context
+            target=contextvars.copy_context().run,
+            # and the next request has the same environ
+            args=(_carry_out, stream, slot, functools.partial(work, dict(environ))),
             name="inngest_wsgi run {}".format(call.run_id),
             daemon=True,
         )
         stream.is_running = thread.is_alive
-        thread.start()
+        try:
+            thread.start()
+        except BaseException as exc:
+            slot.release()
+            if isinstance(exc, RuntimeError):
+                # the system has no more threads
+                _log.warning("Run %s is answered in one piece: %s", call.run_id, exc)
+                return None
+            # the thread may run all the same
+            stream.close()
+            raise
         return stream
 
-    def _carry_out(
-        self,
-        stream: "Stream",
-        carried: "Carried",
-        work: t.Callable[[threading.Event, t.ContextManager[None]], bytes],
-    ) -> None:
-        answer = _FAILED
-        try:
-            answer = work(stream.disconnected, carried)
-        except BaseException:
-            _log.exception("Run %s: its stream failed", stream.run_id)
-        finally:
-            # first: who reads the answer may call again at once
+    def _decline(self, environ: Environ) -> None:
+        if not self._has_declined:
+            self._has_declined = True
+            _log.info(
+                "Calls are answered in one piece: nothing is known of how this WSGI server (%s) "
+                'treats a stream. If it delivers one, set streaming="force".',
+                environ.get("SERVER_SOFTWARE") or "it gives no name",
+            )
+
+
+_TOO_MANY = (
+    "Run %s is answered in one piece, which something on the way may cut: the functions of "
+    "max_streams=%d streamed calls are running. If their clients have gone, let them look at "
+    "ctx.disconnected; else raise max_streams."
+)
+
+
+class _Slot:
+    """One of the threads that may run; given back once, by whoever is first."""
+
+    def __init__(self, slots: threading.BoundedSemaphore) -> None:
+        self._slots = slots
+        self._returned = threading.Lock()
+
+    def release(self) -> None:
+        if self._returned.acquire(blocking=False):
             self._slots.release()
-            stream.post(answer)
 
 
-class Carried:
-    """What the thread of the function has of the request's thread. To be made
-    there, and entered here."""
-
-    def __init__(self, environ: Environ, carriers: t.Sequence[Carrier]) -> None:
-        self._stack = contextlib.ExitStack()
-        try:
-            self._managers = [carrier(environ) for carrier in carriers]
-        except Exception as exc:
-            raise errors.StreamContextError(exc) from exc
-
-    def __enter__(self) -> None:
-        try:
-            with contextlib.ExitStack() as stack:
-                for manager in self._managers:
-                    stack.enter_context(manager)
-                self._stack = stack.pop_all()
-        except Exception as exc:
-            raise errors.StreamContextError(exc) from exc
-
-    def __exit__(self, *exc_info: t.Any) -> None:
-        try:
-            self._stack.__exit__(*exc_info)
-        except Exception:
-            # what the call has come to is not lost for it
-            _log.exception("stream_context failed as it was left")
+def _carry_out(stream: "Stream", slot: _Slot, work: t.Callable[[threading.Event], bytes]) -> None:
+    answer = _FAILED
+    try:
+        answer = work(stream.disconnected)
+    except BaseException:
+        _log.exception("Run %s: its stream failed", stream.run_id)
+    finally:
+        # first: who reads the answer may call again at once
+        slot.release()
+        stream.post(answer)
 
 
 class Stream:
@@ -195,8 +178,8 @@ class Stream:
         #: set when the client has gone
         self.disconnected = threading.Event()
         #: whether the function's thread lives
-        self.is_running: t.Callable[[], bool] = bool
-        self._fn_id = call.fn_id
+        self.is_running: t.Callable[[], bool] = lambda: False
+        self._call = call
         self._keepalive_s = keepalive_s
         self._has_gone = has_gone
         self._since = time.monotonic()
@@ -225,10 +208,10 @@ class Stream:
             self._begun = True
             return KEEPALIVE
         if not self._posted.wait(self._keepalive_s) and self.is_running():
-            if self._has_gone is not None and self._has_gone():
-                self.close()
-                raise StopIteration
-            return KEEPALIVE
+            if not self._is_gone():
+                return KEEPALIVE
+            self.close()
+            raise StopIteration
         self._sent = True
         answer, self._answer = self._answer, None
         return _FAILED if answer is None else answer
@@ -241,10 +224,25 @@ class Stream:
         self._closed = True
         self._answer = None
         self.disconnected.set()
-        _log.warning(
-            "Run %s of function %s lost its connection after %.1f s. What the call comes to "
-            "is dropped; the Inngest server tries it again.",
-            self.run_id,
-            self._fn_id,
-            time.monotonic() - self._since,
-        )
+        call = self._call
+        last = call.max_attempts is not None and call.attempt + 1 >= call.max_attempts
+        with contextlib.suppress(Exception):
+            # a filter or handler of the user's: nothing is raised in a stream
+            _log.warning(
+                "Run %s of function %s has lost its connection, as was noticed after %.1f s. What "
+                "the call comes to is dropped; %s.",
+                self.run_id,
+                call.fn_id,
+                time.monotonic() - self._since,
+                "it was the last attempt" if last else "the Inngest server tries it again",
+            )
+
+    def _is_gone(self) -> bool:
+        try:
+            return self._has_gone is not None and self._has_gone()
+        except Exception:
+            self._has_gone = None
+            _log.exception(
+                "Run %s: the server cannot say whether its client has gone", self.run_id
+            )
+            return False

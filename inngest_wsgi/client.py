@@ -6,7 +6,7 @@ import datetime
 import logging
 import typing as t
 
-from . import _settings, errors, flow
+from . import _settings, _stepcontext, errors, flow
 from . import middleware as _middleware
 from ._events import Sender
 from ._http import Http, Pool
@@ -234,7 +234,8 @@ class Inngest:
         factories = () if skip_middleware else self.middleware
         stack = _middleware.Stack(factories, self, None)
         try:
-            return Sender(self._settings, self._http, stack).send_events(events)
+            sender = Sender(self._settings, self._http, stack, _stepcontext.trace())
+            return sender.send_events(events)
         finally:
             stack.close()
 

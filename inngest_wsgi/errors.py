@@ -190,13 +190,21 @@ class MiddlewareError(Error):
         self.status = 500 if self.retriable else 400
 
 
-class StreamContextError(Error):
-    """A ``stream_context`` raised."""
+class CallContextError(Error):
+    """A ``call_context`` raised as it was made or entered. The call is tried
+    again."""
 
-    code = "stream_context_failed"
+    code = "call_context_failed"
 
     def __init__(self, exc: Exception) -> None:
-        super().__init__("stream_context raised {}: {}".format(type(exc).__name__, exc))
+        super().__init__("call_context raised {}: {}".format(type(exc).__name__, exc))
+
+
+class ClientGoneError(Error):
+    """The client of a streamed call has gone, so that no further step of it is
+    begun. Nobody is told."""
+
+    code = "client_gone"
 
 
 class StepUnexpectedError(Error):

@@ -12,11 +12,12 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from . import _address, errors
 from . import _protocol as p
+from ._callcontext import Maker
 from ._handler import Handler
 from ._http import Pool
 from ._messages import Address, Request
 from ._settings import Settings
-from ._streaming import Carrier, Streams
+from ._streaming import Streams
 from .client import Inngest
 from .function import Function
 
@@ -59,7 +60,7 @@ def serve(
     streaming: t.Union[str, bool, None] = None,
     keepalive_interval: t.Union[int, str, datetime.timedelta, None] = None,
     max_streams: t.Optional[int] = None,
-    stream_context: t.Sequence[Carrier] = (),
+    call_context: t.Sequence[Maker] = (),
     log_level: t.Optional[str] = None,
     base_url: t.Optional[str] = None,
     http: t.Optional[Pool] = None,
@@ -94,9 +95,9 @@ def serve(
     :param max_streams: how many functions of streamed calls may run at once
         in this process, 64 by default; a call beyond them is answered in one
         piece
-    :param stream_context: what the thread in which the function of a stream
-        runs needs of the request's thread: functions that are called there
-        with the environ, and give a context manager that is entered here
+    :param call_context: what each call has around it, in the thread in which
+        its function runs, be it streamed or not: functions that are called
+        with the environ in the request's thread, and give a context manager
     :param log_level: ``INNGEST_LOG_LEVEL``: level of the logger
         ``inngest_wsgi``: ``fatal error warn info debug silent``
     :param base_url: ``INNGEST_BASE_URL``: origin of both the API and the
@@ -138,25 +139,25 @@ def serve(
         raise errors.SettingsError(
             "http", "must have urllib3's request(), as a urllib3.PoolManager has"
         )
+    if not isinstance(call_context, (list, tuple)) or not all(map(callable, call_context)):
+        raise errors.SettingsError(
+            "call_context",
+            "must be a list of functions that take the environ and give a context manager",
+        )
     checked = _checked_functions(functions)
     settings, requests = client._serve(arguments, http)
     if settings.log_level is not None:
         logging.getLogger("inngest_wsgi").setLevel(settings.log_level)
     found = _with_failure_handlers(checked, settings)
-    streams = _streams(settings, stream_context)
-    return Application(Handler(settings, found, requests, client, streams))
+    streams = _streams(settings)
+    return Application(Handler(settings, found, requests, client, streams, call_context))
 
 
-def _streams(settings: Settings, carriers: t.Sequence[Carrier]) -> t.Optional[Streams]:
-    if not isinstance(carriers, (list, tuple)) or not all(map(callable, carriers)):
-        raise errors.SettingsError(
-            "stream_context",
-            "must be a list of functions that take the environ and give a context manager",
-        )
+def _streams(settings: Settings) -> t.Optional[Streams]:
     if not settings.streaming:
         return None
     force = settings.streaming == "force"
-    return Streams(force, settings.keepalive_interval, settings.max_streams, carriers)
+    return Streams(force, settings.keepalive_interval, settings.max_streams)
 
 
 def _checked_functions(
@@ -213,7 +214,11 @@ class Application:
     def __call__(self, environ: Environ, start_response: StartResponse) -> t.Iterable[bytes]:
         response = self._handler.respond(functools.partial(_read, environ))
         if response.stream is not None:
-            start_response(_STATUS[response.status], response.headers)
+            try:
+                start_response(_STATUS[response.status], response.headers)
+            except BaseException:
+                response.stream.close()
+                raise
             return response.stream
         headers = response.headers + [("Content-Length", str(len(response.body)))]
         start_response(_STATUS[response.status], headers)
@@ -242,12 +247,13 @@ def _read(environ: Environ) -> Request:
 
 
 def _read_body(environ: Environ) -> bytes:
+    stated = (environ.get("CONTENT_LENGTH") or "").strip()
     if environ.get("wsgi.input_terminated"):
         # the server knows where the body ends, be it chunked
         body = _read_stream(environ, MAX_BODY_BYTES + 1)
         _check_size(len(body))
+        _check_whole(body, stated)
         return body
-    stated = (environ.get("CONTENT_LENGTH") or "").strip()
     if not stated:
         if "HTTP_TRANSFER_ENCODING" in environ:
             raise errors.BodyError(
@@ -259,9 +265,13 @@ def _read_body(environ: Environ) -> bytes:
     length = int(stated[:20])
     _check_size(length)
     body = _read_stream(environ, length)
-    if len(body) < length:
-        raise errors.BodyError("body_unreadable", "The body ended before its Content-Length.")
+    _check_whole(body, stated)
     return body
+
+
+def _check_whole(body: bytes, stated: str) -> None:
+    if stated.isdigit() and len(body) < int(stated[:20]):
+        raise errors.BodyError("body_unreadable", "The body ended before its Content-Length.")
 
 
 def _read_stream(environ: Environ, length: int) -> bytes:

@@ -643,4 +643,4 @@ def test_what_cannot_be_fetched_is_tried_again(status, body):
 
 def test_a_call_says_how_long_its_function_took():
     response = Endpoint(lambda ctx: None).call()
-    assert re.fullmatch(r"function;dur=[0-9.]+", response.headers["Server-Timing"])
+    assert re.fullmatch(r"call;dur=[0-9.]+", response.headers["Server-Timing"])

@@ -488,6 +488,14 @@ def test_a_server_of_the_other_kind_is_refused(method, cloud, kind):
     assert "INNGEST_DEV" in response.get_json()["message"]
 
 
+def test_a_stranger_is_not_told_which_mode_it_is():
+    endpoint = Endpoint(nothing, cloud=True, serve_origin="https://shop.example")
+    headers = {"X-Inngest-Server-Kind": "dev"}
+    response = endpoint.request("PUT", signed=False, headers=headers)
+    assert response.status_code == 400
+    assert "cloud" not in response.get_data(as_text=True)
+
+
 def test_a_server_of_our_kind_is_not():
     endpoint = Endpoint(nothing, cloud=True)
     response = endpoint.request("GET", headers={"X-Inngest-Server-Kind": "cloud"})

@@ -202,6 +202,7 @@ def test_options_says_which_methods_there_are_and_nothing_of_other_origins(mode,
         ({"CONTENT_LENGTH": "ten"}, 400, "body_invalid"),
         ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, 411, "length_required"),
         ({"CONTENT_LENGTH": "999"}, 400, "body_unreadable"),
+        ({"CONTENT_LENGTH": "999", "wsgi.input_terminated": True}, 400, "body_unreadable"),
         ({"CONTENT_LENGTH": ""}, 400, "body_not_json"),
         ({}, 400, "body_not_json"),
     ],
@@ -275,6 +276,22 @@ def test_pep_3333_is_kept(method, query):
     body.close()
     assert answered[0][:3] in ("200", "400", "405", "500")
     assert bool(text) == (method != "HEAD" and (method, query) != ("POST", "probe=trust"))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example", "Content-Type": "text/plain"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-origin"},
+    ],
+)
+def test_a_page_in_a_browser_runs_nothing(dev, method, headers):
+    answer = dev.request(method, FN, body=BODY, headers=headers)
+    assert (answer.status_code, ran) == (401, [])
+    assert "browser" in answer.get_json()["message"]
 
 
 @pytest.mark.parametrize("signed, status", [(True, "200 OK"), (False, "401 Unauthorized")])

@@ -6,12 +6,15 @@ import hashlib
 import json
 import pathlib
 import re
+import subprocess
 import threading
+import time
 
 import freezegun
 import pytest
+import urllib3
 from apps import KEY, OTHER_KEY, Endpoint
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from servers import Scripted, serving
 from werkzeug.test import Client
@@ -82,6 +85,8 @@ def act(endpoint, what, tokens=None, headers=OURS, body=None, **fields):
         ("text/html;q=nonsense, application/json", False),
         ("text/plain", False),
         (",;text/=", False),
+        ("text/html;" + " " * 900, True),
+        ("text/html" + " " * 1000, False),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -95,6 +100,14 @@ def test_who_prefers_html_is_shown_the_page(dev, method, accept, html):
         assert (answer.data == PAGE.read_bytes()) is html
     else:
         assert answer.data == b"" and int(answer.headers["Content-Length"]) > 100
+
+
+def test_a_long_accept_header_is_not_read(dev):
+    accept = "text/" + " " * 60000 + "x"
+    started = time.monotonic()
+    answer = dev.http.get("/api/inngest", headers={"Accept": accept})
+    assert answer.headers["Content-Type"] == "application/json"
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -114,7 +127,7 @@ def test_without_the_page_there_is_json_alone(options, environ, monkeypatch):
     for what in ("state", "server", "runs"):
         assert "schema_version" in ask(endpoint, what).get_json()
     for what in ("sync", "send"):
-        answer = act(endpoint, what, ["x"], event={"name": "a"})
+        answer = act(endpoint, what, ["x"], headers={}, event={"name": "a"})
         assert (answer.status_code, answer.get_json()["code"]) == (400, "fn_id_missing")
 
 
@@ -180,7 +193,8 @@ def digests(text, element):
 
 
 def test_no_secret_is_in_anything_that_the_page_is_told():
-    server = Scripted((401, "no such key"))
+    runs = (200, {"data": [RUN]})
+    server = Scripted((401, "no key"), runs, HTML, (401, "no such key"))
     with serving(server) as origin:
         endpoint = Endpoint(
             handler,
@@ -208,8 +222,11 @@ def test_no_secret_is_in_anything_that_the_page_is_told():
         "fallback": True,
     }
     # what was looked at only was shown no key
-    looks = [r for r in server.requests if "User-Agent" not in r.headers or r.path == "/"]
-    assert all("Authorization" not in request.headers for request in looks)
+    looks = [r for r in server.requests if "Authorization" not in r.headers and r.method == "GET"]
+    nobodys = "/v1/events/{}/runs".format("0" * 26)
+    assert [request.path for request in looks] == [nobodys, "/run"]
+    shown = [r.path for r in server.requests if "Authorization" in r.headers]
+    assert set(shown) == {"/v1/events/e1/runs", "/fn/register"}
 
 
 def test_the_state_says_what_there_is(dev):
@@ -261,6 +278,19 @@ def test_a_server_that_is_not_there_is_told_of_with_the_way_to_start_one(dev):
     assert problem["level"] == "error" and "Connection refused" in text(problem["what"])
     command = "npx inngest-cli@latest dev -u http://localhost/api/inngest"
     assert command in problem["mend"] and "INNGEST_DEV" in problem["mend"]
+
+
+@pytest.mark.parametrize("path", ["/a;b", "/a$(b)", "/a&b'c", "/(x)"])
+def test_the_command_to_copy_is_safe_in_a_shell(dev, path):
+    state, server = (
+        dev.http.get(
+            "/?landing=" + what, headers=OURS, environ_overrides={"PATH_INFO": path}
+        ).get_json()
+        for what in ("state", "server")
+    )
+    script = 'npx() { printf "%s\\n" "$@"; }; ' + server["problems"][0]["mend"][1]
+    said = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE).stdout.decode()
+    assert said.splitlines() == ["inngest-cli@latest", "dev", "-u", state["url"]]
 
 
 def test_an_event_api_elsewhere_is_asked_too():
@@ -355,6 +385,56 @@ def test_the_event_goes_through_the_middleware_of_the_client():
         endpoint = Endpoint(handler, base_url=origin, client={"middleware": [Stamp]})
         assert act(endpoint, "send", event={"name": "a"}).get_json()["ids"] == ["e1"]
     assert server.requests[0].get_json()[0]["data"] == {"stamp": True}
+
+
+def test_an_event_that_the_middleware_drops_is_not_sent():
+    class Drop(inngest.Middleware):
+        def before_send_events(self, events):
+            events.clear()
+
+    endpoint = Endpoint(handler, base_url=NOWHERE, client={"middleware": [Drop]})
+    found = act(endpoint, "send", event={"name": "a"}).get_json()
+    assert found == {"ids": [], "error": None}
+
+
+class Silent:
+    """A server that accepts requests and answers none."""
+
+    def __init__(self):
+        self.waits = []
+
+    def request(self, method, url, **options):
+        self.waits.append(options["timeout"])
+        raise urllib3.exceptions.ReadTimeoutError(None, url, "silence")
+
+
+@pytest.mark.parametrize("what", ["send", "runs"])
+def test_a_silent_server_is_waited_for_once_and_not_for_long(what):
+    silent = Silent()
+    endpoint = Endpoint(handler, base_url=NOWHERE, http=silent)
+    if what == "send":
+        found = act(endpoint, "send", event={"name": "a"}).get_json()
+    else:
+        found = ask(endpoint, "runs", event="e1").get_json()
+    assert "no answer in time" in found["error"]
+    assert [0 < wait <= 10 for wait in silent.waits] == [True]
+
+
+class Overtaken(_landing.Landing):
+    """One to which another's sync is told before it has answered."""
+
+    @property
+    def _last_sync(self):
+        return {"ok": "another's"}
+
+    @_last_sync.setter
+    def _last_sync(self, value):
+        pass
+
+
+def test_a_sync_answers_what_came_of_itself(dev):
+    dev.application._handler._landing.__class__ = Overtaken
+    assert act(dev, "sync").get_json()["ok"] is False
 
 
 RUN = {"run_id": "01RUN", "status": "Completed", "ended_at": "2026-01-01T00:00:00Z", "output": 1}
@@ -460,6 +540,7 @@ def other_process(endpoint):
         (lambda e: [""], "token_invalid"),
         (lambda e: ["garbage"], "token_invalid"),
         (lambda e: ["é"], "token_invalid"),
+        (lambda e: ["\ud800"], "token_invalid"),
         (lambda e: [state(e)["token"][:-1]], "token_invalid"),
         (lambda e: [state(e)["token"] + "x"], "token_invalid"),
         (lambda e: ["x" + state(e)["token"]], "token_invalid"),
@@ -552,6 +633,32 @@ def test_there_is_nothing_else(dev, method, what):
     assert (answer.status_code, answer.get_json()["code"]) == (404, "landing_unknown")
 
 
+@pytest.mark.parametrize(
+    "method, what, headers, body, status",
+    [
+        ("GET", "runs&event=..", OURS, "", 400),
+        ("GET", "state", {"Sec-Fetch-Site": "cross-site"}, "", 403),
+        ("GET", "nonsense", OURS, "", 404),
+        ("POST", "send", OURS, "{}", 415),
+        ("POST", "send", dict(OURS, **{"Content-Type": "application/json"}), "[", 400),
+        ("POST", "send", dict(OURS, **{"Content-Type": "application/json"}), "{}", 400),
+        ("GET", "state", OURS, "", 200),
+    ],
+)
+def test_every_answer_to_the_page_is_for_it_alone(dev, method, what, headers, body, status):
+    answer = dev.http.open("/?landing=" + what, method=method, headers=headers, data=body)
+    assert answer.status_code == status
+    for name, value in _landing.PAGE_HEADERS:
+        assert answer.headers.getlist(name) == [value]
+
+
+def test_so_is_what_goes_wrong_within(dev, monkeypatch):
+    monkeypatch.setattr(_describe, "functions", None)
+    answer = ask(dev, "state")
+    assert answer.status_code == 500
+    assert answer.headers.getlist("Cache-Control") == ["no-store"]
+
+
 # -- bad bodies ----------------------------------------------------------
 
 
@@ -587,16 +694,21 @@ def test_what_is_no_json_object_is_refused(scripted, body):
     assert answer.get_json()["code"] in ("body_not_json", "body_invalid")
 
 
+# with lone surrogates, which JSON may have
+words = st.text(st.characters())
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
+    lambda inner: st.lists(inner) | st.dictionaries(words, inner),
     max_leaves=5,
 )
-fields = st.sampled_from(["tokens", "event", "name", "data", "id", "ts", "user", "v"]) | st.text()
+fields = st.sampled_from(["tokens", "event", "name", "data", "id", "ts", "user", "v"]) | words
+tokens = st.fixed_dictionaries({"tokens": st.lists(words)})
 
 
 @settings(max_examples=50)
-@given(st.dictionaries(fields, values), st.dictionaries(fields, values))
+@given(st.dictionaries(fields, values) | tokens, st.dictionaries(fields, values))
+@example({"tokens": ["\ud800"]}, {"name": "\udfff", "data": {"\ud800": "\ud800"}})
+@example({}, {"\ud800": 1})
 def test_no_body_makes_it_stumble(hostile, event):
     answer = act(HOSTILE, "send", tokens=[], body=json.dumps(hostile))
     assert answer.status_code in (400, 403)
@@ -881,6 +993,12 @@ def problems(client=None, told=LOCAL, came=LOCAL, here=LOCAL, concurrent=True, *
             "`INNGEST_EVENT_KEY`",
         ),
         (
+            {"client": {"event_key": KEY.split("-")[-1]}, "serve": {"signing_key": KEY}},
+            "warning",
+            "is the signing key",
+            "`INNGEST_EVENT_KEY`",
+        ),
+        (
             {"serve": {"signing_key": KEY, "signing_key_fallback": KEY}},
             "note",
             "no fallback",
@@ -914,6 +1032,8 @@ def test_what_is_wrong_is_told_with_the_way_to_mend_it(options, level, what, men
             "serve_origin": "http://localhost:8000",
         },
         {"client": {"event_key": "word"}, "serve": {"signing_key": KEY}},
+        # the signing key ends in it
+        {"client": {"event_key": "f"}, "serve": {"signing_key": KEY}},
         {
             "client": {
                 "env": "branch",
@@ -976,3 +1096,20 @@ def test_runs_are_remembered_within_bounds_by_any_number_of_threads(dev):
     for thread in threads:
         thread.join()
     assert len(dev.application._handler._landing._runs._known) == 500
+
+
+def known(endpoint):
+    return list(endpoint.application._handler._landing._runs._known)
+
+
+def test_the_last_runs_are_remembered(dev):
+    for run in ["first", "second"] + ["run-{}".format(n) for n in range(498)] + ["first", "new"]:
+        assert dev.call(run_id=run).status_code == 200
+    assert len(known(dev)) == 500
+    assert "second" not in known(dev) and known(dev)[-2:] == ["first", "new"]
+
+
+@pytest.mark.parametrize("run", ["", "x" * 65, "x" * 100000, "../x", "a b", "\u0660", "a\n"])
+def test_what_is_no_run_id_is_not_remembered(dev, run):
+    assert dev.call(run_id=run).status_code == 200
+    assert known(dev) == []

@@ -26,6 +26,7 @@ LEVELS = {
     "trigger": 1,
     "_address": 2,
     "_answer": 2,
+    "_callcontext": 2,
     "_decode": 2,
     "_encode": 2,
     "_failure": 2,

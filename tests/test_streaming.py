@@ -58,7 +58,8 @@ UWSGI = {"uwsgi.version": b"2.0.26", "wsgi.multithread": False}
 #: environ, options of uWSGI (None: it is not there), whether it is streamed
 SERVERS = [
     ({"SERVER_SOFTWARE": "gunicorn/23.0.0"}, None, True),
-    ({"SERVER_SOFTWARE": "waitress"}, None, True),
+    # waitress has the name that its ident says, or none
+    ({"SERVER_SOFTWARE": "shop", "waitress.client_disconnected": lambda: False}, None, True),
     ({"SERVER_SOFTWARE": "Werkzeug/2.0.0"}, None, True),
     ({"SERVER_SOFTWARE": "WSGIServer/0.2 CPython/3.11.4"}, None, True),
     ({"SERVER_SOFTWARE": "Cheroot/11.1.2 Server"}, None, True),
@@ -88,7 +89,9 @@ SERVERS = [
 def test_which_servers_are_given_a_stream(environ, uwsgi, streamed, streaming, monkeypatch):
     monkeypatch.delitem(sys.modules, "uwsgi", raising=False)
     if uwsgi is not None:
-        monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=uwsgi))
+        module = types.ModuleType("uwsgi")
+        module.opt = uwsgi
+        monkeypatch.setitem(sys.modules, "uwsgi", module)
     answer = Opened(Endpoint(lambda ctx: "done", streaming=streaming).application, **environ)
     text = answer.read()
     if streaming == "force" or (streamed and streaming == "allow"):
@@ -167,7 +170,7 @@ def test_the_head_of_a_stream():
     status, headers, body = inner_of(answer.read())
     assert (status, body) == (200, b'"done"')
     assert headers["X-Inngest-Sdk"] == sdk
-    assert re.fullmatch("function;dur=[0-9.]+", headers["Server-Timing"])
+    assert re.fullmatch("call;dur=[0-9.]+", headers["Server-Timing"])
 
 
 def is_signed_within(headers, body, key):
@@ -483,8 +486,8 @@ def test_a_thread_that_died_without_a_word():
 # -- a client that goes away -------------------------------------------------------
 
 LINE = (
-    r"Run 01RUN of function shop-f lost its connection after [0-9]+\.[0-9] s\. "
-    r"What the call comes to is dropped; the Inngest server tries it again\."
+    r"Run 01RUN of function shop-f has lost its connection, as was noticed after "
+    r"[0-9]+\.[0-9] s\. What the call comes to is dropped; the Inngest server tries it again\."
 )
 
 
@@ -609,6 +612,103 @@ def test_a_server_that_says_itself_that_the_client_has_gone(caplog):
     assert len(lost(caplog)) == 1
 
 
+def test_a_server_that_cannot_say_it_is_asked_no_more(caplog):
+    asked, go = [], threading.Event()
+
+    def broken():
+        asked.append(1)
+        raise OSError("boom")
+
+    endpoint = forced(lambda ctx: go.wait(20), keepalive_interval=250)
+    chunks = Opened(endpoint.application, **{"waitress.client_disconnected": broken}).chunks
+    assert [next(chunks) for _ in range(4)] == [b" "] * 4
+    go.set()
+    assert json.loads(b"".join(chunks))["status"] == 200
+    assert len(asked) == 1 and "OSError: boom" in caplog.text
+
+
+def test_a_log_that_raises_is_not_in_the_way(monkeypatch):
+    def broken(record):
+        raise ValueError("of a filter")
+
+    gone, endpoint = threading.Event(), forced(
+        lambda ctx: ctx.disconnected.wait(20) and gone.set()
+    )
+    chunks = Opened(endpoint.application).chunks
+    logger = logging.getLogger("inngest_wsgi")
+    logger.addFilter(broken)
+    try:
+        chunks.close()
+    finally:
+        logger.removeFilter(broken)
+    assert gone.wait(20)
+
+
+def test_the_last_attempt_is_not_said_to_be_tried_again(caplog):
+    endpoint = forced(lambda ctx: ctx.disconnected.wait(20))
+    body = json.dumps(call_body(attempt=3, max_attempts=4)).encode()
+    Opened(endpoint.application, body).chunks.close()
+    assert [line.endswith("is dropped; it was the last attempt.") for line in lost(caplog)] == [
+        True
+    ]
+
+
+def test_an_answer_that_cannot_begin_has_no_client(caplog):
+    gone = threading.Event()
+    endpoint = forced(lambda ctx: ctx.disconnected.wait(20) and gone.set())
+
+    class Broken(Opened):
+        def _start_response(self, status, headers, exc_info=None):
+            raise OSError("the server's own")
+
+    with pytest.raises(OSError):
+        Broken(endpoint.application)
+    assert gone.wait(20) and len(lost(caplog)) == 1
+
+
+def test_a_place_is_given_back_once(monkeypatch):
+    """Also where the server's thread is interrupted as the other starts."""
+    go, start = threading.Event(), threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    endpoint = forced(lambda ctx: go.wait(20), max_streams=2)
+    innocent = Opened(endpoint.application)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", interrupted)
+        Opened(endpoint.application)
+    go.set()
+    assert inner_of(innocent.read())[2] == b"true"
+    wait_until(lambda: not threads())
+    assert free_slots(endpoint) == 2
+
+
+def test_the_request_is_kept_when_the_server_uses_its_environ_again():
+    """As uWSGI does: the next request of the thread is in the same one."""
+    seen, cleared = [], threading.Event()
+
+    class Look(inngest.Middleware):
+        def before_response(self):
+            seen.append(self.raw_request["HTTP_X_WHO"])
+
+    @contextlib.contextmanager
+    def around_it(environ):
+        yield
+        seen.append(environ["HTTP_X_WHO"])
+
+    endpoint = forced(
+        lambda ctx: cleared.wait(20), client={"middleware": [Look]}, call_context=[around_it]
+    )
+    opened = Opened(endpoint.application, HTTP_X_WHO="alice")
+    opened.environ.clear()
+    opened.environ["HTTP_X_WHO"] = "mallory"
+    cleared.set()
+    inner_of(opened.read())
+    assert seen == ["alice", "alice"]
+
+
 # -- how many ------------------------------------------------------------------------
 
 
@@ -628,9 +728,9 @@ def test_a_call_beyond_the_limit_is_answered_in_one_piece(late, caplog):
     answer = Opened(endpoint.application, body)
     assert answer.status in (200, 206) and "Content-Length" in answer.headers
     assert json.loads(answer.read())
-    (record,) = [r for r in caplog.records if "not streamed" in r.msg]
-    assert record.levelname == "INFO"
-    assert "01RUN" in record.getMessage() and "max_streams" in record.getMessage()
+    (record,) = [r for r in caplog.records if "in one piece" in r.msg]
+    assert record.levelname == "WARNING"
+    assert "01RUN" in record.getMessage() and "max_streams=2" in record.getMessage()
     go.set()
     inner_of(slow[1].read())
     wait_until(lambda: free_slots(endpoint) == 2)
@@ -652,20 +752,15 @@ def test_where_no_thread_can_be_had_the_answer_is_in_one_piece(monkeypatch, capl
     def start(self):
         raise RuntimeError("can't start new thread")
 
-    left = []
-
-    @contextlib.contextmanager
-    def carrier(environ):
-        yield
-        left.append(environ)
-
-    endpoint = forced(lambda ctx: "done", stream_context=[carrier])
+    log, here = [], threading.current_thread().name
+    endpoint = forced(lambda ctx: "done", call_context=[around(log, "a")])
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
         answer = Opened(endpoint.application)
         assert (answer.status, answer.read()) == (200, b'"done"')
     assert "01RUN" in caplog.text and "can't start new thread" in caplog.text
-    assert free_slots(endpoint) == 64 and left == []
+    assert free_slots(endpoint) == 64
+    assert log == [("a", "made", here), ("a", "entered", here), ("a", "left", here)]
     assert Opened(endpoint.application).status == 201
 
 
@@ -705,8 +800,8 @@ def test_the_thread_says_whose_it_is_and_holds_up_no_exit():
     assert json.loads(inner_answer(handler)[2]) == ["inngest_wsgi run 01RUN", True]
 
 
-def carrier(log, name, fail=None):
-    """A carrier that writes down what becomes of it, and where."""
+def around(log, name, fail=None):
+    """What writes down what becomes of it, and where."""
 
     class Manager:
         def __enter__(self):
@@ -741,7 +836,7 @@ def test_what_is_carried_from_thread_to_thread(raised):
         if raised:
             raise raised
 
-    inner_answer(handler, stream_context=[carrier(log, "a"), carrier(log, "b")])
+    inner_answer(handler, call_context=[around(log, "a"), around(log, "b")])
     assert log == [
         ("a", "made", here),
         ("b", "made", here),
@@ -765,10 +860,10 @@ def test_what_is_carried_from_thread_to_thread(raised):
         ),
     ],
 )
-def test_a_carrier_that_fails(fail, steps, caplog):
+def test_what_fails_around_a_call(fail, steps, caplog):
     log = []
-    carriers = [carrier(log, "a"), carrier(log, "b", fail), carrier(log, "c")]
-    endpoint = forced(lambda ctx: log.append(("function", "")) or 1, stream_context=carriers)
+    contexts = [around(log, "a"), around(log, "b", fail), around(log, "c")]
+    endpoint = forced(lambda ctx: log.append(("function", "")) or 1, call_context=contexts)
     answer = Opened(endpoint.application)
     found = answer.status, answer.headers, answer.read()
     if fail != "made":
@@ -778,25 +873,39 @@ def test_a_carrier_that_fails(fail, steps, caplog):
     status, headers, body = found
     if fail == "left":
         assert (status, body) == (200, b"1")
-        assert "stream_context failed as it was left" in caplog.text and "KeyError" in caplog.text
+        assert "call_context raised as it was left" in caplog.text and "KeyError" in caplog.text
     else:
-        assert (status, json.loads(body)["code"]) == (500, "stream_context_failed")
+        assert (status, json.loads(body)["code"]) == (500, "call_context_failed")
         assert "KeyError: 'b'" in json.loads(body)["message"]
         assert "X-Inngest-No-Retry" not in headers
     assert free_slots(endpoint) == 64
 
 
-def test_a_call_in_one_piece_needs_no_carrier():
-    log = []
-    endpoint = Endpoint(lambda ctx: 1, streaming="allow", stream_context=[carrier(log, "a")])
-    assert endpoint.call().get_json() == 1 and log == []
+@pytest.mark.parametrize("streaming", ["allow", False])
+def test_a_call_in_one_piece_has_it_around_it_too(streaming):
+    log, here = [], threading.current_thread().name
+    endpoint = Endpoint(lambda ctx: 1, streaming=streaming, call_context=[around(log, "a")])
+    assert endpoint.call().get_json() == 1
+    assert log == [("a", "made", here), ("a", "entered", here), ("a", "left", here)]
 
 
-@pytest.mark.parametrize("carriers", ["abc", 1, [None], {"a": 1}, contextlib.suppress])
-def test_what_cannot_be_a_carrier_is_refused_at_once(carriers):
+def test_what_is_around_it_cannot_hide_that_the_rest_is_missing():
+    @contextlib.contextmanager
+    def forgiving(environ):
+        with contextlib.suppress(Exception):
+            yield
+
+    ran = []
+    contexts = [forgiving, around([], "b", "entered")]
+    status, _, body = inner_answer(ran.append, call_context=contexts)
+    assert (status, json.loads(body)["code"], ran) == (500, "call_context_failed", [])
+
+
+@pytest.mark.parametrize("contexts", ["abc", 1, [None], {"a": 1}, contextlib.suppress])
+def test_what_cannot_be_around_a_call_is_refused_at_once(contexts):
     for streaming in (False, "force"):
-        with pytest.raises(inngest.SettingsError, match="stream_context"):
-            Endpoint(lambda ctx: 1, streaming=streaming, stream_context=carriers)
+        with pytest.raises(inngest.SettingsError, match="call_context"):
+            Endpoint(lambda ctx: 1, streaming=streaming, call_context=contexts)
 
 
 # -- a part of an answer is none ---------------------------------------------------------

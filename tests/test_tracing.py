@@ -28,12 +28,17 @@ def nothing(ctx):
     return None
 
 
+def send_by_the_client(ctx):
+    return current.inngest.send(inngest.Event(name="a"))
+
+
 @pytest.mark.parametrize("streaming", [False, "force"])
 @pytest.mark.parametrize("trace", [TRACE, {"traceparent": TRACE["traceparent"]}, {}])
 @pytest.mark.parametrize(
     "handler, use_api, answers, paths",
     [
         (send_event, False, [OK], ["/e/NO_EVENT_KEY_SET"]),
+        (send_by_the_client, False, [OK], ["/e/NO_EVENT_KEY_SET"]),
         (send_signal, False, [OK], ["/v1/signals"]),
         (
             nothing,
@@ -44,9 +49,10 @@ def nothing(ctx):
     ],
 )
 def test_they_are_passed_on(handler, use_api, answers, paths, trace, streaming):
+    global current
     server = Scripted(*answers)
     with serving(server) as origin:
-        endpoint = Endpoint(
+        current = endpoint = Endpoint(
             handler,
             client={"api_base_url": origin, "event_api_base_url": origin},
             streaming=streaming,

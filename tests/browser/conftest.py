@@ -24,7 +24,7 @@ def open_page(chromium, serve):
     whatever is asked of another origin, is a failure of the test."""
     contexts, wrong = [], []
 
-    def open_page(origin, expected=(), **options):
+    def open_page(origin, expected=(), query="", **options):
         options.setdefault("viewport", {"width": 1180, "height": 820})
         context = chromium.new_context(**options)
         contexts.append(context)
@@ -48,7 +48,7 @@ def open_page(chromium, serve):
             "document.addEventListener('securitypolicyviolation', (violation) => "
             "console.error('policy: ' + violation.violatedDirective))"
         )
-        page.goto(origin + "/api/inngest")
+        page.goto(origin + "/api/inngest" + query)
         return page
 
     yield open_page

@@ -21,7 +21,7 @@ ONE_AT_A_TIME = "one stream at a time in a process"
 COMPUTING = "no space while a function computes"
 CHUNKED_10 = "chunked to HTTP/1.0 clients, too"
 NO_CHUNKED_CALLS = "a call with a chunked body gets 411"
-TIMEOUT = "`--timeout` kills the worker"
+TIMEOUT = "`--timeout`, 30 s by default, kills the worker"
 STANDS_STILL = "the function stands still when its client has gone"
 REMARKS = (ONE_AT_A_TIME, COMPUTING, CHUNKED_10, NO_CHUNKED_CALLS, TIMEOUT, STANDS_STILL)
 
