@@ -17,9 +17,9 @@ CALLS = 1000
 
 #: What is measured: the setting, and how the server names itself.
 WAYS = {
-    "streaming=False": (False, "waitress"),
+    "streaming=False": (False, "gunicorn/23.0.0"),
     "streaming='allow', a server that cannot": ("allow", "unknown"),
-    "streaming='allow', a server that can": ("allow", "waitress"),
+    "streaming='allow', a server that can": ("allow", "gunicorn/23.0.0"),
 }
 
 

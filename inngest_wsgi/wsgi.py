@@ -42,6 +42,8 @@ _HEADERS = tuple(
         p.HEADER_TRACESTATE,
     )
 ) + (("CONTENT_TYPE", p.HEADER_CONTENT_TYPE.lower()),)
+#: The address of a request whose address nobody will ask for.
+_NOT_ASKED = Address()
 _STATUS = {code: "{} {}".format(code, text) for code, text in HTTP_STATUS_CODES.items()}
 
 _log = logging.getLogger("inngest_wsgi")
@@ -240,7 +242,7 @@ def _read(environ: Environ) -> Request:
         query=query,
         headers={name: environ[key] for key, name in _HEADERS if key in environ},
         body=_read_body(environ),
-        address=_address.of(environ) if method == "PUT" or landing else Address(),
+        address=_address.of(environ) if method == "PUT" or landing else _NOT_ASKED,
         raw=environ,
         concurrent=not landing or _is_concurrent(environ),
     )
