@@ -200,9 +200,8 @@ class Handler:
             return _introspect.respond(self._settings, len(self._functions), authenticated)
         if _register.is_in_band(request, self._settings):
             return _register.in_band(request, self._settings, self._functions)
-        trusted = self._settings.is_dev or key is not None
         answer = _register.out_of_band(
-            request, self._settings, self._functions, self._http, trusted
+            request, self._settings, self._functions, self._http, caller.trusted
         )
         if self._landing is not None:
             self._landing.synced(answer)
