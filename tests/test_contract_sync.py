@@ -228,6 +228,14 @@ def test_what_a_server_says_back_to_us_is_not_shown(key, caplog):
         assert secret not in " ".join([message, caught.value.message] + logged)
 
 
+def test_a_short_event_key_does_not_garble_what_is_said():
+    with serving(Scripted((400, {"error": "bad data"}))) as origin:
+        client = {"event_key": "a", "event_api_base_url": origin}
+        endpoint = Endpoint(nothing, client=client)
+        with pytest.raises(inngest.SendEventsError, match="bad data"):
+            endpoint.inngest.send(inngest.Event(name="a"))
+
+
 @contextlib.contextmanager
 def refusing():
     """Where nobody listens."""
