@@ -30,7 +30,8 @@ def _host_origin(environ: Environ) -> t.Optional[str]:
         if ":" in host and not host.startswith("["):
             host = "[{}]".format(host)
         host = "{}:{}".format(host, environ.get("SERVER_PORT") or "")
-    return _origin.of(environ["wsgi.url_scheme"], host)
+    # a zone means something on the client's machine alone
+    return None if "%" in host else _origin.of(environ["wsgi.url_scheme"], host)
 
 
 def _path(environ: Environ, name: str) -> str:

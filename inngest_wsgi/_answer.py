@@ -3,16 +3,19 @@ wrong: a line for a log, in which nothing stands that is not to be read."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 import urllib.parse
 
-from . import _json
+from . import _json, _origin
 from . import _protocol as p
 
 #: As much as is quoted of what a server says, in characters.
 MAX_WORDS = 500
-#: As much as is looked at for it, in bytes.
-_MAX_READ = 64 * 1024
+#: As much as is looked at for it.
+_MAX_LOOKED_AT = 64 * 1024
+#: What stands where a key was.
+_HIDDEN = "[key]"
 
 _REDIRECTED = (
     "HTTP status {{}}, a redirect{{}}, which is not followed. "
@@ -24,7 +27,7 @@ class Answer(t.NamedTuple):
     """What the server answered.
 
     :ivar origin: of the server
-    :ivar location: where it redirects to
+    :ivar location: where it redirects to; None where it does not
     :ivar secrets: what is not to be quoted of it
     :ivar advice: what to look at, where it refuses our key
     """
@@ -46,7 +49,7 @@ class Answer(t.NamedTuple):
     def error(self) -> str:
         """What is wrong, in the server's own words where it has any: one
         line."""
-        if 300 <= self.status < 400:
+        if self.location is not None:
             # followed, a redirect would carry the key to another address
             return _REDIRECTED.format(self.status, _destination(self.location))
         body = self.json()
@@ -56,23 +59,24 @@ class Answer(t.NamedTuple):
         else:
             # who says nothing in JSON may be another than the Inngest server
             text = "HTTP status {} from {}".format(self.status, self.origin)
-            words = self._quoted(self.body[:_MAX_READ].decode("utf-8", "replace"))
+            words = self._quoted(self.body.decode("utf-8", "replace"))
             if words and not words.startswith("<"):
                 text = "{}: {}".format(text, words)
         return "{}. {}".format(text.rstrip("."), self.advice) if self.advice else text
 
     def _quoted(self, text: str) -> str:
         for secret in self.secrets:
-            text = text.replace(secret, "...")
-        shown = "".join(char if char.isprintable() else " " for char in text[:_MAX_READ])
+            text = re.sub(re.escape(secret), _HIDDEN, text, flags=re.IGNORECASE)
+        shown = "".join(char if char.isprintable() else " " for char in text[:_MAX_LOOKED_AT])
         words = " ".join(shown.split())
         return words if len(words) <= MAX_WORDS else words[:MAX_WORDS] + "..."
 
 
-def _destination(location: t.Optional[str]) -> str:
-    """Only the host: the rest of an address may hold a key."""
+def _destination(location: str) -> str:
+    """Only the origin: the rest of an address may hold a key."""
     try:
-        host = urllib.parse.urlsplit(location or "").hostname
+        parts = urllib.parse.urlsplit(location)
+        origin = _origin.of(parts.scheme, parts.netloc.rpartition("@")[2])
     except ValueError:
-        host = None
-    return " to {}".format(host) if host else ""
+        origin = None
+    return " to {}".format(origin[:MAX_WORDS]) if origin else ""

@@ -62,6 +62,10 @@ class _End(t.NamedTuple):
     error: t.Optional[BaseException] = None
 
 
+#: Nobody is told.
+_CLIENT_GONE = errors.Error("The client of the call has gone.")
+
+
 class Engine:
     """One replay of one call.
 
@@ -90,6 +94,8 @@ class Engine:
         self._end: t.Optional[_End] = None
         self._passing: t.Optional[BaseException] = None
         self._closed = False
+        #: whether the call was ended because nobody waits for its answer
+        self._lost = False
         #: the exception of the user's code that the outcome is about
         self.exception: t.Optional[BaseException] = None
         #: whether the function went on after an interrupt
@@ -109,8 +115,8 @@ class Engine:
             end = self._called(function, context)
         finally:
             self._closed = True
-        if isinstance(end.error, errors.ClientGoneError):
-            return Failed(*_failure.describe(end.error))
+        if self._lost:
+            return Failed(*_failure.describe(_CLIENT_GONE))
         try:
             if end.ops or end.error is None:
                 self._hooks.ended()
@@ -203,7 +209,8 @@ class Engine:
             args = tuple(edited)
         if self._hooks.is_lost():
             # the server calls again, and would have it run twice
-            self._finish(_End(error=errors.ClientGoneError("The client has gone.")))
+            self._lost = True
+            self._finish(_End(error=_CLIENT_GONE))
         self._check_target(step)
         self._new_code()
         if self._target is None and (self._group is not None or self._plan_only):

@@ -185,8 +185,10 @@ class Handler:
             return self._guarded(work).adding(*PAGE_HEADERS)
         unsigned = self._settings.is_dev and key is None
         if unsigned and request.method != "GET" and _is_of_a_page(request):
-            raise errors.ForbiddenError(
-                "The request is from a page in a browser, and no server sends those."
+            raise errors.BrowserError(
+                "The request has an Origin or Sec-Fetch-Site header: it is from a page in a "
+                "browser, which may not call functions or sync the app. Use the page of this "
+                "endpoint, the dev server, or curl; a proxy that adds these headers must not."
             )
         if request.method == "POST":
             if request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:

@@ -61,6 +61,9 @@ SIGNAL_RETRY = Retry(attempts=3)
 FETCH_RETRY = Retry(attempts=3)
 
 
+#: How long one address of a server may take to answer at all where time is
+#: short, in seconds.
+CONNECT_TIMEOUT_S = 5.0
 #: What is shorter, in characters, keeps no secret.
 SHORTEST_SECRET = 8
 
@@ -132,13 +135,24 @@ class Http:
         if len(keys) > 1:
             keys += keys[:1]
         until = None if deadline_s is None else time.monotonic() + deadline_s
+        refused: t.Optional[Answer] = None
         for key in keys:
             if key is not None:
                 merged[p.HEADER_AUTHORIZATION] = "Bearer " + key.bearer
-            answer = self._attempts(method, url, body, merged, retry, "The Inngest API", until)
+            try:
+                answer = self._attempts(method, url, body, merged, retry, "The Inngest API", until)
+            except errors.ApiError:
+                if refused is None:
+                    raise
+                # it did answer, and that is what is wrong
+                break
             if answer.status not in _REFUSED:
                 return answer
-        return answer._replace(advice=self._about_signing_keys())
+            refused = answer
+            if until is not None and time.monotonic() >= until:
+                break
+        assert refused is not None
+        return refused._replace(advice=self._about_signing_keys())
 
     def event_api(
         self,
@@ -225,10 +239,13 @@ class Http:
         attempt = 1
         while True:
             status: t.Optional[int] = None
-            wait_s, timeout = retry.wait_s(attempt), self._settings.request_timeout
+            wait_s = retry.wait_s(attempt)
             last = attempt == retry.attempts
+            timeout: t.Union[float, urllib3.Timeout] = self._settings.request_timeout
             if until is not None:
-                timeout = max(0.001, min(timeout, until - time.monotonic()))
+                left = max(0.001, min(self._settings.request_timeout, until - time.monotonic()))
+                # a name may have several addresses, and each is tried
+                timeout = urllib3.Timeout(connect=min(left, CONNECT_TIMEOUT_S), read=left)
             try:
                 # urllib3 would log the address of each of its own retries,
                 # and the event key is a part of the address
@@ -244,8 +261,8 @@ class Http:
                 status = response.status
                 late = until is not None and time.monotonic() + wait_s >= until
                 if last or late or not retry.again(status):
-                    redirect = 300 <= response.status < 400
-                    location = response.headers.get("Location") if redirect else None
+                    redirect = response.status in _REDIRECTS
+                    location = response.headers.get("Location", "") if redirect else None
                     origin = _origin_of(url)
                     return Answer(response.status, response.data, origin, location, self._secrets)
             except urllib3.exceptions.HTTPError as error:
@@ -271,6 +288,7 @@ class Http:
 
 
 _REFUSED = (401, 403)
+_REDIRECTS = (301, 302, 303, 307, 308)
 _KEY_REFUSED = (
     "The server at {0} does not accept the {1} of this application: compare {2} with what "
     "Inngest shows for this environment."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 import urllib.parse
@@ -17,7 +18,8 @@ _PORTS = {"http": 80, "https": 443}
 #: A host and perhaps a port, in lower case; an underscore is no part of a host
 #: name, but of names that containers have.
 _HOST = re.compile(
-    r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f.]*:[0-9a-f:.]+\])(?::([0-9]{0,5}))?"
+    r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[([0-9a-f:.]+)(%25[a-z0-9._~-]+)?\])"
+    r"(?::([0-9]{0,5}))?"
 )
 #: What urlsplit() would leave out, or browsers take for a slash.
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
@@ -45,11 +47,17 @@ def of(scheme: str, host: str) -> t.Optional[str]:
     found = _HOST.fullmatch(host.lower())
     if found is None or scheme not in _PORTS:
         return None
-    port = int(found.group(2) or _PORTS[scheme])
+    name, address, zone, port_text = found.groups()
+    port = int(port_text or _PORTS[scheme])
     if not 0 < port < 65536:
         return None
+    if address is not None:
+        try:
+            name = "[{}{}]".format(ipaddress.IPv6Address(address), zone or "")
+        except ValueError:
+            return None
     shown = "" if port == _PORTS[scheme] else ":{}".format(port)
-    return "{}://{}{}".format(scheme, found.group(1), shown)
+    return "{}://{}{}".format(scheme, name, shown)
 
 
 def url(text: str) -> Url:
@@ -67,11 +75,18 @@ def url(text: str) -> Url:
         origin = of(parts.scheme, host)
     except ValueError as error:
         raise ValueError("{} is not a URL: {}".format(shown, error)) from None
-    if origin is None:
+    if parts.scheme not in _PORTS or not host:
         raise ValueError(
             '{} is not a full URL; it must begin with "https://" or "http://" and a host, '
             'for example "https://example.com"'.format(shown)
         )
+    if origin is None:
+        raise ValueError(
+            "{} is no URL that can be called: look at its host and its port; a name that is not "
+            'ASCII is written as "xn--..."'.format(shown)
+        )
+    if _NO_ESCAPE.search(parts.path):
+        raise ValueError("{} has a % that two hexadecimal digits do not follow".format(shown))
     path = urllib.parse.quote(parts.path, safe=PATH_SAFE + "%")
     if at:
         origin = origin.replace("://", "://{}@".format(user), 1)
@@ -83,7 +98,7 @@ def path_problem(path: str) -> t.Optional[str]:
     if len(path) > MAX_PATH:
         return "it has more than {} characters".format(MAX_PATH)
     # what stands before us may resolve the dots of a call differently
-    if not {".", ".."}.isdisjoint(path.split("/")):
+    if not {".", ".."}.isdisjoint(map(urllib.parse.unquote, path.split("/"))):
         return "it has . or .. in it"
     return None
 

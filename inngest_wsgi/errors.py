@@ -200,13 +200,6 @@ class CallContextError(Error):
         super().__init__("call_context raised {}: {}".format(type(exc).__name__, exc))
 
 
-class ClientGoneError(Error):
-    """The client of a streamed call has gone, so that no further step of it is
-    begun. Nobody is told."""
-
-    code = "client_gone"
-
-
 class StepUnexpectedError(Error):
     """A call is for one step alone, which has run already, and the function
     comes to another."""
@@ -275,6 +268,13 @@ class AddressError(RequestError):
     and no setting does."""
 
     code = "address_unknown"
+
+
+class BrowserError(RequestError):
+    """A page in a browser asks for what a server or the app itself asks for."""
+
+    code = "from_a_browser"
+    status = 403
 
 
 class QueryError(RequestError):

@@ -113,9 +113,11 @@ def serve(
     :param sync_retries: how often a sync is tried again when the server
         cannot be reached, or answers 429 or 5xx: from 0 to 10, 2 by default,
         the waits between doubling from 0.2 s
-    :param sync_timeout: how long a sync may take, its retries included, as
+    :param sync_timeout: how long a sync goes on, its retries included, as
         milliseconds (``int``), a ``timedelta`` or a time string; 20 s by
-        default. One attempt may take the client's ``request_timeout`` of that
+        default. What is left of it, or the client's ``request_timeout`` if
+        that is shorter, is how long an attempt waits for each part of the
+        answer
     :raises SettingsError: names the setting and the way out
     :raises FunctionConfigError: two functions have one id
     """

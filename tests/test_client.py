@@ -183,7 +183,7 @@ class OwnHttp:
         self.asked = []
 
     def request(self, method, url, **kwargs):
-        self.asked.append((method, url, kwargs["timeout"]))
+        self.asked.append((method, url, kwargs["timeout"].read_timeout))
         return type("Response", (), {"status": 200, "data": b'{"modified": true}'})
 
 

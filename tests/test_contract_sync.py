@@ -163,7 +163,12 @@ def test_after_a_refusal_the_fallback_key_is_tried(refusal):
         ([(400, {"error": "y" * 3_000_000})], 500, "y" * 500 + "...", 1),
         ([(418, "")], 500, "HTTP status 418", 1),
         ([(307, "", {"Location": "/other"})], 500, "HTTP status 307, a redirect", 1),
-        ([(301, "", {"Location": "https://u:p@ss@x.example/k"})], 500, "to x.example, which", 1),
+        (
+            [(301, "", {"Location": "https://u:p@ss@x.example/k"})],
+            500,
+            "to https://x.example, which",
+            1,
+        ),
         ([(302, "", {"Location": "mailto:x"})], 500, "INNGEST_BASE_URL", 1),
         ([(500, {"error": "Error upserting app"}), OK], 200, "Successfully registered", 2),
         ([(429, ""), (502, "<html>"), OK], 200, "Successfully registered", 3),
@@ -221,7 +226,7 @@ def test_what_a_server_says_back_to_us_is_not_shown(key, caplog):
         with pytest.raises(inngest.SendEventsError) as caught:
             endpoint.inngest.send(inngest.Event(name="a"))
     assert "Cannot POST /fn/register" in message
-    assert "Cannot POST /e/..." in caught.value.message
+    assert "Cannot POST /e/[key]" in caught.value.message
     bearer = hashlib.sha256(bytes.fromhex(KEY.rpartition("-")[2])).hexdigest()
     logged = [record.getMessage() for record in caplog.records if record.name != "werkzeug"]
     for secret in ("SECRET", bearer, KEY):
@@ -522,3 +527,22 @@ def test_the_environment_and_the_platform_are_told(monkeypatch):
         assert message.headers["X-Inngest-Framework"] == "wsgi"
         sdk = "inngest-wsgi:v" + inngest.__version__
         assert message.headers["X-Inngest-Sdk"] == message.headers["User-Agent"] == sdk
+
+
+def test_a_refusal_is_told_though_time_runs_out_before_the_other_key_is_tried():
+    refused = threading.Event()
+
+    def slow(environ, start_response):
+        if refused.is_set():
+            # as long as it takes the client to give up
+            gone.wait(20)
+        refused.set()
+        return Response("Authentication failed\n", 401)(environ, start_response)
+
+    gone = threading.Event()
+    with serving(slow) as origin:
+        serve = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY, "sync_timeout": 500}
+        response = Endpoint(nothing, base_url=origin, **serve).request("PUT")
+        gone.set()
+    message = response.get_json()["message"]
+    assert "Authentication failed" in message and "INNGEST_SIGNING_KEY_FALLBACK" in message

@@ -290,7 +290,7 @@ def test_pep_3333_is_kept(method, query):
 )
 def test_a_page_in_a_browser_runs_nothing(dev, method, headers):
     answer = dev.request(method, FN, body=BODY, headers=headers)
-    assert (answer.status_code, ran) == (401, [])
+    assert (answer.status_code, ran) == (403, [])
     assert "browser" in answer.get_json()["message"]
 
 

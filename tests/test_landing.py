@@ -404,7 +404,7 @@ class Silent:
         self.waits = []
 
     def request(self, method, url, **options):
-        self.waits.append(options["timeout"])
+        self.waits.append(options["timeout"].read_timeout)
         raise urllib3.exceptions.ReadTimeoutError(None, url, "silence")
 
 
