@@ -18,6 +18,7 @@ import typing as t
 
 from . import _decode, _encode, _failure, _introspect, _logger, _register, errors
 from . import _protocol as p
+from ._caller import Caller
 from ._callcontext import CallContext, Maker
 from ._engine import Engine
 from ._events import Sender
@@ -58,20 +59,6 @@ class Accepted(t.NamedTuple):
     raw: t.Any
 
 
-class _Caller:
-    """Who asks. Until a signature was verified, nobody is told what runs
-    here.
-
-    :ivar key: what the request is signed with
-    """
-
-    __slots__ = ("key", "trusted")
-
-    def __init__(self, trusted: bool) -> None:
-        self.key: t.Optional[SigningKey] = None
-        self.trusted = trusted
-
-
 class Handler:
     """Answers requests to one endpoint.
 
@@ -108,7 +95,7 @@ class Handler:
         :param read: gives the request, or raises
             :exc:`~inngest_wsgi.errors.RequestError`
         """
-        caller = _Caller(trusted=self._settings.is_dev)
+        caller = Caller(self._settings, self._keyring)
         response = self._guarded(functools.partial(self._answer, read, caller))
         if caller.trusted:
             return self._signed(response, caller.key)
@@ -131,45 +118,9 @@ class Handler:
             response = _encode.error(errors.Error("Internal error; see the application's log."))
         return response
 
-    # -- who asks --------------------------------------------------------
-
-    def _authenticate(self, request: Request) -> t.Optional[SigningKey]:
-        """The key that the request is signed with; None where it need not be
-        signed.
-
-        :raises errors.SignatureError: it must be, and is not
-        """
-        in_band = request.method == "PUT" and _register.is_in_band(request, self._settings)
-        signature = request.headers.get(p.HEADER_SIGNATURE.lower())
-        if self._settings.is_dev and not (in_band and self._keyring.keys):
-            return self._key_of(request, signature)
-        if signature is None and request.method == "PUT" and not in_band:
-            _register.check_unsigned(request, self._settings)
-            return None
-        return self._keyring.verify(signature, request.body, time.time(), canonicalize=in_band)
-
-    def _key_of(self, request: Request, signature: t.Optional[str]) -> t.Optional[SigningKey]:
-        """The key of a request that need not be signed, but may be."""
-        if signature is None or not self._keyring.keys:
-            return None
-        try:
-            return self._keyring.verify(signature, request.body, time.time())
-        except errors.SignatureError:
-            return None
-
-    def _check_server_kind(self, request: Request, caller: _Caller) -> None:
-        kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
-        if kind in (p.CLOUD, p.DEV) and kind != self._settings.mode:
-            if not caller.trusted:
-                raise errors.ServerKindError("The request is from another kind of server.")
-            raise errors.ServerKindError(
-                "The request is from a {} server, but this application is in {} mode. "
-                "{}".format(kind, self._settings.mode, _WAY_OUT[self._settings.mode])
-            )
-
     # -- what is asked ---------------------------------------------------
 
-    def _answer(self, read: t.Callable[[], Request], caller: _Caller) -> Response:
+    def _answer(self, read: t.Callable[[], Request], caller: Caller) -> Response:
         request = read()
         if request.method not in METHODS:
             raise errors.MethodError(
@@ -178,27 +129,21 @@ class Handler:
         if request.method == "OPTIONS":
             # without a word of CORS: no page of another origin may ask
             return Response(200, [_ALLOW], b"")
-        caller.key = key = self._authenticate(request)
-        caller.trusted = caller.trusted or key is not None
+        caller.identify(request)
         if self._landing is not None and self._landing.answers(request):
             work = functools.partial(self._landing.respond, request)
             return self._guarded(work).adding(*PAGE_HEADERS)
-        unsigned = self._settings.is_dev and key is None
-        if unsigned and request.method != "GET" and _is_of_a_page(request):
-            raise errors.BrowserError(
-                "The request has an Origin or Sec-Fetch-Site header: it is from a page in a "
-                "browser, which may not call functions or sync the app. Use the page of this "
-                "endpoint, the dev server, or curl; a proxy that adds these headers must not."
-            )
+        if request.method != "GET":
+            caller.check_no_page(request)
         if request.method == "POST":
             if request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
                 return Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
-            return self._called(self.accept(request), key)
-        self._check_server_kind(request, caller)
+            return self._called(self.accept(request), caller.key)
+        caller.check_server_kind(request)
         if request.method == "GET":
             # where no signature is needed, we still say what we think of one
             signed = p.HEADER_SIGNATURE.lower() in request.headers
-            authenticated = key is not None if signed else None
+            authenticated = caller.key is not None if signed else None
             return _introspect.respond(self._settings, len(self._functions), authenticated)
         if _register.is_in_band(request, self._settings):
             return _register.in_band(request, self._settings, self._functions)
@@ -425,18 +370,6 @@ _SWALLOWED = (
     "everything: an except without a class, except BaseException, a finally that returns, or "
     "a context manager that suppresses. Let BaseException pass."
 )
-
-_WAY_OUT = {
-    p.CLOUD: "Set {}=1 in the application to develop with a dev server.".format(p.ENV_DEV),
-    p.DEV: "Unset {} and is_production in the application to run it in "
-    "cloud mode.".format(p.ENV_DEV),
-}
-
-
-def _is_of_a_page(request: Request) -> bool:
-    """A page of any origin can have a browser send a POST; the browser says
-    so, and lets no page prevent it."""
-    return "origin" in request.headers or "sec-fetch-site" in request.headers
 
 
 def _bare(response: Response) -> Response:

@@ -44,7 +44,7 @@ class Request(t.NamedTuple):
     concurrent: bool = True
 
 
-class Stream(t.Protocol):
+class Chunks(t.Protocol):
     """What a WSGI server iterates over, and closes (PEP 3333)."""
 
     def __iter__(self) -> t.Iterator[bytes]: ...
@@ -64,7 +64,7 @@ class Response(t.NamedTuple):
     status: int
     headers: Headers
     body: bytes
-    stream: t.Optional["Stream"] = None
+    stream: t.Optional[Chunks] = None
 
     def adding(self, *headers: t.Tuple[str, str]) -> "Response":
         """The same with these headers too."""

@@ -50,6 +50,7 @@ LEVELS = {
     "_introspect": 6,
     "_register": 6,
     "client": 6,
+    "_caller": 7,
     "_landing": 7,
     "_handler": 8,
     "wsgi": 9,
