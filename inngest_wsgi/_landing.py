@@ -16,12 +16,11 @@ import platform
 import re
 import time
 import typing as t
-import urllib.parse
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from . import _decode, _describe, _encode, _json, _register, _setup, errors
+from . import _decode, _describe, _encode, _json, _origin, _register, _setup, errors
 from . import _protocol as p
 from ._events import Sender
 from ._http import Http, Retry
@@ -38,6 +37,9 @@ from .middleware import Stack
 TOKEN_AGE_S = 3600
 #: A page may collect the tokens of so many processes; each has its own secret.
 MAX_TOKENS = 16
+
+#: The longest address of itself that the page is believed, in characters.
+MAX_ADDRESS = 2000
 
 _EVENT_FIELDS = frozenset(("name", "data", "id", "ts", "user", "v"))
 _EVENT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -324,11 +326,10 @@ def _check_origin(request: Request, settings: Settings) -> None:
 def _web_address(text: str) -> t.Optional[str]:
     """The text, if it is the address of a page."""
     try:
-        parts = urllib.parse.urlsplit(text)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        _origin.url(text)
     except ValueError:
         return None
-    return text if is_one and len(text) <= 2000 and text.isprintable() else None
+    return text if len(text) <= MAX_ADDRESS and text.isprintable() else None
 
 
 def _event(wire: t.Any) -> Event:
