@@ -98,15 +98,24 @@ def restored(given):
     return dict(given, body=json.dumps([dict(frame, data="x" * filler)]))
 
 
-def together(experiment, reply):
+#: The experiments in which calls 1 and 2 were made at the same time.
+AT_ONCE = {
+    "206-two-stepruns",
+    "206-two-stepruns-reqver1",
+    "planned-already-planned",
+    "target-answers-other-step",
+}
+
+
+def together(name, reply):
     """Hold calls back that a real server made at the same time, until all are
-    here; otherwise the first to end the run would keep the others away."""
-    if experiment["id"] not in ("206-two-stepruns", "206-two-stepruns-reqver1"):
+    here; otherwise the first to end would change what the others carry."""
+    if name not in AT_ONCE:
         return reply
     barrier = threading.Barrier(2, timeout=5)
 
     def held(call):
-        if call.number:
+        if call.number in (1, 2):
             barrier.wait()
         return reply(call)
 
@@ -160,7 +169,7 @@ def observed(experiment):
 def test_reacts_as_observed(name):
     experiment = EXPERIMENTS[name]
     reply = in_order(*map(restored, experiment["responses_by_call"]))
-    calls, run = react(name, together(experiment, reply), experiment["retries"])
+    calls, run = react(name, together(name, reply), experiment["retries"])
     was = experiment["observed"]
 
     assert len(calls) == was["number_of_calls"]
@@ -198,6 +207,8 @@ def test_fails_at_once_where_a_server_would_hang(name):
     calls, run = react(name, reply, experiment["retries"])
     assert run.status == "Failed"
     assert FAILED_AT_ONCE[name] in run.output["error"]["message"]
+    if name == "206-same-id-again":
+        assert seen(calls) == observed(experiment)
     assert len(calls) <= experiment["observed"]["number_of_calls"]
 
 
@@ -329,22 +340,26 @@ def test_a_target_that_answers_500_fails_the_run():
 )
 def test_a_target_that_answers_wrongly_fails_the_run(name, wrong):
     reply = two_planned({"a": wrong, "b": ops(op("StepRun", "b", data=2))})
-    _, run = react("", reply, 1)
+    calls, run = react("", together(name, reply), 1)
     assert run.status == "Failed"
     assert FAILED_AT_ONCE[name] in run.output["error"]["message"]
+    if name == "target-answers-other-step":
+        assert sorted(seen(calls)) == sorted(observed(EXPERIMENTS[name]))
 
 
 def test_planning_finished_steps_again_fails_the_run():
-    targets = {n: ops(op("StepRun", n, data=1)) for n in "ab"}
+    targets = {n: ops(op("StepRun", n, data=1)) for n in "abc"}
 
     def reply(call):
         if call.step_id == "step" and call.steps:
             return ops(*[op("StepPlanned", n) for n in "abc"])
         return two_planned(targets)(call)
 
-    _, run = react("", reply, 1)
+    calls, run = react("", together("planned-already-planned", reply), 1)
+    assert sorted(seen(calls)) == sorted(observed(EXPERIMENTS["planned-already-planned"]))
     assert run.status == "Failed"
-    assert FAILED_AT_ONCE["planned-already-planned"] in run.output["error"]["message"]
+    for reason in (FAILED_AT_ONCE["planned-already-planned"], "wait for 'a', 'b', which had"):
+        assert reason in run.output["error"]["message"]
 
 
 def test_a_target_that_plans_itself_again_leaves_nothing_to_do():

@@ -1,26 +1,30 @@
 """The executor: works the queue, calls the apps, and retries.
 
 Internal. Its worker threads share one lock with everything else in a server;
-only the HTTP calls themselves are made without it.
+only the HTTP calls themselves are made without it. What a worker does with an
+item are three moments: dispatch it, perform the request that it comes to, and
+settle the answer. Other calls of the same run may have any of theirs between.
 """
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
-from . import _answers, _ops, _state
-from ._calls import AnswerTooLarge, Caller, CallFailed, build_call
+from . import _state
+from ._calls import Caller, CallFailed, build_call
 from ._clock import Clock, VirtualClock
+from ._exchange import CallExchange
 from ._functions import Function
 from ._gateway import Request
-from ._outcomes import Failure, Outcome, Returned, local_failure
+from ._outcomes import Failure, local_failure
 from ._queue import Call, Item, Queue, Timer
 from ._runs import Runs
 from ._signing import SigningKey
 from ._state import Event, utc
 from ._times import retry_delay
+from ._work import Exchange
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -149,63 +153,80 @@ class Executor(Runs):
             item = self._queue.take()
             if item is None:
                 return
+            exchange = self.dispatch(item)
+            if exchange is None:
+                continue
             try:
-                self._handle(item)
+                result = exchange.perform(self._caller)
+            except CallFailed:
+                self.abandon(exchange)
             except Exception as error:
-                run = item.run
-                logger.exception("the local server failed on run %s", run and run.run_id)
-                if run is not None:
-                    with self._changed:
-                        self.fail(run, local_failure(f"a defect of the local server: {error!r}"))
-            finally:
-                with self._changed:
-                    run = item.run
-                    if run is not None and run.open_items == int(item.counts):
-                        self._fail_stuck(run)
-                    self._queue.done(item)
-
-    def _handle(self, item: Item) -> None:
-        if isinstance(item, Timer):
-            with self._changed:
-                if item.run is None or not item.run.ended:
-                    item.action()
-        elif isinstance(item, Call):
-            self._call(item)
-        elif isinstance(item, Request):
-            self._request(item)
-
-    def _request(self, request: Request) -> None:
-        try:
-            memo = request.perform(self._caller)
-        except CallFailed:
-            return
-        with self._changed:
-            request.settle(memo)
-
-    def _call(self, call: Call) -> None:
-        run = call.run
-        key = self._key()
-        with self._changed:
-            if run.ended:
-                return
-            run.called = True
-            request = build_call(call, self.now(), self._body_limit, key)
-        outcome: Outcome
-        try:
-            answer = self._caller.request("POST", request.url, request.headers, request.body)
-            outcome = _answers.understand(answer, key, time.time())
-        except CallFailed as error:
-            if self._caller.aborted:
-                return
-            outcome = _answers.unreachable(str(error))
-        except AnswerTooLarge:
-            outcome = _answers.too_large()
-        with self._changed:
-            if run.ended:
-                return
-            if isinstance(outcome, Returned):
-                self.complete(run, outcome.output)
-            elif isinstance(outcome, Failure):
-                self.retry_or_fail(call, outcome)
+                self.settle(exchange, error)
             else:
-                _ops.apply(self, call, outcome, request.known)
+                self.settle(exchange, result)
+
+    def dispatch(self, item: Item) -> Optional[Exchange]:
+        """Do what can be done at once with an item that was taken from the queue.
+
+        :return: the request to make, with all that the server knew at this
+            moment; None if there is none to make, and the item is done.
+        """
+        with self._changed:
+            try:
+                exchange = self._dispatch(item)
+            except Exception as error:
+                self._defect(item, error)
+                exchange = None
+            if exchange is None:
+                self._done(item)
+            return exchange
+
+    def _dispatch(self, item: Item) -> Optional[Exchange]:
+        run = item.run
+        if run is not None and run.ended:
+            return None
+        if isinstance(item, Call):
+            item.run.called = True
+            key = self._key()
+            request = build_call(item, self.now(), self._body_limit, key)
+            return CallExchange(self, item, request, key)
+        if isinstance(item, Request):
+            return item
+        if isinstance(item, Timer):
+            item.action()
+        return None
+
+    def settle(self, exchange: Exchange, result: Any) -> None:
+        """Act on what came of a request.
+
+        :param result: of :meth:`Exchange.perform`, or the exception that it
+            ended in, which is a defect of this server.
+        """
+        with self._changed:
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                if not exchange.item.run.ended:
+                    exchange.settle(result)
+            except Exception as error:
+                self._defect(exchange.item, error)
+            self._done(exchange.item)
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Forget a request, as a server that stops in the midst of it."""
+        with self._changed:
+            self._queue.done(exchange.item)
+
+    def _done(self, item: Item) -> None:
+        run = item.run
+        if run is not None and run.open_items == int(item.counts):
+            self._fail_stuck(run)
+        self._queue.done(item)
+
+    def _defect(self, item: Item, error: Exception) -> None:
+        run = item.run
+        logger.error(
+            "the local server failed on run %s", run and run.run_id, exc_info=error
+        )
+        if run is not None:
+            self.fail(run, local_failure(f"a defect of the local server: {error!r}"))

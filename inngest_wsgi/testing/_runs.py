@@ -85,7 +85,8 @@ class Runs(Work, Starter):
         run.memo_bytes = sum(len(canonical(memo)) for memo in run.memos.values())
         if override is not None:
             run.inputs[step_id] = override
-        self.put(Call(run, self.now(), step_id, names.get(step_id)))
+        after = run.stack[-1] if run.stack else ""
+        self.put(Call(run, self.now(), step_id, names.get(step_id), after=after))
         return run
 
     def _enter(self, function: Function, events: List[Event]) -> RunState:
@@ -205,7 +206,15 @@ class Runs(Work, Starter):
         """Nothing is left to do, but the run did not end (W23)."""
         if run.ended or self._stopping:
             return
-        reasons = "; ".join(run.oddities) or "no op that goes on was reported"
+        reasons = list(dict.fromkeys(run.oddities))
+        ended = sorted(run.names.get(step, step) for step in run.pending if step in run.memos)
+        if ended:
+            reasons.append(
+                f"a call that was answered late made it wait for {', '.join(map(repr, ended))}, "
+                "which had ended, and the op that ended last did not say "
+                "parallelMode: race (W69)"
+            )
         self.fail(run, local_failure(
-            f"a server would leave this run hanging, nothing is left to do: {reasons}"
+            "a server would leave this run hanging, nothing is left to do: "
+            + ("; ".join(reasons) or "no op that goes on was reported")
         ))
