@@ -28,6 +28,9 @@ from ._work import Exchange
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
+#: Seconds after which the queue gives a job away whose worker is not heard of.
+_LEASE = 30.0
+
 
 class Executor(Runs):
     """Runs functions.
@@ -54,7 +57,7 @@ class Executor(Runs):
         self._key = key
         self._retry_interval = retry_interval
         self._body_limit = body_limit
-        self._queue = Queue(clock, changed)
+        self.queue = Queue(clock, changed)
         self._caller = Caller()
         self._workers = [
             threading.Thread(
@@ -75,7 +78,7 @@ class Executor(Runs):
         A call that is then broken off leaves its run as it is.
         """
         self._stopping = True
-        self._queue.close()
+        self.queue.close()
         deadline = time.monotonic() + grace
         for worker in self._workers:
             worker.join(max(deadline - time.monotonic(), 0.0))
@@ -88,25 +91,25 @@ class Executor(Runs):
     def hold(self, change: int) -> None:
         """Add a reason for virtual time to stand still, or take one away."""
         with self._changed:
-            self._queue.holds += change
-            self._queue.until = 0.0
+            self.queue.holds += change
+            self.queue.until = 0.0
             self._changed.notify_all()
 
     @property
     def held(self) -> bool:
         """Whether virtual time stands still."""
-        return self._queue.holds > 0 and isinstance(self._clock, VirtualClock)
+        return self.queue.holds > 0 and isinstance(self._clock, VirtualClock)
 
     def advance(self, until: float) -> Callable[[], bool]:
         """Let held time go on up to a moment. Needs the lock.
 
         :return: says, with the lock held, whether it has come to that.
         """
-        self._queue.until = until
+        self.queue.until = until
         self._changed.notify_all()
 
         def arrived() -> bool:
-            if not self._queue.quiet(until):
+            if not self.queue.quiet(until):
                 return False
             if self.now() < until:
                 self._clock.wait(until, True)
@@ -118,10 +121,10 @@ class Executor(Runs):
         return self._clock.now()
 
     def put(self, item: Item) -> None:
-        self._queue.put(item)
+        self.queue.put(item)
 
     def drop(self, item: Item) -> None:
-        self._queue.drop(item)
+        self.queue.drop(item)
 
     def retry_or_fail(self, call: Call, failure: Failure) -> None:
         self.note(
@@ -150,7 +153,7 @@ class Executor(Runs):
 
     def _work(self) -> None:
         while True:
-            item = self._queue.take()
+            item = self.queue.take()
             if item is None:
                 return
             exchange = self.dispatch(item)
@@ -212,16 +215,24 @@ class Executor(Runs):
                 self._defect(exchange.item, error)
             self._done(exchange.item)
 
+    def redo(self, exchange: Exchange) -> None:
+        """Put the job of a request, whose worker is gone, into the queue again."""
+        with self._changed:
+            item = exchange.item
+            if isinstance(item, Call) and not item.run.ended:
+                self.put(item.redone(self.now() + _LEASE))
+            self._done(item)
+
     def abandon(self, exchange: Exchange) -> None:
         """Forget a request, as a server that stops in the midst of it."""
         with self._changed:
-            self._queue.done(exchange.item)
+            self.queue.done(exchange.item)
 
     def _done(self, item: Item) -> None:
         run = item.run
         if run is not None and run.open_items == int(item.counts):
             self._fail_stuck(run)
-        self._queue.done(item)
+        self.queue.done(item)
 
     def _defect(self, item: Item, error: Exception) -> None:
         run = item.run

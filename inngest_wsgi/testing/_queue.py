@@ -83,8 +83,14 @@ class Call(RunItem):
 
     def again(self, due: float) -> "Call":
         """The next attempt: the same job, one generation on (W6)."""
+        call = self.redone(due)
+        call.attempt += 1
+        return call
+
+    def redone(self, due: float) -> "Call":
+        """The same attempt by another worker, one generation on."""
         return Call(
-            self.run, due, self.step_id, self.name, self.attempt + 1,
+            self.run, due, self.step_id, self.name, self.attempt,
             self.generation + 1, self.job_id, self.after, self.race, self.group,
         )
 
