@@ -176,7 +176,7 @@ class Executor(Runs):
         """
         with self._changed:
             try:
-                exchange = self._dispatch(item)
+                exchange = self.exchange_for(item)
             except Exception as error:
                 self._defect(item, error)
                 exchange = None
@@ -184,7 +184,8 @@ class Executor(Runs):
                 self._done(item)
             return exchange
 
-    def _dispatch(self, item: Item) -> Optional[Exchange]:
+    def exchange_for(self, item: Item) -> Optional[Exchange]:
+        """Do what can be done at once, and build the request if there is one."""
         run = item.run
         if run is not None and run.ended:
             return None

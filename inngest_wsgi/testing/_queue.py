@@ -187,15 +187,18 @@ class Queue:
                 and not (isinstance(item, Call) and self._gate.full(item.run.slots))
             ]
 
-    def take_this(self, item: Item) -> None:
-        """Take one of :meth:`ready`."""
+    def take_this(self, item: Item) -> bool:
+        """Take one of :meth:`ready`; False if that has changed meanwhile."""
         with self._changed:
-            if isinstance(item, Call):
-                self._gate.enter(item.run.slots)
-                if item in self._back:
-                    self._back.remove(item)
+            if not item.live or (
+                isinstance(item, Call) and not self._gate.enter(item.run.slots)
+            ):
+                return False
+            if item in self._back:
+                self._back.remove(item)
             item.queued = False
             self._in_flight += 1
+            return True
 
     def next_due(self) -> Optional[float]:
         """When the next item in the future is due; None if there is none."""

@@ -62,10 +62,10 @@ class Stepper:
         """Take one of :meth:`ready`, and do what can be done at once.
 
         :return: a request, built from what is known now; None if there is
-            none to make.
+            none to make, or the item is not in the queue any more.
         """
-        self._executor.queue.take_this(item)
-        return self._executor.dispatch(item)
+        taken = self._executor.queue.take_this(item)
+        return self._executor.dispatch(item) if taken else None
 
     def perform(self, exchange: Exchange) -> Any:
         """Call the application.
@@ -85,6 +85,14 @@ class Stepper:
         attempt.
         """
         self._executor.redo(exchange)
+
+    def repeat(self, exchange: Exchange) -> Any:
+        """Make a call once more, with what is known now; nobody reads the answer.
+
+        :return: what it came to; None if the run has ended.
+        """
+        again = self._executor.exchange_for(exchange.item)
+        return None if again is None else again.perform(self._caller)
 
     def pass_time(self) -> bool:
         """Let time pass until something else is due; False if nothing will be."""
