@@ -26,7 +26,30 @@ from ._parallel import ParallelGroup
 class Interrupt(BaseException):
     """Ends the function's call at a step, or one branch of a parallel group.
     Not an :exc:`Exception`, so that ``except Exception`` in a function does
-    not catch it."""
+    not catch it. It never leaves the endpoint."""
+
+    def __str__(self) -> str:
+        return "ends the call of a function at a step; let it pass, and keep none"
+
+
+def misused(interrupt: Interrupt) -> errors.NonRetriableError:
+    """Make the error of an interrupt that came where none of this call can
+    come from: it was kept from another call, and raised again."""
+    problem = errors.NonRetriableError(
+        "an exception that ended another call was raised again; let BaseException pass, and "
+        "keep none"
+    )
+    problem.__cause__ = interrupt
+    return problem
+
+
+#: Why no step can be called, save while the function runs.
+_BEFORE = (
+    "it is called before the function is, in a middleware's transform_input() or alike. Call it "
+    "in the function"
+)
+_IN_HOOK = "it is called in a middleware's before_execution(). Call it in the function"
+_AFTER = "the call that ctx.step belongs to has ended; do not keep it"
 
 
 class Hooks(t.Protocol):
@@ -92,8 +115,9 @@ class Engine:
         self._group: t.Optional[ParallelGroup] = None
         self._misuse: t.Optional[errors.StepConfigError] = None
         self._end: t.Optional[_End] = None
-        self._passing: t.Optional[BaseException] = None
-        self._closed = False
+        self._process_exit: t.Optional[BaseException] = None
+        #: why no step can be called now; None while the function runs
+        self._no_step: t.Optional[str] = _BEFORE
         #: whether the call was ended because nobody waits for its answer
         self._lost = False
         #: the exception of the user's code that the outcome is about
@@ -106,15 +130,15 @@ class Engine:
     def replay(self, function: t.Callable[[t.Any], t.Any], context: t.Any) -> Outcome:
         """Call the function, and say what the call ended in.
 
-        ``SystemExit``, ``KeyboardInterrupt`` and whatever else is neither an
-        :exc:`Exception` nor ours passes through.
+        What ends a process passes through: :func:`_failure.is_process_exit`.
 
         :param function: gives the output, serialized
         """
+        self._no_step = None
         try:
             end = self._called(function, context)
         finally:
-            self._closed = True
+            self._no_step = _AFTER
         if self._lost:
             return Failed(*_failure.describe(_CLIENT_GONE))
         try:
@@ -139,13 +163,13 @@ class Engine:
             interrupted = True
             error = self._foreign(exc)
         except BaseException as exc:
-            if not _failure.is_error(exc):
+            if _failure.is_process_exit(exc):
                 raise
             error = exc
-        if self._passing is not None:
+        if self._process_exit is not None:
             # somebody held up what was to end this process
             self.swallowed = True
-            raise self._passing
+            raise self._process_exit
         if self._end is not None:
             self.swallowed = self.swallowed or not interrupted
             return self._end
@@ -164,24 +188,23 @@ class Engine:
         return _End(value=value, error=error)
 
     def _foreign(self, exc: Interrupt) -> t.Optional[errors.Error]:
-        """An interrupt that is not of this call, kept from another."""
+        """The error of an interrupt that is not of this call; None where it
+        is."""
         if self._end is not None or (self._group is not None and self._group.ended):
             return None
-        problem = errors.NonRetriableError(
-            "an exception that ended another call was raised again; let BaseException pass, "
-            "and keep none"
-        )
-        problem.__cause__ = exc
-        return problem
+        return misused(exc)
 
     def _new_code(self) -> None:
         if self._replaying:
             self._replaying = False
+            self._no_step = _IN_HOOK
             try:
                 self._hooks.new_code()
             except errors.MiddlewareError as exc:
                 # recorded, for it is raised in the midst of the user's code
                 self._finish(_End(error=exc))
+            finally:
+                self._no_step = None
 
     # -- steps -----------------------------------------------------------
 
@@ -280,12 +303,12 @@ class Engine:
                     if foreign is not None:
                         raised.append(foreign)
                 except BaseException as exc:
-                    if not _failure.is_error(exc):
-                        self._passing = exc
+                    if _failure.is_process_exit(exc):
+                        self._process_exit = exc
                         raise
                     raised.append(exc)
-                if self._passing is not None:
-                    raise self._passing
+                if self._process_exit is not None:
+                    raise self._process_exit
                 if self._misuse is not None:
                     raise self._misuse
                 if self._end is not None:
@@ -336,10 +359,8 @@ class Engine:
 
     def _check_place(self, user_id: str) -> None:
         """Whether a step can be where it is called."""
-        if self._closed:
-            raise errors.StepConfigError(
-                user_id, "the call that ctx.step belongs to has ended; do not keep it"
-            )
+        if self._no_step is not None:
+            raise errors.StepConfigError(user_id, self._no_step)
         if threading.get_ident() != self._thread:
             self._refuse(
                 user_id,
@@ -362,8 +383,8 @@ class Engine:
         raise self._misuse
 
     def _stop_if_over(self) -> None:
-        if self._passing is not None:
-            raise self._passing
+        if self._process_exit is not None:
+            raise self._process_exit
         if self._end is not None or (self._group is not None and self._group.ended):
             # on its way out, the interrupt may come through a finally with a
             # step in it; past that, somebody has swallowed it
@@ -412,16 +433,19 @@ class Engine:
         work: t.Callable[..., t.Any],
         args: t.Tuple[t.Any, ...],
     ) -> _End:
-        value, error = None, None
+        value: t.Any = None
+        error: t.Optional[BaseException] = None
         # now, before the step can change what it is given
         opts = self._in_group(_run_opts(kind, args))
         self._running = step
         start = self._clock()
         try:
             value = work(*args)
+        except Interrupt as exc:
+            error = misused(exc)
         except BaseException as exc:
-            if not _failure.is_error(exc):
-                self._passing = exc
+            if _failure.is_process_exit(exc):
+                self._process_exit = exc
                 raise
             error = exc
         timing = (start, self._clock() - start)

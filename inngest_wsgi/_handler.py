@@ -20,7 +20,7 @@ from . import _decode, _encode, _failure, _introspect, _logger, _register, error
 from . import _protocol as p
 from ._caller import Caller
 from ._callcontext import CallContext, Maker
-from ._engine import Engine
+from ._engine import Engine, Interrupt, misused
 from ._events import Sender
 from ._http import FETCH_RETRY, Http
 from ._landing import PAGE_HEADERS, Landing
@@ -113,7 +113,13 @@ class Handler:
         except errors.Error as problem:
             _log.error("Request failed: %s: %s", problem.code, problem, exc_info=problem)
             response = _encode.error(problem)
-        except Exception:
+        except Interrupt as exc:
+            misuse = misused(exc)
+            _log.error("Request failed: %s", misuse, exc_info=misuse)
+            response = _encode.error(misuse)
+        except BaseException as exc:
+            if _failure.is_process_exit(exc):
+                raise
             _log.exception("Request failed by an error in inngest_wsgi or its settings")
             response = _encode.error(errors.Error("Internal error; see the application's log."))
         return response

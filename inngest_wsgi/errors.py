@@ -182,7 +182,7 @@ class MiddlewareError(Error):
 
     code = "middleware_failed"
 
-    def __init__(self, hook: str, exc: Exception) -> None:
+    def __init__(self, hook: str, exc: BaseException) -> None:
         super().__init__("middleware {} raised {}: {}".format(hook, type(exc).__name__, exc))
         self.hook = hook
         self.retriable = exc.retriable if isinstance(exc, Error) else True
@@ -196,7 +196,7 @@ class CallContextError(Error):
 
     code = "call_context_failed"
 
-    def __init__(self, exc: Exception) -> None:
+    def __init__(self, exc: BaseException) -> None:
         super().__init__("call_context raised {}: {}".format(type(exc).__name__, exc))
 
 

@@ -62,6 +62,7 @@ SAME_LEVEL = {
     ("_json", "errors"),
     ("serializer", "errors"),
     ("_outcome", "_messages"),
+    ("_callcontext", "_failure"),
     ("_settings", "_keys"),  # a setting is checked by the room that knows what it is
     ("_settings", "_origin"),
     ("step", "ai"),  # ctx.step.ai
