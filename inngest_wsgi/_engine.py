@@ -62,6 +62,9 @@ class Hooks(t.Protocol):
     def new_code(self) -> None:
         """The code that follows runs for the first time."""
 
+    def replaying(self, on: bool) -> None:
+        """The code that follows runs once more, or no longer does."""
+
     def ended(self) -> None:
         """The function returned, or came to a step."""
 
@@ -113,6 +116,10 @@ class Engine:
         self._replaying = True
         self._running: t.Optional[StepId] = None
         self._group: t.Optional[ParallelGroup] = None
+        #: whether a race group was come to, in this call of the function
+        self._raced = False
+        #: whether branches are called only to find out whether they race
+        self._looking_ahead = False
         self._misuse: t.Optional[errors.StepConfigError] = None
         self._end: t.Optional[_End] = None
         self._process_exit: t.Optional[BaseException] = None
@@ -141,6 +148,10 @@ class Engine:
             self._no_step = _AFTER
         if self._lost:
             return Failed(*_failure.describe(_CLIENT_GONE))
+        if self._raced:
+            # also on what was come to before the race group: a late call may
+            # plan again what has ended, and then nothing else calls (W69)
+            end = end._replace(ops=[_racing(op) for op in end.ops])
         try:
             if end.ops or end.error is None:
                 self._hooks.ended()
@@ -230,13 +241,14 @@ class Engine:
                 self._read()
                 return _memo.result(memo)
             args = tuple(edited)
+        self._skip_if_looking_ahead()
         if self._hooks.is_lost():
             # the server calls again, and would have it run twice
             self._lost = True
             self._finish(_End(error=_CLIENT_GONE))
         self._check_target(step)
         self._new_code()
-        if self._target is None and (self._group is not None or self._plan_only):
+        if self._target is None and self._must_plan():
             self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
         self._finish(self._run_now(step, kind, work, args))
 
@@ -263,6 +275,7 @@ class Engine:
                 self._read()
                 _memo.raise_error(memo)
                 return memo
+        self._skip_if_looking_ahead()
         if edited is None or describe_edited is None:
             op = describe(step)
         else:
@@ -286,6 +299,8 @@ class Engine:
             have ended
         """
         self._check_place("a parallel group")
+        if mode == p.PARALLEL_RACE:
+            self._raced = True
         outer, group = self._group, ParallelGroup(mode, self._group)
         values: t.List[t.Any] = []
         raised: t.List[BaseException] = []
@@ -309,20 +324,45 @@ class Engine:
                     raised.append(exc)
                 if self._process_exit is not None:
                     raise self._process_exit
+                if self._end is not None:
+                    self._look_ahead(interrupted)
+                    continue
                 if self._misuse is not None:
                     raise self._misuse
-                if self._end is not None:
-                    raise Interrupt
                 if group.ended:
                     complete = False
                     self.swallowed = self.swallowed or not interrupted
         finally:
             self._group = outer
+            if self._looking_ahead and outer is None:
+                self._looking_ahead = False
+                self._hooks.replaying(False)
+        if self._end is not None:
+            if outer is not None:
+                outer.ended = True
+            raise Interrupt
         if not complete:
             self._end_group(group)
         if raised:
             raise raised[0]
         return tuple(values)
+
+    def _look_ahead(self, interrupted: bool) -> None:
+        """Go on to the next branch, though the call has ended in this one, if
+        that may tell that the group races: the op of the step that ran must
+        say so (W69), and the race may be in a branch that is still to come.
+
+        :raises Interrupt: there is nothing to be found out
+        """
+        if not self._looking_ahead:
+            self.swallowed = self.swallowed or not interrupted
+            ran = self._end is not None and bool(self._end.ops)
+            if self._raced or not ran or self._target is None:
+                raise Interrupt
+            self._looking_ahead = True
+            self._hooks.replaying(True)
+        elif self._raced:
+            raise Interrupt
 
     def _end_group(self, group: ParallelGroup) -> t.NoReturn:
         if self._group is not None:
@@ -385,11 +425,30 @@ class Engine:
     def _stop_if_over(self) -> None:
         if self._process_exit is not None:
             raise self._process_exit
-        if self._end is not None or (self._group is not None and self._group.ended):
+        if self._is_over():
             # on its way out, the interrupt may come through a finally with a
             # step in it; past that, somebody has swallowed it
             if not isinstance(sys.exc_info()[1], Interrupt):
                 self.swallowed = True
+            raise Interrupt
+
+    def _is_over(self) -> bool:
+        """Whether the call has ended, or the branch that is being called."""
+        ended = self._end is not None and not self._looking_ahead
+        return ended or (self._group is not None and self._group.ended)
+
+    def _must_plan(self) -> bool:
+        """Whether a new step is to be reported, and run in a call of its own.
+
+        After a race group too: each of its branches that ends makes the
+        server call again, and whatever those calls run, runs as often (W68).
+        """
+        return self._group is not None or self._raced or self._plan_only
+
+    def _skip_if_looking_ahead(self) -> None:
+        if self._looking_ahead:
+            assert self._group is not None
+            self._group.ended = True
             raise Interrupt
 
     def _read(self) -> None:
@@ -410,17 +469,9 @@ class Engine:
     def _report(self, op: Op) -> t.NoReturn:
         if self._group is None:
             self._finish(_End(ops=[op]))
-        self._group.ops.append(op._replace(opts=self._in_group(op.opts)))
+        self._group.ops.append(op)
         self._group.ended = True
         raise Interrupt
-
-    def _in_group(
-        self, opts: t.Optional[t.Mapping[str, t.Any]]
-    ) -> t.Optional[t.Mapping[str, t.Any]]:
-        """The opts of an op, which say so if it is of a group in race mode."""
-        if self._group is None or self._group.mode != p.PARALLEL_RACE:
-            return opts
-        return dict(opts or {}, parallelMode=self._group.mode)
 
     def _finish(self, end: _End) -> t.NoReturn:
         self._end = end
@@ -436,7 +487,7 @@ class Engine:
         value: t.Any = None
         error: t.Optional[BaseException] = None
         # now, before the step can change what it is given
-        opts = self._in_group(_run_opts(kind, args))
+        opts = _run_opts(kind, args)
         self._running = step
         start = self._clock()
         try:
@@ -448,6 +499,7 @@ class Engine:
                 self._process_exit = exc
                 raise
             error = exc
+        self._running = None
         timing = (start, self._clock() - start)
         if self._misuse is not None:
             value, error, self._misuse = None, self._misuse, None
@@ -516,6 +568,11 @@ class Engine:
         return StepsReported(
             [op._replace(op=name, error=failure.error)], not final, failure.retry_after
         )
+
+
+def _racing(op: Op) -> Op:
+    """The op, saying that the server need wait for no other (W69)."""
+    return op._replace(opts=dict(op.opts or {}, parallelMode=p.PARALLEL_RACE))
 
 
 def _run_opts(kind: str, args: t.Tuple[t.Any, ...]) -> t.Mapping[str, t.Any]:

@@ -354,6 +354,9 @@ class _CallHooks:
         self.replay.over = True
         self._stack.forward("before_execution")
 
+    def replaying(self, on: bool) -> None:
+        self.replay.over = not on
+
     def ended(self) -> None:
         self._stack.backward("after_execution")
 
