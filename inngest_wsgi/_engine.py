@@ -195,7 +195,7 @@ class Engine:
                 return self._end
         if error is None and self._target is not None and not self._target_done:
             # a 200 to a targeted call would end the whole run
-            return self._target_not_found()
+            return self._target_not_found("the function ended without it")
         return _End(value=value, error=error)
 
     def _foreign(self, exc: Interrupt) -> t.Optional[errors.Error]:
@@ -372,7 +372,7 @@ class Engine:
             raise Interrupt
         if not group.ops:
             # of a targeted call, whose step is in none of the branches
-            self._finish(self._target_not_found())
+            self._finish(self._target_not_found("no branch of a parallel group came to it"))
         self._finish(_End(ops=group.ops))
 
     # -- on the way to a step --------------------------------------------
@@ -392,10 +392,29 @@ class Engine:
             if problem is not None:
                 self._refuse(user_id, problem)
         repeat = self._uses.get(user_id, 0)
-        self._uses[user_id] = repeat + 1
         text = "{}:{}".format(user_id, repeat) if repeat else user_id
+        if repeat or ":" in user_id:
+            self._check_text(user_id, repeat, text)
+        self._uses[user_id] = repeat + 1
         hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
         return StepId(user_id, repeat, hashed)
+
+    def _check_text(self, user_id: str, repeat: int, text: str) -> None:
+        """Refuse a use whose hash another use has: the one would be given
+        what is remembered of the other."""
+        if repeat:
+            other, taken = text, text in self._uses
+        else:
+            other, _, number = user_id.rpartition(":")
+            # as repeats are numbered: no sign, no leading zero
+            counted = number.isascii() and number.isdigit() and number[0] != "0"
+            taken = counted and len(number) < 10 and self._uses.get(other, 0) > int(number)
+        if taken:
+            self._refuse(
+                user_id,
+                "its use {} has the same hash as a use of step {!r}, for a repeated id is counted "
+                "as {!r}. Rename one of the two".format(repeat + 1, other, text),
+            )
 
     def _check_place(self, user_id: str) -> None:
         """Whether a step can be where it is called."""
@@ -464,7 +483,8 @@ class Engine:
             # the target may be in another branch
             self._group.ended = True
             raise Interrupt
-        self._finish(self._target_not_found())
+        found = "the function came to step {!r} instead".format(step.user_id)
+        self._finish(self._target_not_found(found))
 
     def _report(self, op: Op) -> t.NoReturn:
         if self._group is None:
@@ -507,17 +527,17 @@ class Engine:
         op = Op(name, step, step.user_id, opts, timing=timing)
         return _End(ops=[op], value=value, error=error)
 
-    def _target_not_found(self) -> _End:
-        target = self._target
-        assert target is not None
+    def _target_not_found(self, found: str) -> _End:
+        """The end of a call for a step that is not there (W71)."""
         if self._target_done:
             # what the first of the two calls led to may be under way
-            return _End(
-                error=errors.StepUnexpectedError(
-                    "step {} has run already, and this call is for no other".format(target)
-                )
+            problem = "has run already, and {}".format(found)
+        else:
+            problem = (
+                "was to run, and {}. Has it been renamed or removed, or is the way to it another "
+                "one each time? Bring it back; or cancel the run and start it again".format(found)
             )
-        return _End(ops=[Op(p.OP_STEP_NOT_FOUND, StepId(target, 0, target), target)])
+        return _End(error=errors.StepUnexpectedError("step {} {}".format(self._target, problem)))
 
     # -- what is sent ----------------------------------------------------
 

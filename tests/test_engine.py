@@ -1,6 +1,7 @@
 """Replay: what a call ends in, whatever the function does."""
 
 import asyncio
+import collections
 import contextlib
 import json
 import logging
@@ -480,6 +481,48 @@ def test_a_step_needs_an_id(step_id):
 
 
 @pytest.mark.parametrize(
+    "ids, refused, other",
+    [
+        (["a", "a", "a:1"], "a:1", "a"),
+        (["a:1", "a", "a"], "a", "a:1"),
+        (["a", "a", "a", "a:2"], "a:2", "a"),
+        (["a:1", "a:1", "a:1:1"], "a:1:1", "a:1"),
+        (["a:1:1", "a:1", "a:1"], "a:1", "a:1:1"),
+        (["a", "a:1", "a"], "a", "a:1"),
+        (["a", "a:1"], None, None),
+        (["a", "a", "a:2"], None, None),
+        (["a", "a", "a:01", "a:+1", "a:\u0661", "a:", ":1", "a: 1", "a:1_0"], None, None),
+        (["a", "a", "b:1", "a:1:1", "a:" + 5000 * "9"], None, None),
+    ],
+)
+@pytest.mark.parametrize("swallow", [False, True])
+def test_two_steps_of_one_hash_are_refused_and_both_are_named(ids, refused, other, swallow):
+    def handler(ctx):
+        found = []
+        for user_id in ids:
+            try:
+                found.append(ctx.step.run(user_id, lambda: None))
+            except inngest.StepConfigError:
+                if not swallow:
+                    raise
+        return found
+
+    values, uses = {}, collections.Counter()
+    for user_id in ids:
+        text = "{}:{}".format(user_id, uses[user_id]) if uses[user_id] else user_id
+        values.update(memo(text, user_id))
+        uses[user_id] += 1
+    response = Endpoint(handler).call(values)
+    if refused is None:
+        assert (response.status_code, response.get_json()) == (200, ids)
+    else:
+        assert (response.status_code, response.get_json()["code"]) == (400, "step_config_invalid")
+        message = response.get_json()["message"]
+        assert message.startswith("step {!r}: ".format(refused))
+        assert "step {!r}, for".format(other) in message
+
+
+@pytest.mark.parametrize(
     "duration", [-1, "soon", "367d", None, 1.5, 367 * 86400 * 1000, "1y", 10**30]
 )
 def test_a_sleep_that_cannot_be_sent_is_refused_by_name(duration):
@@ -507,10 +550,21 @@ def test_immediate_execution_disabled_plans_a_step_instead():
     assert (op["op"], ran) == ("StepRun", [1])
 
 
-@pytest.mark.parametrize("handler", [run_a, lambda ctx: "finished"])
-def test_a_targeted_step_that_is_gone_is_said_to_be(handler):
-    op = Endpoint(handler).op(step=step_hash("renamed"))
-    assert (op["op"], op["id"]) == ("StepNotFound", step_hash("renamed"))
+@pytest.mark.parametrize(
+    "handler, said",
+    [
+        (run_a, "the function came to step 'a' instead"),
+        (lambda ctx: ctx.step.sleep("nap", "1s"), "the function came to step 'nap' instead"),
+        (lambda ctx: "finished", "the function ended without it"),
+    ],
+)
+def test_a_targeted_step_that_is_gone_is_an_error_that_is_tried_again(handler, said):
+    response = Endpoint(handler).call(step=step_hash("renamed"))
+    problem = response.get_json()
+    assert response.status_code == 500
+    assert response.headers["X-Inngest-No-Retry"] == "false"
+    assert (problem["code"], problem["name"]) == ("step_unexpected", "StepUnexpectedError")
+    assert step_hash("renamed") in problem["message"] and said in problem["message"]
 
 
 def test_a_targeted_call_runs_no_other_step():
@@ -520,7 +574,7 @@ def test_a_targeted_call_runs_no_other_step():
         ctx.step.run("a", ran.append, "a")
         ctx.step.run("b", ran.append, "b")
 
-    Endpoint(handler).op(step=step_hash("b"))
+    assert Endpoint(handler).call(step=step_hash("b")).status_code == 500
     assert ran == []
     Endpoint(handler).op(memo("a", None), step=step_hash("b"))
     assert ran == ["b"]
