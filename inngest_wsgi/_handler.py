@@ -265,7 +265,7 @@ class Handler:
             stack.forward("before_response")
         finally:
             stack.close()
-        return _encode.outcome(outcome)
+        return _encode.outcome(outcome, call.fn_id)
 
     def _replay(
         self,

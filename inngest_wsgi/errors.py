@@ -347,15 +347,22 @@ class SendEventsError(ApiError):
 
     :ivar ids: the ids of those that were accepted, in the order they were
         given
+    :ivar too_large: whether an event is larger than any server takes; then
+        none was sent
     """
 
     code = "send_events_failed"
 
     def __init__(
-        self, message: str, ids: t.Sequence[str] = (), http_status: t.Optional[int] = None
+        self,
+        message: str,
+        ids: t.Sequence[str] = (),
+        http_status: t.Optional[int] = None,
+        too_large: bool = False,
     ) -> None:
         super().__init__(message, http_status)
         self.ids = list(ids)
         # what the server refuses it will refuse again
-        refused = http_status is not None and 400 <= http_status < 500
-        self.retriable = not refused or http_status == 429
+        refused = http_status is not None and 400 <= http_status < 500 and http_status != 429
+        self.retriable = not (refused or too_large)
+        self.too_large = too_large
