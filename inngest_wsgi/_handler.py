@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from . import _decode, _encode, _failure, _introspect, _logger, _register, errors
+from . import _decode, _encode, _failure, _introspect, _logger, _redirected, _register, errors
 from . import _protocol as p
 from ._caller import Caller
 from ._callcontext import CallContext, Maker
@@ -106,7 +106,9 @@ class Handler:
         try:
             return work()
         except errors.RequestError as problem:
-            _log.warning("Request refused: %s: %s", problem.code, problem)
+            # a run fails over what is answered with 500
+            level = logging.ERROR if problem.status >= 500 else logging.WARNING
+            _log.log(level, "Request refused: %s: %s", problem.code, problem)
             response = _encode.error(problem)
             if isinstance(problem, errors.MethodError):
                 response = response.adding(_ALLOW)
@@ -136,6 +138,7 @@ class Handler:
             # without a word of CORS: no page of another origin may ask
             return Response(200, [_ALLOW], b"")
         caller.identify(request)
+        _redirected.check(request, self._settings)
         if self._landing is not None and self._landing.answers(request):
             work = functools.partial(self._landing.respond, request)
             return self._guarded(work).adding(*PAGE_HEADERS)

@@ -277,6 +277,15 @@ class BrowserError(RequestError):
     status = 403
 
 
+class RedirectedError(RequestError):
+    """A call, a probe or a sync came as a GET, for something redirects it on
+    its way. The server would take an answer 200 for what a function returned
+    (W73)."""
+
+    code = "redirected"
+    status = 500
+
+
 class QueryError(RequestError):
     """The query of a call does not name a function."""
 

@@ -52,6 +52,7 @@ LEVELS = {
     "client": 6,
     "_caller": 7,
     "_landing": 7,
+    "_redirected": 7,
     "_handler": 8,
     "wsgi": 9,
     "__init__": 10,

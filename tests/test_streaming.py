@@ -107,8 +107,10 @@ def test_which_servers_are_given_a_stream(environ, uwsgi, streamed, streaming, m
     [
         (200, {"QUERY_STRING": "probe=trust"}, b""),
         (200, {"QUERY_STRING": "probe=trust&" + FN}, BODY),
-        (200, {"REQUEST_METHOD": "GET"}, b""),
-        (200, {"REQUEST_METHOD": "HEAD"}, b""),
+        (200, {"REQUEST_METHOD": "GET", "QUERY_STRING": ""}, b""),
+        (200, {"REQUEST_METHOD": "HEAD", "QUERY_STRING": ""}, b""),
+        (500, {"REQUEST_METHOD": "HEAD"}, b""),
+        (500, {"REQUEST_METHOD": "GET"}, b""),
         (200, {"REQUEST_METHOD": "OPTIONS"}, b""),
         (405, {"REQUEST_METHOD": "DELETE"}, BODY),
         (500, {"REQUEST_METHOD": "PUT"}, b""),
