@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 import urllib.parse
 
@@ -16,9 +17,7 @@ def of(environ: Environ) -> Address:
     in one form however it was written."""
     mount = _path(environ, "SCRIPT_NAME").rstrip("/")
     path = _path(environ, "PATH_INFO")
-    if mount and path == "/":
-        # Bottle and Pyramid say so of the mount itself, and Pyramid does not
-        # answer with the slash at its end
+    if mount and path == "/" and not _came_with_slash(environ):
         path = ""
     return Address(_host_origin(environ), mount + path or "/", mount)
 
@@ -32,6 +31,19 @@ def _host_origin(environ: Environ) -> t.Optional[str]:
         host = "{}:{}".format(host, environ.get("SERVER_PORT") or "")
     # a zone means something on the client's machine alone
     return None if "%" in host else _origin.of(environ["wsgi.url_scheme"], host)
+
+
+def _came_with_slash(environ: Environ) -> bool:
+    """Whether a request to the mount itself had the slash that it has here.
+
+    Bottle and Pyramid put one there. To add it, or to take it off, would
+    register an address from which a framework may redirect (W73).
+    """
+    for name in ("bottle.raw_path", "RAW_URI", "REQUEST_URI"):
+        if environ.get(name):
+            return bool(re.match("[^?#]*/(?![^?#])", environ[name]))
+    # wsgiref tells of neither; Pyramid leaves this key of WebOb's
+    return "webob.is_body_seekable" not in environ
 
 
 def _path(environ: Environ, name: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import typing as t
 
-from . import errors
+from . import _failure, errors
 
 Environ = t.Dict[str, t.Any]
 #: Called with the environ in the request's thread; the context manager that it
@@ -30,7 +30,9 @@ class CallContext:
         kept = dict(environ)
         try:
             self._managers = [maker(kept) for maker in makers]
-        except Exception as exc:
+        except BaseException as exc:
+            if _failure.is_process_exit(exc):
+                raise
             raise errors.CallContextError(exc) from exc
 
     def __enter__(self) -> None:
@@ -41,7 +43,7 @@ class CallContext:
                 # not with the error: one that was entered might suppress it,
                 # and the function would run without the rest
                 self._leave()
-                if not isinstance(exc, Exception):
+                if _failure.is_process_exit(exc):
                     raise
                 raise errors.CallContextError(exc) from exc
 
@@ -51,6 +53,8 @@ class CallContext:
     def _leave(self, *exc_info: t.Any) -> None:
         try:
             self._stack.__exit__(*(exc_info or (None, None, None)))
-        except Exception:
+        except BaseException as exc:
+            if _failure.is_process_exit(exc):
+                raise
             # what the call has come to is not lost for it
             _log.exception("call_context raised as it was left")

@@ -19,15 +19,27 @@ MAX_STEP_BYTES = 4 * 1024 * 1024
 #: the two hours that a call may last.
 MAX_STREAM_BYTES = MAX_RESPONSE_BYTES - 2 * 3600 * 4
 
+#: The largest list of ops that is answered: streamed it is the same, and so it
+#: leaves room for the headers that stand around it then.
+MAX_OPS_BYTES = MAX_STREAM_BYTES - 64 * 1024
+
 #: The most of a step's arguments that is reported, in bytes of JSON.
 MAX_INPUT_BYTES = 64 * 1024
 
 #: The server counts what it keeps, with the wrapper that it puts around it.
 _WRAPPER_BYTES = len(b'{"data":}')
 
+#: As many ids of events as fit into the output of one step: ULIDs, each with
+#: its quotes and a comma.
+MAX_IDS = (MAX_STEP_BYTES - _WRAPPER_BYTES - 1) // len(b'"01M894QKEWVWE1MTEVAJMMAR1M",')
 
-def outcome(result: Outcome) -> Response:
-    """The answer to a call."""
+
+def outcome(result: Outcome, fn_id: str) -> Response:
+    """The answer to a call.
+
+    :param fn_id: of the function, for a message
+    :raises errors.OutputError: the ops are larger than the server takes
+    """
     headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
     if isinstance(result, Returned):
         return Response(200, headers, result.data)
@@ -37,7 +49,7 @@ def outcome(result: Outcome) -> Response:
         return Response(500 if result.retriable else 400, headers, body)
     if result.retriable is not None:
         _say_retry(headers, result.retriable, result.retry_after)
-    return Response(206, headers, b"[%b]" % b",".join(map(_op, result.ops)))
+    return Response(206, headers, _ops(result.ops, fn_id))
 
 
 def error(problem: errors.Error) -> Response:
@@ -140,6 +152,46 @@ def _say_retry(headers: Headers, retriable: bool, retry_after: t.Optional[str]) 
     headers.append((p.HEADER_NO_RETRY, "false" if retriable else "true"))
     if retriable and retry_after is not None:
         headers.append((p.HEADER_RETRY_AFTER, retry_after))
+
+
+def _ops(ops: t.Sequence[Op], fn_id: str) -> bytes:
+    """The ops as a JSON list that the server takes (W72). Where it would be
+    too large, inputs are left out, the largest first: they are only shown to
+    people."""
+    texts = [_op(op) for op in ops]
+    too_many = sum(map(len, texts)) + len(texts) + 1 - MAX_OPS_BYTES
+    if too_many > 0:
+        without = [_op(_without_input(op)) for op in ops]
+        savings = [len(text) - len(short) for text, short in zip(texts, without)]
+        for n in sorted(range(len(ops)), key=savings.__getitem__, reverse=True):
+            if too_many <= 0 or not savings[n]:
+                break
+            texts[n] = without[n]
+            too_many -= savings[n]
+    if too_many > 0:
+        raise _too_large(ops, texts, fn_id)
+    return b"[%b]" % b",".join(texts)
+
+
+def _without_input(op: Op) -> Op:
+    if not op.op.startswith("Step") or not op.opts:
+        # what the server carries out is told by its opts
+        return op
+    return op._replace(opts={k: v for k, v in op.opts.items() if k != "input"})
+
+
+def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> errors.OutputError:
+    size, user_id = max((len(text), op.id.user_id) for text, op in zip(texts, ops))
+    if len(ops) == 1:
+        found = "step {!r} has {} bytes as JSON".format(user_id, size)
+    else:
+        found = "{} steps side by side have {} bytes as JSON, step {!r} the most, {}".format(
+            len(ops), sum(map(len, texts)), user_id, size
+        )
+    return errors.OutputError(
+        "What function {} came to cannot be sent: {}; the server takes {} at the most. Store the "
+        "data elsewhere and pass a reference to it.".format(fn_id, found, MAX_OPS_BYTES)
+    )
 
 
 def _op(op: Op) -> bytes:

@@ -26,7 +26,30 @@ from ._parallel import ParallelGroup
 class Interrupt(BaseException):
     """Ends the function's call at a step, or one branch of a parallel group.
     Not an :exc:`Exception`, so that ``except Exception`` in a function does
-    not catch it."""
+    not catch it. It never leaves the endpoint."""
+
+    def __str__(self) -> str:
+        return "ends the call of a function at a step; let it pass, and keep none"
+
+
+def misused(interrupt: Interrupt) -> errors.NonRetriableError:
+    """Make the error of an interrupt that came where none of this call can
+    come from: it was kept from another call, and raised again."""
+    problem = errors.NonRetriableError(
+        "an exception that ended another call was raised again; let BaseException pass, and "
+        "keep none"
+    )
+    problem.__cause__ = interrupt
+    return problem
+
+
+#: Why no step can be called, save while the function runs.
+_BEFORE = (
+    "it is called before the function is, in a middleware's transform_input() or alike. Call it "
+    "in the function"
+)
+_IN_HOOK = "it is called in a middleware's before_execution(). Call it in the function"
+_AFTER = "the call that ctx.step belongs to has ended; do not keep it"
 
 
 class Hooks(t.Protocol):
@@ -38,6 +61,9 @@ class Hooks(t.Protocol):
 
     def new_code(self) -> None:
         """The code that follows runs for the first time."""
+
+    def replaying(self, on: bool) -> None:
+        """The code that follows runs once more, or no longer does."""
 
     def ended(self) -> None:
         """The function returned, or came to a step."""
@@ -90,10 +116,15 @@ class Engine:
         self._replaying = True
         self._running: t.Optional[StepId] = None
         self._group: t.Optional[ParallelGroup] = None
+        #: whether a race group was come to, in this call of the function
+        self._raced = False
+        #: whether branches are called only to find out whether they race
+        self._looking_ahead = False
         self._misuse: t.Optional[errors.StepConfigError] = None
         self._end: t.Optional[_End] = None
-        self._passing: t.Optional[BaseException] = None
-        self._closed = False
+        self._process_exit: t.Optional[BaseException] = None
+        #: why no step can be called now; None while the function runs
+        self._no_step: t.Optional[str] = _BEFORE
         #: whether the call was ended because nobody waits for its answer
         self._lost = False
         #: the exception of the user's code that the outcome is about
@@ -106,17 +137,21 @@ class Engine:
     def replay(self, function: t.Callable[[t.Any], t.Any], context: t.Any) -> Outcome:
         """Call the function, and say what the call ended in.
 
-        ``SystemExit``, ``KeyboardInterrupt`` and whatever else is neither an
-        :exc:`Exception` nor ours passes through.
+        What ends a process passes through: :func:`_failure.is_process_exit`.
 
         :param function: gives the output, serialized
         """
+        self._no_step = None
         try:
             end = self._called(function, context)
         finally:
-            self._closed = True
+            self._no_step = _AFTER
         if self._lost:
             return Failed(*_failure.describe(_CLIENT_GONE))
+        if self._raced:
+            # also on what was come to before the race group: a late call may
+            # plan again what has ended, and then nothing else calls (W69)
+            end = end._replace(ops=[_racing(op) for op in end.ops])
         try:
             if end.ops or end.error is None:
                 self._hooks.ended()
@@ -139,13 +174,13 @@ class Engine:
             interrupted = True
             error = self._foreign(exc)
         except BaseException as exc:
-            if not _failure.is_error(exc):
+            if _failure.is_process_exit(exc):
                 raise
             error = exc
-        if self._passing is not None:
+        if self._process_exit is not None:
             # somebody held up what was to end this process
             self.swallowed = True
-            raise self._passing
+            raise self._process_exit
         if self._end is not None:
             self.swallowed = self.swallowed or not interrupted
             return self._end
@@ -160,28 +195,27 @@ class Engine:
                 return self._end
         if error is None and self._target is not None and not self._target_done:
             # a 200 to a targeted call would end the whole run
-            return self._target_not_found()
+            return self._target_not_found("the function ended without it")
         return _End(value=value, error=error)
 
     def _foreign(self, exc: Interrupt) -> t.Optional[errors.Error]:
-        """An interrupt that is not of this call, kept from another."""
+        """The error of an interrupt that is not of this call; None where it
+        is."""
         if self._end is not None or (self._group is not None and self._group.ended):
             return None
-        problem = errors.NonRetriableError(
-            "an exception that ended another call was raised again; let BaseException pass, "
-            "and keep none"
-        )
-        problem.__cause__ = exc
-        return problem
+        return misused(exc)
 
     def _new_code(self) -> None:
         if self._replaying:
             self._replaying = False
+            self._no_step = _IN_HOOK
             try:
                 self._hooks.new_code()
             except errors.MiddlewareError as exc:
                 # recorded, for it is raised in the midst of the user's code
                 self._finish(_End(error=exc))
+            finally:
+                self._no_step = None
 
     # -- steps -----------------------------------------------------------
 
@@ -207,13 +241,14 @@ class Engine:
                 self._read()
                 return _memo.result(memo)
             args = tuple(edited)
+        self._skip_if_looking_ahead()
         if self._hooks.is_lost():
             # the server calls again, and would have it run twice
             self._lost = True
             self._finish(_End(error=_CLIENT_GONE))
         self._check_target(step)
         self._new_code()
-        if self._target is None and (self._group is not None or self._plan_only):
+        if self._target is None and self._must_plan():
             self._report(Op(p.OP_STEP_PLANNED, step, user_id, _run_opts(kind, args)))
         self._finish(self._run_now(step, kind, work, args))
 
@@ -240,6 +275,7 @@ class Engine:
                 self._read()
                 _memo.raise_error(memo)
                 return memo
+        self._skip_if_looking_ahead()
         if edited is None or describe_edited is None:
             op = describe(step)
         else:
@@ -263,6 +299,8 @@ class Engine:
             have ended
         """
         self._check_place("a parallel group")
+        if mode == p.PARALLEL_RACE:
+            self._raced = True
         outer, group = self._group, ParallelGroup(mode, self._group)
         values: t.List[t.Any] = []
         raised: t.List[BaseException] = []
@@ -280,26 +318,51 @@ class Engine:
                     if foreign is not None:
                         raised.append(foreign)
                 except BaseException as exc:
-                    if not _failure.is_error(exc):
-                        self._passing = exc
+                    if _failure.is_process_exit(exc):
+                        self._process_exit = exc
                         raise
                     raised.append(exc)
-                if self._passing is not None:
-                    raise self._passing
+                if self._process_exit is not None:
+                    raise self._process_exit
+                if self._end is not None:
+                    self._look_ahead(interrupted)
+                    continue
                 if self._misuse is not None:
                     raise self._misuse
-                if self._end is not None:
-                    raise Interrupt
                 if group.ended:
                     complete = False
                     self.swallowed = self.swallowed or not interrupted
         finally:
             self._group = outer
+            if self._looking_ahead and outer is None:
+                self._looking_ahead = False
+                self._hooks.replaying(False)
+        if self._end is not None:
+            if outer is not None:
+                outer.ended = True
+            raise Interrupt
         if not complete:
             self._end_group(group)
         if raised:
             raise raised[0]
         return tuple(values)
+
+    def _look_ahead(self, interrupted: bool) -> None:
+        """Go on to the next branch, though the call has ended in this one, if
+        that may tell that the group races: the op of the step that ran must
+        say so (W69), and the race may be in a branch that is still to come.
+
+        :raises Interrupt: there is nothing to be found out
+        """
+        if not self._looking_ahead:
+            self.swallowed = self.swallowed or not interrupted
+            ran = self._end is not None and bool(self._end.ops)
+            if self._raced or not ran or self._target is None:
+                raise Interrupt
+            self._looking_ahead = True
+            self._hooks.replaying(True)
+        elif self._raced:
+            raise Interrupt
 
     def _end_group(self, group: ParallelGroup) -> t.NoReturn:
         if self._group is not None:
@@ -309,7 +372,7 @@ class Engine:
             raise Interrupt
         if not group.ops:
             # of a targeted call, whose step is in none of the branches
-            self._finish(self._target_not_found())
+            self._finish(self._target_not_found("no branch of a parallel group came to it"))
         self._finish(_End(ops=group.ops))
 
     # -- on the way to a step --------------------------------------------
@@ -329,17 +392,34 @@ class Engine:
             if problem is not None:
                 self._refuse(user_id, problem)
         repeat = self._uses.get(user_id, 0)
-        self._uses[user_id] = repeat + 1
         text = "{}:{}".format(user_id, repeat) if repeat else user_id
+        if repeat or ":" in user_id:
+            self._check_text(user_id, repeat, text)
+        self._uses[user_id] = repeat + 1
         hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
         return StepId(user_id, repeat, hashed)
 
+    def _check_text(self, user_id: str, repeat: int, text: str) -> None:
+        """Refuse a use whose hash another use has: the one would be given
+        what is remembered of the other."""
+        if repeat:
+            other, taken = text, text in self._uses
+        else:
+            other, _, number = user_id.rpartition(":")
+            # as repeats are numbered: no sign, no leading zero
+            counted = number.isascii() and number.isdigit() and number[0] != "0"
+            taken = counted and len(number) < 10 and self._uses.get(other, 0) > int(number)
+        if taken:
+            self._refuse(
+                user_id,
+                "its use {} has the same hash as a use of step {!r}, for a repeated id is counted "
+                "as {!r}. Rename one of the two".format(repeat + 1, other, text),
+            )
+
     def _check_place(self, user_id: str) -> None:
         """Whether a step can be where it is called."""
-        if self._closed:
-            raise errors.StepConfigError(
-                user_id, "the call that ctx.step belongs to has ended; do not keep it"
-            )
+        if self._no_step is not None:
+            raise errors.StepConfigError(user_id, self._no_step)
         if threading.get_ident() != self._thread:
             self._refuse(
                 user_id,
@@ -362,13 +442,32 @@ class Engine:
         raise self._misuse
 
     def _stop_if_over(self) -> None:
-        if self._passing is not None:
-            raise self._passing
-        if self._end is not None or (self._group is not None and self._group.ended):
+        if self._process_exit is not None:
+            raise self._process_exit
+        if self._is_over():
             # on its way out, the interrupt may come through a finally with a
             # step in it; past that, somebody has swallowed it
             if not isinstance(sys.exc_info()[1], Interrupt):
                 self.swallowed = True
+            raise Interrupt
+
+    def _is_over(self) -> bool:
+        """Whether the call has ended, or the branch that is being called."""
+        ended = self._end is not None and not self._looking_ahead
+        return ended or (self._group is not None and self._group.ended)
+
+    def _must_plan(self) -> bool:
+        """Whether a new step is to be reported, and run in a call of its own.
+
+        After a race group too: each of its branches that ends makes the
+        server call again, and whatever those calls run, runs as often (W68).
+        """
+        return self._group is not None or self._raced or self._plan_only
+
+    def _skip_if_looking_ahead(self) -> None:
+        if self._looking_ahead:
+            assert self._group is not None
+            self._group.ended = True
             raise Interrupt
 
     def _read(self) -> None:
@@ -384,22 +483,15 @@ class Engine:
             # the target may be in another branch
             self._group.ended = True
             raise Interrupt
-        self._finish(self._target_not_found())
+        found = "the function came to step {!r} instead".format(step.user_id)
+        self._finish(self._target_not_found(found))
 
     def _report(self, op: Op) -> t.NoReturn:
         if self._group is None:
             self._finish(_End(ops=[op]))
-        self._group.ops.append(op._replace(opts=self._in_group(op.opts)))
+        self._group.ops.append(op)
         self._group.ended = True
         raise Interrupt
-
-    def _in_group(
-        self, opts: t.Optional[t.Mapping[str, t.Any]]
-    ) -> t.Optional[t.Mapping[str, t.Any]]:
-        """The opts of an op, which say so if it is of a group in race mode."""
-        if self._group is None or self._group.mode != p.PARALLEL_RACE:
-            return opts
-        return dict(opts or {}, parallelMode=self._group.mode)
 
     def _finish(self, end: _End) -> t.NoReturn:
         self._end = end
@@ -412,18 +504,22 @@ class Engine:
         work: t.Callable[..., t.Any],
         args: t.Tuple[t.Any, ...],
     ) -> _End:
-        value, error = None, None
+        value: t.Any = None
+        error: t.Optional[BaseException] = None
         # now, before the step can change what it is given
-        opts = self._in_group(_run_opts(kind, args))
+        opts = _run_opts(kind, args)
         self._running = step
         start = self._clock()
         try:
             value = work(*args)
+        except Interrupt as exc:
+            error = misused(exc)
         except BaseException as exc:
-            if not _failure.is_error(exc):
-                self._passing = exc
+            if _failure.is_process_exit(exc):
+                self._process_exit = exc
                 raise
             error = exc
+        self._running = None
         timing = (start, self._clock() - start)
         if self._misuse is not None:
             value, error, self._misuse = None, self._misuse, None
@@ -431,17 +527,17 @@ class Engine:
         op = Op(name, step, step.user_id, opts, timing=timing)
         return _End(ops=[op], value=value, error=error)
 
-    def _target_not_found(self) -> _End:
-        target = self._target
-        assert target is not None
+    def _target_not_found(self, found: str) -> _End:
+        """The end of a call for a step that is not there (W71)."""
         if self._target_done:
             # what the first of the two calls led to may be under way
-            return _End(
-                error=errors.StepUnexpectedError(
-                    "step {} has run already, and this call is for no other".format(target)
-                )
+            problem = "has run already, and {}".format(found)
+        else:
+            problem = (
+                "was to run, and {}. Has it been renamed or removed, or is the way to it another "
+                "one each time? Bring it back; or cancel the run and start it again".format(found)
             )
-        return _End(ops=[Op(p.OP_STEP_NOT_FOUND, StepId(target, 0, target), target)])
+        return _End(error=errors.StepUnexpectedError("step {} {}".format(self._target, problem)))
 
     # -- what is sent ----------------------------------------------------
 
@@ -492,6 +588,11 @@ class Engine:
         return StepsReported(
             [op._replace(op=name, error=failure.error)], not final, failure.retry_after
         )
+
+
+def _racing(op: Op) -> Op:
+    """The op, saying that the server need wait for no other (W69)."""
+    return op._replace(opts=dict(op.opts or {}, parallelMode=p.PARALLEL_RACE))
 
 
 def _run_opts(kind: str, args: t.Tuple[t.Any, ...]) -> t.Mapping[str, t.Any]:

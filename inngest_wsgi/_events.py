@@ -82,6 +82,7 @@ class Sender:
                 "{} of {} events were accepted: {}".format(len(ids), len(batch), error.message),
                 ids,
                 error.http_status,
+                error.too_large,
             ) from None
         self._stack.backward("after_send_events", SendEventsResult(ids))
         return ids
@@ -151,7 +152,8 @@ def _encoded(batch: t.Sequence[Event]) -> t.List[bytes]:
                 "event {!r} has {} bytes; the server takes {} at the most. Store the data "
                 "elsewhere and send a reference to it".format(
                     event.name, len(text), MAX_EVENT_BYTES
-                )
+                ),
+                too_large=True,
             )
         encoded.append(text)
     return encoded

@@ -43,14 +43,19 @@ def describe(exc: BaseException) -> Failure:
     return Failure(error._replace(code=exc.code), exc.retriable, retry_after)
 
 
-def is_error(exc: BaseException) -> bool:
-    """Whether this is an error of the user's code, and not what ends a
-    thread, a worker or a process. A task of asyncio's that was cancelled
-    within a step is an error like others."""
-    if isinstance(exc, Exception):
+def is_process_exit(exc: BaseException) -> bool:
+    """Tell whether an exception ends a process, a worker or a greenlet.
+
+    Such an exception passes through. Every other one is an error of the code
+    that raised it, though it may not derive from :exc:`Exception`, as those
+    do not which gevent, eventlet, asyncio and trio raise for a timeout or a
+    cancelled task.
+    """
+    if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+        # gunicorn ends a worker that takes too long with SystemExit
         return True
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(exc, asyncio.CancelledError)
+    greenlet = sys.modules.get("greenlet")
+    return isinstance(exc, getattr(greenlet, "GreenletExit", ()))
 
 
 def is_quiet(exc: BaseException) -> bool:

@@ -16,11 +16,11 @@ import threading
 import time
 import typing as t
 
-from . import _decode, _encode, _failure, _introspect, _logger, _register, errors
+from . import _decode, _encode, _failure, _introspect, _logger, _redirected, _register, errors
 from . import _protocol as p
 from ._caller import Caller
 from ._callcontext import CallContext, Maker
-from ._engine import Engine
+from ._engine import Engine, Interrupt, misused
 from ._events import Sender
 from ._http import FETCH_RETRY, Http
 from ._landing import PAGE_HEADERS, Landing
@@ -106,14 +106,22 @@ class Handler:
         try:
             return work()
         except errors.RequestError as problem:
-            _log.warning("Request refused: %s: %s", problem.code, problem)
+            # a run fails over what is answered with 500
+            level = logging.ERROR if problem.status >= 500 else logging.WARNING
+            _log.log(level, "Request refused: %s: %s", problem.code, problem)
             response = _encode.error(problem)
             if isinstance(problem, errors.MethodError):
                 response = response.adding(_ALLOW)
         except errors.Error as problem:
             _log.error("Request failed: %s: %s", problem.code, problem, exc_info=problem)
             response = _encode.error(problem)
-        except Exception:
+        except Interrupt as exc:
+            misuse = misused(exc)
+            _log.error("Request failed: %s", misuse, exc_info=misuse)
+            response = _encode.error(misuse)
+        except BaseException as exc:
+            if _failure.is_process_exit(exc):
+                raise
             _log.exception("Request failed by an error in inngest_wsgi or its settings")
             response = _encode.error(errors.Error("Internal error; see the application's log."))
         return response
@@ -130,6 +138,7 @@ class Handler:
             # without a word of CORS: no page of another origin may ask
             return Response(200, [_ALLOW], b"")
         caller.identify(request)
+        _redirected.check(request, self._settings)
         if self._landing is not None and self._landing.answers(request):
             work = functools.partial(self._landing.respond, request)
             return self._guarded(work).adding(*PAGE_HEADERS)
@@ -259,7 +268,7 @@ class Handler:
             stack.forward("before_response")
         finally:
             stack.close()
-        return _encode.outcome(outcome)
+        return _encode.outcome(outcome, call.fn_id)
 
     def _replay(
         self,
@@ -347,6 +356,9 @@ class _CallHooks:
     def new_code(self) -> None:
         self.replay.over = True
         self._stack.forward("before_execution")
+
+    def replaying(self, on: bool) -> None:
+        self.replay.over = not on
 
     def ended(self) -> None:
         self._stack.backward("after_execution")

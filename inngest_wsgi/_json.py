@@ -24,7 +24,6 @@ def _refuse_constant(text: str) -> t.NoReturn:
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def loads(raw: bytes) -> JSON:
@@ -42,14 +41,19 @@ def loads(raw: bytes) -> JSON:
 def dumps(value: JSON) -> bytes:
     """Write JSON.
 
+    An unpaired surrogate in a text becomes U+FFFD: it has no form in UTF-8,
+    and as an escape the server fails the run over it (W70).
+
     :raises errors.OutputError: the value cannot be JSON; the message has the
         path to the culprit (``$.items[3].price``)
     """
     try:
         return _encode(value).encode("utf-8")
     except UnicodeEncodeError:
-        # a lone surrogate has no UTF-8, but it has an escape in JSON
-        return _encode_ascii(value).encode("ascii")
+        # Python's UTF-16 puts two surrogates that are a pair together, and
+        # U+FFFD in the place of one that is alone
+        units = _encode(value).encode("utf-16-le", "surrogatepass")
+        return units.decode("utf-16-le", "replace").encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         path, why = _culprit(value) or ("$", "it is nested too deeply, or contains itself")
         raise errors.OutputError("{} is not JSON: {}".format(path, why)) from None

@@ -48,8 +48,10 @@ def check_unsigned(request: Request, settings: Settings) -> None:
             "states: set serve_origin, or the environment variable {}. Or sync from the "
             "Inngest dashboard, which signs its requests.".format(p.ENV_SERVE_ORIGIN)
         )
-    address = request.address
-    if settings.serve_path is None and address.path != (address.mount or p.DEFAULT_SERVE_PATH):
+    path, mount = request.address.path, request.address.mount
+    # this mount answered, with the slash or without it
+    may_be = (mount, mount + "/") if mount else (p.DEFAULT_SERVE_PATH,)
+    if settings.serve_path is None and path not in may_be:
         raise errors.ForbiddenError(
             "An unsigned request may sync this app only at the path where it is mounted or, "
             "where it is not mounted, at {}. Set serve_path, or the environment variable {}, "

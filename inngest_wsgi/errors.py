@@ -182,7 +182,7 @@ class MiddlewareError(Error):
 
     code = "middleware_failed"
 
-    def __init__(self, hook: str, exc: Exception) -> None:
+    def __init__(self, hook: str, exc: BaseException) -> None:
         super().__init__("middleware {} raised {}: {}".format(hook, type(exc).__name__, exc))
         self.hook = hook
         self.retriable = exc.retriable if isinstance(exc, Error) else True
@@ -196,13 +196,13 @@ class CallContextError(Error):
 
     code = "call_context_failed"
 
-    def __init__(self, exc: Exception) -> None:
+    def __init__(self, exc: BaseException) -> None:
         super().__init__("call_context raised {}: {}".format(type(exc).__name__, exc))
 
 
 class StepUnexpectedError(Error):
-    """A call is for one step alone, which has run already, and the function
-    comes to another."""
+    """A call is for one step alone, and the function does not come to it, or
+    it has run already. The call is tried again (W71)."""
 
     code = "step_unexpected"
 
@@ -277,6 +277,15 @@ class BrowserError(RequestError):
     status = 403
 
 
+class RedirectedError(RequestError):
+    """A call, a probe or a sync came as a GET, for something redirects it on
+    its way. The server would take an answer 200 for what a function returned
+    (W73)."""
+
+    code = "redirected"
+    status = 500
+
+
 class QueryError(RequestError):
     """The query of a call does not name a function."""
 
@@ -347,15 +356,22 @@ class SendEventsError(ApiError):
 
     :ivar ids: the ids of those that were accepted, in the order they were
         given
+    :ivar too_large: whether an event is larger than any server takes; then
+        none was sent
     """
 
     code = "send_events_failed"
 
     def __init__(
-        self, message: str, ids: t.Sequence[str] = (), http_status: t.Optional[int] = None
+        self,
+        message: str,
+        ids: t.Sequence[str] = (),
+        http_status: t.Optional[int] = None,
+        too_large: bool = False,
     ) -> None:
         super().__init__(message, http_status)
         self.ids = list(ids)
         # what the server refuses it will refuse again
-        refused = http_status is not None and 400 <= http_status < 500
-        self.retriable = not refused or http_status == 429
+        refused = http_status is not None and 400 <= http_status < 500 and http_status != 429
+        self.retriable = not (refused or too_large)
+        self.too_large = too_large

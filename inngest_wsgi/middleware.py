@@ -12,8 +12,8 @@ import inspect
 import logging
 import typing as t
 
+from . import _failure, errors
 from . import _protocol as p
-from . import errors
 from .event import Event
 from .function import Function
 
@@ -235,7 +235,7 @@ class Stack:
                 self._stack.append(factory(client, raw_request))
             except BaseException as exc:
                 self.close()
-                if not isinstance(exc, Exception):
+                if _failure.is_process_exit(exc):
                     raise
                 raise errors.MiddlewareError(_name(factory), exc) from exc
 
@@ -256,16 +256,17 @@ class Stack:
 
     def close(self) -> None:
         """Call ``close`` of each, whatever it raises."""
-        passing = None
+        process_exit = None
         for one in reversed(self._stack):
             try:
                 one.close()
-            except Exception:
-                _log.exception("close() of middleware %s raised", type(one).__name__)
             except BaseException as exc:
-                passing = exc
-        if passing is not None:
-            raise passing
+                if _failure.is_process_exit(exc):
+                    process_exit = exc
+                else:
+                    _log.exception("close() of middleware %s raised", type(one).__name__)
+        if process_exit is not None:
+            raise process_exit
 
     def _call(self, hook: str, stack: t.Sequence[Middleware], args: t.Tuple[t.Any, ...]) -> None:
         for one in stack:
@@ -274,7 +275,9 @@ class Stack:
                 if inspect.iscoroutine(found):
                     found.close()
                     raise TypeError("it is async def, which nothing would run")
-            except Exception as exc:
+            except BaseException as exc:
+                if _failure.is_process_exit(exc):
+                    raise
                 raise errors.MiddlewareError(
                     "{}.{}()".format(type(one).__name__, hook), exc
                 ) from exc

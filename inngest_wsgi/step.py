@@ -13,7 +13,7 @@ import inspect
 import time
 import typing as t
 
-from . import _json, _memo, _timestr, errors
+from . import _encode, _json, _memo, _timestr, errors
 from . import _protocol as p
 from ._engine import Engine
 from ._messages import Call, Op, StepId
@@ -143,13 +143,31 @@ class Step:
         for the same ids.
 
         :returns: their ids
+        :raises StepError: not all were accepted. An event of more than 3 MiB,
+            and more events than have room for their ids in one step's output,
+            some 140,000, fail the step at once, before any is sent
         """
 
         def work() -> t.List[str]:
+            batch = [events] if isinstance(events, Event) else list(events)
+            if len(batch) > _encode.MAX_IDS:
+                raise errors.StepConfigError(
+                    step_id,
+                    "it sends {} events, and a step's output has room for the ids of {}. Send "
+                    "them in several steps".format(len(batch), _encode.MAX_IDS),
+                )
             key = "{} {}".format(self._call.run_id, self._engine.running.hashed)
             ts = (self._call.events or [{}])[0].get("ts")
             once = Once(key, ts) if isinstance(ts, int) and ts > 0 else None
-            return self._sender.send_events(events, once)
+            try:
+                return self._sender.send_events(batch, once)
+            except errors.SendEventsError as error:
+                raise errors.SendEventsError(
+                    "step {!r}: {}".format(step_id, error.message),
+                    error.ids,
+                    error.http_status,
+                    error.too_large,
+                ) from None
 
         return t.cast(t.List[str], self._engine.run(step_id, p.TYPE_SEND_EVENT, work, ()))
 

@@ -34,6 +34,7 @@ _HEADERS = tuple(
     for name in (
         p.HEADER_ACCEPT,
         p.HEADER_ORIGIN,
+        p.HEADER_REFERER,
         p.HEADER_SEC_FETCH_SITE,
         p.HEADER_SERVER_KIND,
         p.HEADER_SIGNATURE,
@@ -238,13 +239,15 @@ def _read(environ: Environ) -> Request:
     method = environ["REQUEST_METHOD"]
     query = dict(reversed(urllib.parse.parse_qsl(environ.get("QUERY_STRING") or "")))
     landing = p.QUERY_LANDING in query
+    redirected = method in ("GET", "HEAD") and (query or "HTTP_REFERER" in environ)
+    asked = method == "PUT" or landing or redirected
     return Request(
         # RFC 9110, 9.3.2: the same but for the body, which is left out below
         method="GET" if method == "HEAD" else method,
         query=query,
         headers={name: environ[key] for key, name in _HEADERS if key in environ},
         body=_read_body(environ),
-        address=_address.of(environ) if method == "PUT" or landing else _NOT_ASKED,
+        address=_address.of(environ) if asked else _NOT_ASKED,
         raw=environ,
         concurrent=not landing or _is_concurrent(environ),
     )

@@ -60,7 +60,9 @@ class Endpoint:
         self.application = inngest.serve(self.inngest, [declare(handler)], **serve)
         self.http = Client(self.application)
 
-    def request(self, method="POST", query="fnId=shop-f&stepId=step", body=b"", **options):
+    def request(self, method="POST", query=None, body=b"", **options):
+        if query is None:
+            query = "fnId=shop-f&stepId=step" if method == "POST" else ""
         headers = dict(options.pop("headers", {}))
         signed = options.pop("signed", True)
         if self.cloud and signed:

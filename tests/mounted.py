@@ -5,6 +5,7 @@ What its steps do is a line in the file that ``EFFECTS`` names.
 
 import os
 
+import gevent
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
@@ -71,6 +72,54 @@ def nightly(ctx):
     return ctx.step.run("clean", effect, ctx.event.name)
 
 
-endpoint = inngest.serve(client, [steps, caught, final, later, large, nightly])
+@client.create_function(fn_id="alive", trigger=inngest.TriggerEvent(event="test/alive"))
+def alive(ctx):
+    return os.getpid()
+
+
+class StepInAHook(inngest.Middleware):
+    def transform_input(self, ctx, function, steps):
+        ctx.step.run("misplaced", effect, "misplaced")
+
+
+@client.create_function(
+    fn_id="hook", trigger=inngest.TriggerEvent(event="test/hook"), middleware=[StepInAHook]
+)
+def hook(ctx):
+    effect("called")
+
+
+kept = []
+
+
+@client.create_function(fn_id="keeper", trigger=inngest.TriggerEvent(event="test/keeper"))
+def keeper(ctx):
+    def again():
+        raise kept[0]
+
+    try:
+        ctx.step.run("first", effect, "first")
+        ctx.step.run("second", again)
+    except BaseException as exc:
+        kept.append(exc)
+        raise
+
+
+@client.create_function(
+    fn_id="timeout", trigger=inngest.TriggerEvent(event="test/timeout"), retries=1
+)
+def timeout(ctx):
+    def slow():
+        effect("tried")
+        raise gevent.Timeout(2)
+
+    try:
+        ctx.step.run("slow", slow)
+    except inngest.StepError as error:
+        return [error.name, error.message]
+
+
+FUNCTIONS = [steps, caught, final, later, large, nightly, alive, hook, keeper, timeout]
+endpoint = inngest.serve(client, FUNCTIONS)
 at = os.environ.get("MOUNTED_AT", "/api/inngest").encode().decode("latin-1")
 application = DispatcherMiddleware(Response("a page"), {at: endpoint})

@@ -69,6 +69,7 @@ def ask(application, method, target, body=b"", environ=None, headers=None):
     found = EnvironBuilder(method=method, data=body, headers=headers).get_environ()
     found["PATH_INFO"] = urllib.parse.unquote_to_bytes(path).decode("latin-1")
     found["QUERY_STRING"] = query
+    found["RAW_URI"] = found["REQUEST_URI"] = target
     found.update(environ or {})
     found = {name: value for name, value in found.items() if value is not None}
     chunks, status, headers = run_wsgi_app(application, found, buffered=True)
@@ -250,8 +251,22 @@ CASES = {
         **host("~^(.*)$"),
     ),
     # the path
-    "a slash at the end": case(HERE, "/api/inngest/", mounts=(dispatcher, in_bottle)),
-    "a slash at the end, not mounted": case(HERE + "/", "/api/inngest/", mounts=(bare,)),
+    "a slash at the end": case(HERE + "/", "/api/inngest/", mounts=(bare, dispatcher, in_bottle)),
+    "a slash at the end of the route": case(
+        HERE + "/", "/api/inngest/", at="/api/inngest/", mounts=(in_pyramid,)
+    ),
+    "a slash at the end, and a query": case(
+        HERE + "/", "/api/inngest/?tenant=/x", mounts=(bare, dispatcher, in_bottle)
+    ),
+    "a slash in the query alone": case(HERE, "/api/inngest?tenant=/x/"),
+    "a slash at the end that no server tells of": case(
+        HERE + "/",
+        "/api/inngest/",
+        mounts=(dispatcher, in_bottle),
+        RAW_URI=None,
+        REQUEST_URI=None,
+    ),
+    "no slash at the end, and no server tells": case(HERE, RAW_URI=None, REQUEST_URI=None),
     "a mount in a mount": case(
         "http://localhost/outer/api/inngest", "/outer/api/inngest", under="/outer"
     ),
@@ -305,7 +320,7 @@ CASES = {
         "http://localhost/evil.example/x", "//evil.example/x", mounts=(bare,)
     ),
     "doubled slashes": case(HERE, "///api//inngest", mounts=(bare,)),
-    "doubled slashes at the end": case(HERE, "/api/inngest//", mounts=(dispatcher,)),
+    "doubled slashes at the end": case(HERE + "/", "/api/inngest//", mounts=(dispatcher,)),
     "dots": case(None, "/api/../inngest", mounts=(bare,)),
     "a dot": case(None, "/api/./inngest", mounts=(bare,)),
     "encoded dots": case(None, "/api/%2e%2E%2Finngest", mounts=(bare,)),
@@ -646,7 +661,7 @@ def test_the_path_by_which_a_stranger_comes(mount, path, status, server):
     assert answer.status_code == status
     assert len(server.requests) == (status == 200)
     if status == 200:
-        assert registered(server.requests[0].get_json()) == ORIGIN + "/api/inngest"
+        assert registered(server.requests[0].get_json()) == ORIGIN + path
     else:
         assert "serve_path" in answer.get_json()["message"]
     server.requests.clear()
@@ -719,7 +734,7 @@ def exchange(address, target, host, method="PUT", body=b""):
     "at, target, host, url",
     [
         ("/api/inngest", b"/api/inngest", b"a.example", "http://a.example/api/inngest"),
-        ("/api/inngest", b"/api/inngest/?x=1", b"A:8443", "http://a:8443/api/inngest"),
+        ("/api/inngest", b"/api/inngest/?x=1", b"A:8443", "http://a:8443/api/inngest/"),
         ("/api/inngest", b"/api%2Finngest", b"[::1]:80", "http://[::1]/api/inngest"),
         ("/my api;v=1/x", b"/my%20api;v=1/x", b"a", "http://a/my%20api;v=1/x"),
         ("/größe/x", b"/gr%C3%B6%C3%9Fe/x", b"a", "http://a/gr%C3%B6%C3%9Fe/x"),

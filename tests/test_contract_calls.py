@@ -292,6 +292,29 @@ def js_race(ctx):
     )
 
 
+def race_then_step(ctx):
+    ctx.group.parallel(
+        tuple(lambda i=i: ctx.step.run(i.lower(), str, i) for i in "AB"),
+        parallel_mode=inngest.ParallelMode.RACE,
+    )
+    ctx.step.run("after", lambda: "after")
+    return "done"
+
+
+def wait_around_race(ctx):
+    def step(name):
+        return ctx.step.run(name, lambda: name)
+
+    def race():
+        return ctx.group.parallel(
+            (lambda: [step("m1"), step("m2")], lambda: step("n3")),
+            parallel_mode=inngest.ParallelMode.RACE,
+        )
+
+    ctx.group.parallel((lambda: step("n2"), race))
+    return step("e")
+
+
 def ask(ctx, path):
     adapter = openai.Adapter(
         auth_key="test-openai-key", model="gpt-test", base_url="http://127.0.0.1:4010/" + path
@@ -419,6 +442,7 @@ CASES = [
     ("88", "js-app-wait-signal-replace", wait_signal_replace, [3, 4]),
     ("89", "js-app-fetch", fetch, None),
     ("90", "js-app-fetch-404", fetch_404, [0, 1]),
+    ("121", "wire-app-race-then-step", race_then_step, None),
     ("90", "js-app-fetch-unreachable", fetch_unreachable, [2, 3]),
 ]
 
@@ -504,6 +528,37 @@ def test_so_is_what_a_stream_ends_in(recording, fn_id, function, exchange):
     signed = "X-Inngest-Signature" in whole.headers
     assert ("X-Inngest-Signature" in headers) is signed
     assert "X-Inngest-Signature" not in stream.headers
+
+
+#: Recordings of functions with a race group, and those functions. In 120 and
+#: 126 the recorded answers doubled a step and left the run hanging.
+RACES = [
+    ("120", "wire-app-race-then-step", race_then_step),
+    ("121", "wire-app-race-then-step", race_then_step),
+    ("126", "wire-app-wait-around-race", wait_around_race),
+    ("127", "wire-app-wait-around-race", wait_around_race),
+]
+
+
+@pytest.mark.parametrize("number, fn_id, function", RACES)
+def test_in_and_after_a_race_group_everything_races_and_nothing_runs_unplanned(
+    number, fn_id, function
+):
+    recording = recordings.load(number)
+    for exchange in recordings.calls(recording):
+        if "fnId={}&".format(fn_id) not in exchange.query:
+            continue
+        app = application(recording, fn_id, function, exchange)
+        response = recordings.replay(app, exchange)
+        if response.status_code == 200:
+            continue
+        ops = response.get_json()
+        assert response.status_code == 206, ops
+        assert {op["opts"].get("parallelMode") for op in ops} == {"race"}, exchange.query
+        if exchange.query.endswith("stepId=step"):
+            assert {op["op"] for op in ops} == {"StepPlanned"}
+        recorded = json.loads(exchange.answer.body)
+        assert [op["id"] for op in ops] == [op["id"] for op in recorded]
 
 
 def is_run_complete(body):

@@ -1,8 +1,12 @@
 """Replay: what a call ends in, whatever the function does."""
 
 import asyncio
+import collections
+import contextlib
+import json
 import logging
 
+import gevent
 import pytest
 from apps import Endpoint, step_hash
 
@@ -220,8 +224,17 @@ def test_code_that_swallows_nothing_is_not_blamed(caplog):
     assert caplog.text == ""
 
 
-class Abort(BaseException):
-    """As a worker's timeout is to gevent."""
+class Cancelled(BaseException):
+    """As trio's and other libraries' are."""
+
+
+#: Not an Exception, and yet an error of the code that raises it.
+BASE_ERRORS = [
+    gevent.Timeout(2),
+    asyncio.CancelledError("by a loop"),
+    GeneratorExit(),
+    Cancelled(),
+]
 
 
 def goes_on(ctx, work):
@@ -244,7 +257,7 @@ def returns_in_finally(ctx, work):
         return "done"
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), Abort()])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit()])
 @pytest.mark.parametrize("go_on", [goes_on, goes_on_with_steps, returns_in_finally])
 @pytest.mark.parametrize("target", ["step", "a", "x"])
 def test_what_ends_a_process_cannot_be_held_up_in_a_step(error, go_on, target, caplog):
@@ -281,7 +294,165 @@ def test_an_interrupt_that_is_kept_ends_no_other_call():
     assert in_branch.call().status_code == 400
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def kept_interrupt():
+    """The exception that ended a call, as no code should keep it."""
+    kept = []
+
+    def handler(ctx):
+        try:
+            run_a(ctx)
+        except BaseException as exc:
+            kept.append(exc)
+            raise
+
+    Endpoint(handler).call()
+    return kept[0]
+
+
+def hooked(hook, misuse):
+    """A middleware that does in one hook what it must not."""
+
+    class Misusing(inngest.Middleware):
+        ctx = None
+
+        def transform_input(self, ctx, function, steps):
+            self.ctx = ctx
+            self.now("transform_input")
+
+        def before_execution(self):
+            self.now("before_execution")
+
+        def after_execution(self):
+            self.now("after_execution")
+
+        def transform_output(self, result):
+            self.now("transform_output")
+
+        def before_response(self):
+            self.now("before_response")
+
+        def now(self, name):
+            if name == hook:
+                misuse(self.ctx)
+
+    return {"middleware": [Misusing]}
+
+
+def in_serializer(misuse):
+    class Misusing:
+        def serialize(self, obj, typ):
+            misuse(None)
+
+        def deserialize(self, obj, typ):
+            return obj
+
+    return {"serializer": Misusing()}
+
+
+def a_kept_interrupt(ctx):
+    raise kept_interrupt()
+
+
+def a_step(ctx):
+    ctx.step.run("misplaced", lambda: 1)
+
+
+def a_group(ctx):
+    ctx.group.parallel((lambda: ctx.step.sleep("misplaced", "1s"),))
+
+
+def with_a_step(ctx):
+    return ctx.step.run("a", lambda: 1, output_type=int) if ctx.attempt else run_a(ctx)
+
+
+def call_context(at, misuse):
+    @contextlib.contextmanager
+    def entered():
+        if at == "enter":
+            misuse(None)
+        yield
+
+    def make(environ):
+        if at == "make":
+            misuse(None)
+        return entered()
+
+    return {"call_context": [make]}
+
+
+HOOKS = "transform_input before_execution after_execution transform_output before_response".split()
+BEFORE, IN_HOOK, AFTER = "before the function is", "before_execution()", "has ended"
+ANOTHER_CALLS = "ends the call of a function at a step"
+#: client and serve(), what misuses it, status, what the answer says
+MISPLACED = {
+    "{} in {}".format(misuse.__name__, hook): (
+        {"client": hooked(hook, misuse)},
+        with_a_step,
+        500 if misuse is a_kept_interrupt else 400,
+        (
+            ANOTHER_CALLS
+            if misuse is a_kept_interrupt
+            else (
+                BEFORE
+                if hook == "transform_input"
+                else IN_HOOK if hook == "before_execution" else AFTER
+            )
+        ),
+    )
+    for hook in HOOKS
+    for misuse in (a_step, a_group, a_kept_interrupt)
+}
+MISPLACED.update(
+    {
+        "an interrupt in a step": (
+            {},
+            lambda ctx: ctx.step.run("a", a_kept_interrupt, None),
+            206,
+            "ended another call",
+        ),
+        "an interrupt in the function": ({}, a_kept_interrupt, 400, "ended another call"),
+        "an interrupt in a branch": (
+            {},
+            lambda ctx: ctx.group.parallel((lambda: a_kept_interrupt(ctx),)),
+            400,
+            "ended another call",
+        ),
+        "an interrupt in a step in a serializer": (
+            {"client": in_serializer(a_kept_interrupt)},
+            lambda ctx: ctx.step.run("a", lambda: 1, output_type=int),
+            206,
+            "ended another call",
+        ),
+        "an interrupt as a call_context is made": (
+            call_context("make", a_kept_interrupt),
+            run_a,
+            500,
+            ANOTHER_CALLS,
+        ),
+        "an interrupt as a call_context is entered": (
+            call_context("enter", a_kept_interrupt),
+            run_a,
+            500,
+            ANOTHER_CALLS,
+        ),
+    }
+)
+
+
+@pytest.mark.parametrize("streaming", [False, "force"])
+@pytest.mark.parametrize("case", MISPLACED)
+def test_no_interrupt_leaves_the_endpoint(case, streaming):
+    settings, handler, status, said = MISPLACED[case]
+    response = Endpoint(handler, streaming=streaming, **settings).call()
+    found, body = response.status_code, response.get_data(as_text=True)
+    if found == 201:
+        inner = json.loads(body)
+        found, body = inner["status"], inner["body"]
+    assert found == status, body
+    assert said in body
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit()])
 @pytest.mark.parametrize("place", ["function", "step"])
 def test_what_ends_a_process_passes_through(error, place):
     def handler(ctx):
@@ -307,6 +478,48 @@ def test_a_step_needs_an_id(step_id):
     response = Endpoint(lambda ctx: ctx.step.run(step_id, lambda: 1)).call()
     assert response.status_code == 400
     assert response.get_json()["code"] == "step_config_invalid"
+
+
+@pytest.mark.parametrize(
+    "ids, refused, other",
+    [
+        (["a", "a", "a:1"], "a:1", "a"),
+        (["a:1", "a", "a"], "a", "a:1"),
+        (["a", "a", "a", "a:2"], "a:2", "a"),
+        (["a:1", "a:1", "a:1:1"], "a:1:1", "a:1"),
+        (["a:1:1", "a:1", "a:1"], "a:1", "a:1:1"),
+        (["a", "a:1", "a"], "a", "a:1"),
+        (["a", "a:1"], None, None),
+        (["a", "a", "a:2"], None, None),
+        (["a", "a", "a:01", "a:+1", "a:\u0661", "a:", ":1", "a: 1", "a:1_0"], None, None),
+        (["a", "a", "b:1", "a:1:1", "a:" + 5000 * "9"], None, None),
+    ],
+)
+@pytest.mark.parametrize("swallow", [False, True])
+def test_two_steps_of_one_hash_are_refused_and_both_are_named(ids, refused, other, swallow):
+    def handler(ctx):
+        found = []
+        for user_id in ids:
+            try:
+                found.append(ctx.step.run(user_id, lambda: None))
+            except inngest.StepConfigError:
+                if not swallow:
+                    raise
+        return found
+
+    values, uses = {}, collections.Counter()
+    for user_id in ids:
+        text = "{}:{}".format(user_id, uses[user_id]) if uses[user_id] else user_id
+        values.update(memo(text, user_id))
+        uses[user_id] += 1
+    response = Endpoint(handler).call(values)
+    if refused is None:
+        assert (response.status_code, response.get_json()) == (200, ids)
+    else:
+        assert (response.status_code, response.get_json()["code"]) == (400, "step_config_invalid")
+        message = response.get_json()["message"]
+        assert message.startswith("step {!r}: ".format(refused))
+        assert "step {!r}, for".format(other) in message
 
 
 @pytest.mark.parametrize(
@@ -337,10 +550,21 @@ def test_immediate_execution_disabled_plans_a_step_instead():
     assert (op["op"], ran) == ("StepRun", [1])
 
 
-@pytest.mark.parametrize("handler", [run_a, lambda ctx: "finished"])
-def test_a_targeted_step_that_is_gone_is_said_to_be(handler):
-    op = Endpoint(handler).op(step=step_hash("renamed"))
-    assert (op["op"], op["id"]) == ("StepNotFound", step_hash("renamed"))
+@pytest.mark.parametrize(
+    "handler, said",
+    [
+        (run_a, "the function came to step 'a' instead"),
+        (lambda ctx: ctx.step.sleep("nap", "1s"), "the function came to step 'nap' instead"),
+        (lambda ctx: "finished", "the function ended without it"),
+    ],
+)
+def test_a_targeted_step_that_is_gone_is_an_error_that_is_tried_again(handler, said):
+    response = Endpoint(handler).call(step=step_hash("renamed"))
+    problem = response.get_json()
+    assert response.status_code == 500
+    assert response.headers["X-Inngest-No-Retry"] == "false"
+    assert (problem["code"], problem["name"]) == ("step_unexpected", "StepUnexpectedError")
+    assert step_hash("renamed") in problem["message"] and said in problem["message"]
 
 
 def test_a_targeted_call_runs_no_other_step():
@@ -350,7 +574,7 @@ def test_a_targeted_call_runs_no_other_step():
         ctx.step.run("a", ran.append, "a")
         ctx.step.run("b", ran.append, "b")
 
-    Endpoint(handler).op(step=step_hash("b"))
+    assert Endpoint(handler).call(step=step_hash("b")).status_code == 500
     assert ran == []
     Endpoint(handler).op(memo("a", None), step=step_hash("b"))
     assert ran == ["b"]
@@ -417,9 +641,9 @@ def test_an_output_that_cannot_even_be_looked_at(place):
 
 
 @pytest.mark.parametrize("place", ["function", "step", "branch"])
-def test_a_task_that_was_cancelled_is_an_error(place):
-    def work():
-        raise asyncio.CancelledError("by the user's own loop")
+@pytest.mark.parametrize("error", BASE_ERRORS, ids=lambda error: type(error).__name__)
+def test_a_base_exception_that_ends_no_process_is_an_error(error, place):
+    work = raising(error)
 
     def handler(ctx):
         if place == "step":
@@ -429,8 +653,29 @@ def test_a_task_that_was_cancelled_is_an_error(place):
         work()
 
     response = Endpoint(handler).call()
-    assert response.status_code == (206 if place == "step" else 500)
-    assert b"CancelledError" in response.data
+    assert response.headers["X-Inngest-No-Retry"] == "false"
+    if place == "step":
+        (op,) = response.get_json()
+        assert (response.status_code, op["op"]) == (206, "StepError")
+        problem = op["error"]
+    else:
+        assert response.status_code == 500
+        problem = response.get_json()
+    assert problem["name"] == type(error).__name__
+
+
+def test_a_timeout_that_failed_a_step_can_be_caught():
+    def handler(ctx):
+        try:
+            ctx.step.run("a", raising(gevent.Timeout(2)))
+        except inngest.StepError as error:
+            return error.name
+
+    endpoint = Endpoint(handler)
+    failed = endpoint.op(attempt=3, max_attempts=4)
+    assert failed["op"] == "StepFailed"
+    memo_of_it = {step_hash("a"): {"error": failed["error"]}}
+    assert endpoint.call(memo_of_it).get_json() == "Timeout"
 
 
 def test_a_targeted_step_that_is_done_already_is_not_reported_again():

@@ -49,17 +49,169 @@ def test_no_branches_at_all():
     assert Endpoint(lambda ctx: ctx.group.parallel(())).call().get_json() == []
 
 
+RACE, WAIT = inngest.ParallelMode.RACE, inngest.ParallelMode.WAIT
+
+
+def group(ctx, *branches, mode=WAIT):
+    """A group whose branches are steps, by name, or functions."""
+    made = tuple(run(ctx, one) if isinstance(one, str) else one for one in branches)
+    return ctx.group.parallel(made, parallel_mode=mode)
+
+
+def modes(response):
+    """What each op says of its group's mode: None for wait."""
+    assert response.status_code == 206, response.data
+    return {
+        op["displayName"]: (op["opts"] or {}).get("parallelMode") for op in response.get_json()
+    }
+
+
+def race_alone(ctx):
+    group(ctx, "a", lambda: ctx.step.sleep("b", "1s"), mode=RACE)
+
+
+def wait_alone(ctx):
+    group(ctx, "a", lambda: ctx.step.sleep("b", "1s"))
+
+
+def race_then_all_kinds(ctx):
+    group(ctx, "a", "b", mode=RACE)
+    ctx.step.run("c", lambda: 1)
+    ctx.step.sleep("d", "1s")
+    group(ctx, "e", lambda: ctx.step.invoke_by_id("f", function_id="other"))
+    ctx.step.wait_for_event("g", event="e", timeout="1s")
+
+
+def wait_in_race(ctx):
+    group(ctx, "a", lambda: group(ctx, "b", "c"), mode=RACE)
+
+
+def race_in_wait(ctx):
+    group(ctx, "before", lambda: group(ctx, "a", "b", mode=RACE), "beside")
+    ctx.step.run("after", lambda: 1)
+
+
+def race_deep_in_wait(ctx):
+    deep = [lambda: group(ctx, "x", lambda: group(ctx, "a", mode=RACE))]
+    group(ctx, lambda: group(ctx, "before", "y"), *deep)
+
+
+def race_behind_a_step_of_a_branch(ctx):
+    def second():
+        ctx.step.run("first", lambda: 1)
+        return group(ctx, "a", "b", mode=RACE)
+
+    group(ctx, "before", second)
+
+
+def race_that_is_empty(ctx):
+    group(ctx, mode=RACE)
+    ctx.step.run("after", lambda: 1)
+
+
 @pytest.mark.parametrize(
-    "mode, shown", [(inngest.ParallelMode.WAIT, None), (inngest.ParallelMode.RACE, "race")]
+    "handler, known, target, expected",
+    [
+        (wait_alone, (), None, {"a": None, "b": None}),
+        (wait_alone, (), "a", {"a": None}),
+        (race_alone, (), None, {"a": "race", "b": "race"}),
+        (race_alone, (), "a", {"a": "race"}),
+        (race_then_all_kinds, "ab", None, {"c": "race"}),
+        (race_then_all_kinds, "ab", "c", {"c": "race"}),
+        (race_then_all_kinds, "abc", None, {"d": "race"}),
+        (race_then_all_kinds, "abcd", None, {"e": "race", "f": "race"}),
+        (race_then_all_kinds, "abcd", "e", {"e": "race"}),
+        (race_then_all_kinds, "abcdef", None, {"g": "race"}),
+        (wait_in_race, (), None, {"a": "race", "b": "race", "c": "race"}),
+        (wait_in_race, (), "c", {"c": "race"}),
+        # a late call may plan again whatever stands beside the race
+        (race_in_wait, (), None, dict.fromkeys(("before", "a", "b", "beside"), "race")),
+        (race_in_wait, (), "before", {"before": "race"}),
+        (race_in_wait, (), "beside", {"beside": "race"}),
+        (race_in_wait, ("before", "a", "b", "beside"), None, {"after": "race"}),
+        (race_deep_in_wait, (), "before", {"before": "race"}),
+        (race_deep_in_wait, (), "y", {"y": "race"}),
+        (race_deep_in_wait, (), None, dict.fromkeys(("before", "y", "x", "a"), "race")),
+        # the race has not begun, so nothing calls late
+        (race_behind_a_step_of_a_branch, (), None, {"before": None, "first": None}),
+        (race_behind_a_step_of_a_branch, (), "before", {"before": None}),
+        (race_behind_a_step_of_a_branch, ("first",), "before", {"before": "race"}),
+        (race_that_is_empty, (), None, {"after": "race"}),
+    ],
 )
-def test_the_mode_is_on_every_op_of_a_group(mode, shown):
-    endpoint = Endpoint(
-        lambda ctx: ctx.group.parallel(
-            (run(ctx, "a"), lambda: ctx.step.sleep("b", "1s")), parallel_mode=mode
-        )
-    )
-    for response in (endpoint.call(), endpoint.call(step=step_hash("a"))):
-        assert all(op["opts"].get("parallelMode") == shown for op in response.get_json())
+def test_every_op_in_beside_and_after_a_race_group_says_so(handler, known, target, expected):
+    step = "step" if target is None else step_hash(target)
+    response = Endpoint(handler).call(memos(*known), step=step)
+    assert modes(response) == expected
+    ran = [op["op"] for op in response.get_json() if op["op"].startswith("Step")]
+    assert set(ran) <= {"StepPlanned" if target is None else "StepRun"}
+
+
+def failing(*args):
+    raise ValueError("not yet")
+
+
+@pytest.mark.parametrize("attempt, op", [(0, "StepError"), (3, "StepFailed")])
+def test_a_step_that_fails_beside_a_race_says_so(attempt, op):
+    def handler(ctx):
+        race = [lambda: group(ctx, "a", mode=RACE)]
+        group(ctx, lambda: ctx.step.run("before", failing), *race)
+
+    response = Endpoint(handler).call(step=step_hash("before"), attempt=attempt)
+    assert planned(response) == [(op, "before")]
+    assert modes(response) == {"before": "race"}
+
+
+def test_looking_for_a_race_runs_nothing_and_logs_nothing(caplog):
+    caplog.set_level("INFO")
+    ran = []
+
+    def other(ctx):
+        ctx.logger.info("beside")
+        try:
+            ctx.step.run("other", ran.append, "other")
+        finally:
+            ctx.logger.info("on the way out")
+
+    def handler(ctx):
+        try:
+            group(
+                ctx,
+                lambda: ctx.step.run("a", ran.append, "a"),
+                lambda: other(ctx),
+                failing,
+                lambda: ctx.step.run("", ran.append, "refused"),
+                lambda: ctx.step.sleep("b", "no time"),
+                lambda: group(ctx, lambda: other(ctx)),
+            )
+        finally:
+            ctx.step.run("finally", ran.append, "finally")
+
+    response = Endpoint(handler).call(step=step_hash("a"))
+    assert planned(response) == [("StepRun", "a")]
+    assert ran == ["a"]
+    assert "beside" not in caplog.text and "on the way out" not in caplog.text
+
+
+def test_what_ends_a_process_passes_while_a_race_is_looked_for():
+    def leave():
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        Endpoint(lambda ctx: group(ctx, "a", leave)).call(step=step_hash("a"))
+
+
+def test_code_that_swallows_is_told_of_though_a_race_is_looked_for(caplog):
+    def handler(ctx):
+        def second():
+            swallow(lambda: group(ctx, "a", "b"))
+            ctx.step.run("after", lambda: 1)
+
+        group(ctx, second, "c")
+
+    response = Endpoint(handler).call(step=step_hash("a"))
+    assert planned(response) == [("StepRun", "a")]
+    assert "Let BaseException pass" in caplog.text
 
 
 def two_of_two(ctx):
@@ -77,20 +229,21 @@ def test_branches_go_on_by_themselves():
     assert planned(endpoint.call(memos("a1", "b1", "b2"))) == [("StepPlanned", "a2")]
 
 
-@pytest.mark.parametrize(
-    "known, target, answer",
-    [
-        ((), "a1", ("StepRun", "a1")),
-        ((), "b1", ("StepRun", "b1")),
-        (("a1",), "b1", ("StepRun", "b1")),
-        ((), "a2", ("StepNotFound", step_hash("a2"))),
-        (("a1",), "gone", ("StepNotFound", step_hash("gone"))),
-        (("a1", "a2", "b1", "b2"), "gone", ("StepNotFound", step_hash("gone"))),
-    ],
-)
-def test_a_targeted_call_runs_its_step_or_says_it_is_gone(known, target, answer):
+@pytest.mark.parametrize("known, target", [((), "a1"), ((), "b1"), (("a1",), "b1")])
+def test_a_targeted_call_runs_its_step(known, target):
     response = Endpoint(two_of_two).call(memos(*known), step=step_hash(target))
-    assert planned(response) == [answer]
+    assert planned(response) == [("StepRun", target)]
+
+
+@pytest.mark.parametrize(
+    "known, target", [((), "a2"), (("a1",), "gone"), (("a1", "a2", "b1", "b2"), "gone")]
+)
+def test_a_targeted_call_for_a_step_that_no_branch_comes_to_is_tried_again(known, target):
+    response = Endpoint(two_of_two).call(memos(*known), step=step_hash(target))
+    assert response.headers["X-Inngest-No-Retry"] == "false"
+    problem = response.get_json()
+    assert (response.status_code, problem["code"]) == (500, "step_unexpected")
+    assert step_hash(target) in problem["message"]
 
 
 def catching(ctx):
@@ -203,11 +356,11 @@ def test_an_id_may_be_the_first_of_several_branches():
 
 
 @pytest.mark.parametrize(
-    "group, known",
+    "in_branches, known",
     [(second_of_one, ("first",)), (twice_in_one, ("s",)), (in_a_group_of_a_branch, ())],
 )
-def test_an_id_whose_uses_have_no_order_is_refused(group, known):
-    response = Endpoint(lambda ctx: group(ctx, "s")).call(memos(*known))
+def test_an_id_whose_uses_have_no_order_is_refused(in_branches, known):
+    response = Endpoint(lambda ctx: in_branches(ctx, "s")).call(memos(*known))
     assert response.status_code == 400
     assert "another branch" in response.get_json()["message"]
 

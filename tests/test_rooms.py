@@ -52,6 +52,7 @@ LEVELS = {
     "client": 6,
     "_caller": 7,
     "_landing": 7,
+    "_redirected": 7,
     "_handler": 8,
     "wsgi": 9,
     "__init__": 10,
@@ -62,6 +63,7 @@ SAME_LEVEL = {
     ("_json", "errors"),
     ("serializer", "errors"),
     ("_outcome", "_messages"),
+    ("_callcontext", "_failure"),
     ("_settings", "_keys"),  # a setting is checked by the room that knows what it is
     ("_settings", "_origin"),
     ("step", "ai"),  # ctx.step.ai

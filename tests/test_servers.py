@@ -15,6 +15,7 @@ LISTENING = r"(?:Listening at:|Serving on) (http://\S+)"
 SERVERS = {
     "gunicorn-sync": GUNICORN,
     "gunicorn-gthread": GUNICORN + ["-k", "gthread", "--threads=4"],
+    "gunicorn-gevent": GUNICORN + ["-k", "gevent"],
     "waitress": WAITRESS,
 }
 
@@ -54,6 +55,7 @@ def app(request, server, effects):
         ("final", "Failed", {"name": "NonRetriableError", "message": "give up"}, ["called"]),
         ("later", "Completed", "now", ["called", "called"]),
         ("large", "Completed", [2000001, 2000001, 2000001], ["done"]),
+        ("timeout", "Completed", ["Timeout", "2 seconds"], ["tried", "tried"]),
     ],
 )
 def test_functions_run_to_their_end(app, server, effects, name, status, output, done):
@@ -66,6 +68,27 @@ def test_functions_run_to_their_end(app, server, effects, name, status, output, 
         found = {key: found[key] for key in output}
     assert found == output
     assert effects.read_text(encoding="utf-8").splitlines() == done
+
+
+@pytest.mark.parametrize(
+    "name, said, done",
+    [
+        ("hook", "step 'misplaced': it is called before the function is", []),
+        ("keeper", "an exception that ended another call was raised again", ["first"]),
+    ],
+)
+def test_a_misuse_is_answered_and_costs_no_worker(app, server, effects, name, said, done):
+    def worker():
+        (event_id,) = server.send({"name": "test/alive"})
+        return server.wait_for_run(event_id, timeout=60).output
+
+    before = worker()
+    effects.write_text("")
+    (event_id,) = server.send({"name": "test/" + name})
+    run = server.wait_for_run(event_id, timeout=60)
+    assert run.status == "Failed" and said in run.output["message"], run.history
+    assert effects.read_text(encoding="utf-8").splitlines() == done
+    assert worker() == before
 
 
 def test_a_cron_function(app, server, effects):

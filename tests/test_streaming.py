@@ -11,6 +11,7 @@ import time
 import types
 from wsgiref.validate import validator
 
+import gevent
 import pytest
 from apps import KEY, OTHER_KEY, Endpoint, call_body, sign, step_hash
 from hypothesis import given, settings
@@ -106,8 +107,10 @@ def test_which_servers_are_given_a_stream(environ, uwsgi, streamed, streaming, m
     [
         (200, {"QUERY_STRING": "probe=trust"}, b""),
         (200, {"QUERY_STRING": "probe=trust&" + FN}, BODY),
-        (200, {"REQUEST_METHOD": "GET"}, b""),
-        (200, {"REQUEST_METHOD": "HEAD"}, b""),
+        (200, {"REQUEST_METHOD": "GET", "QUERY_STRING": ""}, b""),
+        (200, {"REQUEST_METHOD": "HEAD", "QUERY_STRING": ""}, b""),
+        (500, {"REQUEST_METHOD": "HEAD"}, b""),
+        (500, {"REQUEST_METHOD": "GET"}, b""),
         (200, {"REQUEST_METHOD": "OPTIONS"}, b""),
         (405, {"REQUEST_METHOD": "DELETE"}, BODY),
         (500, {"REQUEST_METHOD": "PUT"}, b""),
@@ -451,7 +454,7 @@ def test_no_stream_is_larger_than_the_server_reads():
 # -- what ends a thread -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("exc", [SystemExit, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("exc", [SystemExit, KeyboardInterrupt, gevent.GreenletExit])
 @pytest.mark.parametrize("place", [raising, lambda exc: in_step(raising(exc), 1)])
 def test_what_would_end_the_process_ends_the_thread_alone(exc, place, caplog):
     endpoint = forced(place(exc))
