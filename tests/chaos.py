@@ -74,10 +74,6 @@ REGISTRATION = {
 }
 
 
-#: What the programs raise is no news.
-SILENT = logging.getLogger("chaos")
-SILENT.disabled = True
-
 UNREACHABLE = server_failure("Unable to reach SDK URL")
 
 
@@ -96,7 +92,7 @@ class Chaos:
         self.flying = []
         self.log = []
         self.jobs = {}
-        client = inngest.Inngest(app_id="shop", is_production=False, logger=SILENT)
+        client = inngest.Inngest(app_id="shop", is_production=False)
         declare = client.create_function(
             fn_id="f", trigger=inngest.TriggerEvent(event="test/event")
         )
@@ -120,12 +116,17 @@ class Chaos:
         :raise Violation: it did not, or not as it has to; the text has all
             of it.
         """
+        # What the programs raise is no news.
+        logger = logging.getLogger("inngest_wsgi")
+        logger.disabled = True
         try:
             self.come_to_an_end()
             self.check()
         except Violation as error:
             lines = [str(error), repr(self.program)] + self.log
             raise Violation(error.kind, "\n".join(lines)) from error
+        finally:
+            logger.disabled = False
 
     def come_to_an_end(self):
         for _ in range(MOST_MOMENTS):
@@ -243,7 +244,8 @@ class Chaos:
             raise Violation("wrong", "it ended {!r}, not {!r}".format(ended, expected))
         effects = [step for step, listed in tries.items() if listed[-1] == (True, None)]
         if sorted(effects) != sorted(reference.effects):
-            raise Violation("wrong", "the effects are {}, not {}".format(effects, reference.effects))
+            text = "the effects are {}, not {}".format(effects, reference.effects)
+            raise Violation("wrong", text)
 
     def tries(self):
         """By step: whether it went well, and why the server did not hear of it.
