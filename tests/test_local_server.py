@@ -326,6 +326,15 @@ def test_a_big_event_leaves_the_events_out_too():
 # -- keys ---------------------------------------------------------------------------------
 
 
+def test_the_sync_of_a_servers_page_is_not_signed():
+    with served(done, key=KEY) as (app, server):
+        server.sync(app.url, signed=False)
+    started, page = app.syncs
+    assert "X-Inngest-Signature" in started.headers
+    assert "X-Inngest-Signature" not in page.headers
+    assert page.headers["X-Inngest-Server-Kind"] == "cloud"
+
+
 def test_a_server_with_a_key_signs():
     with served(done, key=KEY) as (app, server):
         assert run_of(server).status == "Completed"

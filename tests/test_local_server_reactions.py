@@ -457,7 +457,65 @@ def test_redirects_are_followed(status, method):
     calls, run = react("", reply, 1)
     assert (run.status, run.output, len(calls)) == ("Completed", "done", 2)
     assert calls[1].method == method
-    assert calls[1].raw == (calls[0].raw if method == "POST" else b"")
+    assert calls[1].raw == calls[0].raw
+
+
+def test_a_redirected_call_as_recorded():
+    first, second = (e["request"] for e in recording(125)["exchanges"])
+    assert (first["body"], first["query"]) == (second["body"], second["query"])
+
+    def reply(call):
+        if call.method == "GET":
+            return answer(200, {"introspection": True})
+        location = call.headers["Host"] + "/api/inngest?" + call.query
+        return {"status": 301, "headers": {"Location": "http://" + location}, "body": ""}
+
+    with served(reply, key="ab" * 32) as (app, server):
+        run = run_of(server)
+    assert (run.status, run.output) == ("Completed", {"introspection": True})
+    (post, get) = app.calls
+    assert (post.method, get.method) == ("POST", "GET")
+    assert (post.raw, post.query) == (get.raw, get.query)
+    added = {"Referer": "http://{}/api/inngest?{}".format(post.headers["Host"], post.query)}
+    assert dict(get.header_list) == dict(post.header_list, **added)
+    assert set(second["headers"]) - set(first["headers"]) == set(added)
+
+
+def test_an_answer_with_too_much_input_as_recorded():
+    planned = [op("StepPlanned", "s%d" % n, opts={"input": ["x" * 60000]}) for n in range(150)]
+    calls, run = react("", lambda call: ops(*planned), 0)
+    (recorded,) = recording(124)["runs"]
+    assert (run.status, run.output) == (recorded["status"], recorded["output"])
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "data, memo",
+    [
+        ("\udc00\ud800", {"data": "\ufffd"}),
+        ({"\udc00\ud800": ["a\udc00\ud800"]}, {"data": {"\ufffd": ["a\ufffd"]}}),
+        ("\U0001f600", {"data": "\U0001f600"}),
+        ("caf\udce9", None),
+        ([{"a": "\ud800 "}], None),
+        ({"\ud800": 1}, None),
+        ("\ud800" * 3, None),
+    ],
+    ids=ascii,
+)
+def test_unpaired_surrogates_in_a_step(data, memo):
+    calls, run = react("", in_order(ops(op("StepRun", "s", data=data)), answer(200, 1)), 0)
+    if memo is None:
+        (recorded,) = recording(122)["runs"]
+        assert (run.status, run.output) == (recorded["status"], recorded["output"])
+    else:
+        assert run.steps == {hashed("s"): memo}
+        assert calls[1].steps == run.steps
+
+
+def test_unpaired_surrogates_in_an_error_are_replaced():
+    failed = op("StepFailed", "s", error={"name": "E", "message": "caf\udce9"})
+    calls, run = react("", in_order(ops(failed), answer(200, 1)), 0)
+    assert calls[1].steps == {hashed("s"): {"error": {"name": "E", "message": "caf\ufffd"}}}
 
 
 def encoded(encoding, body):

@@ -175,7 +175,7 @@ class Caller:
     def request(
         self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes
     ) -> Answer:
-        """Send and read, following redirects as a server does (W32).
+        """Send and read, following redirects as a server does (W32, W73).
 
         :raise CallFailed: nothing usable came back over the connection.
         :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes did.
@@ -188,10 +188,12 @@ class Caller:
             location = answer.headers.get("location")
             if not location or answer.status not in _REPEATED + _TURNED_INTO_GET:
                 return answer
+            headers = [pair for pair in headers if pair[0] != "Referer"]
+            headers.insert(0, ("Referer", url))
             url = urljoin(url, location)
             if answer.status in _TURNED_INTO_GET:
-                method, body = "GET", b""
-                headers = [pair for pair in headers if not pair[0].startswith("Content-")]
+                # The body and its headers stay.
+                method = "GET"
         raise CallFailed("too many redirects")
 
     def abort(self) -> None:

@@ -18,7 +18,7 @@ from ._clock import Clock, VirtualClock
 from ._exchange import CallExchange
 from ._functions import Function
 from ._gateway import Request
-from ._outcomes import Failure, local_failure
+from ._outcomes import Failure, local_failure, server_failure
 from ._queue import Call, Item, Queue, Timer
 from ._runs import Runs
 from ._signing import SigningKey
@@ -191,6 +191,9 @@ class Executor(Runs):
             return None
         if isinstance(item, Call):
             item.run.called = True
+            if item.run.unsendable is not None:
+                self.retry_or_fail(item, server_failure(item.run.unsendable))
+                return None
             key = self._key()
             request = build_call(item, self.now(), self._body_limit, key)
             return CallExchange(self, item, request, key)

@@ -12,6 +12,7 @@ from .. import _protocol
 from . import _ids, _state
 from ._canonical import normalised
 from ._discovery import resume
+from ._lifecycle import not_invoked_event
 from ._outcomes import Op, local_failure
 from ._queue import Timer
 from ._state import Event, RunState, utc
@@ -69,7 +70,9 @@ def _invoke_function(report: Report, op: Op) -> None:
         child = work.invoke(function_id, event, correlation_id)
     except LookupError:
         message = f"could not find function with ID: {function_id}"
-        refuse({"message": message, "name": "Error"}, "event")
+        error = {"message": message, "name": "Error"}
+        refuse(error, "event")
+        work.publish(not_invoked_event(work.now(), correlation_id, error))
         return
     if isinstance(child, str):
         refuse({"message": f"{function_id} did not start: {child}", "name": "Error"}, "event")

@@ -39,12 +39,15 @@ def apply(work: Work, call: Call, request: CallRequest, reported: Reported) -> N
         return
     report = Report(work, call, request.config, reported)
     _configure(report)
+    for op in reported.ops:
+        run.names.setdefault(op.id, op.display_name)
+        if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
+            run.ops[op.id] = op.op
     _note_oddities(report, request)
     # Waits for events first, for another op may bring the event about; the
     # end of the run last, whatever stands next to it (W33).
     order = {_protocol.OP_WAIT_FOR_EVENT: 0, _protocol.OP_RUN_COMPLETE: 2}
     for op in sorted(reported.ops, key=lambda op: order.get(op.op, 1)):
-        run.names.setdefault(op.id, op.display_name)
         HANDLERS[op.op](report, op)
         if run.ended:
             return

@@ -173,7 +173,7 @@ class RunState:
     memo_bytes: int = 0
     #: Edited inputs of steps that have not run yet, in the form of memos (W16).
     inputs: Dict[str, Any] = field(default_factory=dict)
-    #: Display names of steps by hashed id.
+    #: Display names of steps by hashed id, in the order they were reported.
     names: Dict[str, str] = field(default_factory=dict)
     #: Hashed ids of finished steps, in order of completion.
     stack: List[str] = field(default_factory=list)
@@ -185,6 +185,11 @@ class RunState:
     #: twelve, which no recording shows.
     jobs: Set[str] = field(default_factory=set)
     config: Config = Config()
+    #: Why no call can be made any more, if so (W70).
+    unsendable: Optional[str] = None
+    #: The op that each step was reported with; of a step that was planned,
+    #: that one.
+    ops: Dict[str, str] = field(default_factory=dict)
     #: Queue items of this run that are waiting or being worked on.
     open_items: int = 0
     #: Whether a call was made for it.

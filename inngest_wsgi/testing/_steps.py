@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional
 
 from .. import _protocol
 from . import _state
-from ._canonical import normalised
+from ._canonical import normalised, transformed
 from ._discovery import Saved, discover, save
 from ._outcomes import Op, local_failure
 from ._queue import Call
@@ -34,7 +34,14 @@ def _finish(
     return save(report.work, report.run, op.id, memo)
 
 
-def _ran(report: Report, op: Op, memo: Any) -> None:
+def _ran(report: Report, op: Op, wrapped: bool) -> None:
+    data = op.data
+    try:
+        data = transformed(data)
+    except ValueError as error:
+        # It is kept, and no call can be made with it any more.
+        report.run.unsendable = f"error transforming request with JCS: {error}"
+    memo = {"data": normalised(data)} if wrapped else normalised(data)
     saved = _finish(report, op, memo, _state.STEP_RAN)
     if saved is None:
         return
@@ -46,11 +53,11 @@ def _ran(report: Report, op: Op, memo: Any) -> None:
 
 
 def _step_run(report: Report, op: Op) -> None:
-    _ran(report, op, {"data": normalised(op.data)})
+    _ran(report, op, True)
 
 
 def _legacy_step(report: Report, op: Op) -> None:
-    _ran(report, op, normalised(op.data))
+    _ran(report, op, False)
 
 
 def _step_error(report: Report, op: Op) -> None:

@@ -56,6 +56,10 @@ class Work:
     def note(self, run: RunState, kind: str, **fields: Any) -> HistoryEntry:
         raise NotImplementedError
 
+    def publish(self, event: Event) -> None:
+        """Send an event that the server makes."""
+        raise NotImplementedError
+
     def complete(self, run: RunState, output: Any) -> None:
         raise NotImplementedError
 
