@@ -22,6 +22,7 @@ APP_DIES_LAST = "the application's worker dies before it answers"
 SERVER_DIES_FIRST = "the server's worker dies before it calls"
 SERVER_DIES_LAST = "the server's worker dies before it reads the answer"
 #: At the same time, and the server has one of the answers.
+SERVER_DIES_LATE = "the server's worker dies after it acted on the answer"
 TWICE = "the call comes twice"
 #: After it was answered.
 ONCE_MORE = "the call comes once more"
@@ -184,7 +185,10 @@ class Chaos:
         reported = answer.result.ops if isinstance(answer.result, Reported) else []
         if isinstance(answer.result, Returned) and call.targeted:
             raise Violation("wrong", "a targeted call ended the run")
-        if any(op.id in request.known for op in reported):
+        again = call.targeted and call.step_id in request.known
+        if again and (answer.steps or [op.op for op in reported] not in NO_STEP):
+            raise Violation("twice", "a call for a step that had ended was answered with a step")
+        if not again and any(op.id in request.known for op in reported):
             raise Violation("wrong", "a step was reported whose result was in the call")
         if call.targeted and any(op.id != call.step_id for op in reported):
             raise Violation("wrong", "a targeted call was answered with another step")
@@ -200,6 +204,12 @@ class Chaos:
             self.note(exchange, "is lost")
             return
         self.note(exchange, "is answered", said(flight.result))
+        if self.faults and exchange.item.targeted and ended_step(flight) and self.choose(10) == 9:
+            # A plan that a server acts on twice can hang the run whatever is
+            # answered, so this is for targeted calls alone.
+            self.note(exchange, SERVER_DIES_LATE)
+            self.stepper.settle_and_redo(exchange, flight.result)
+            return
         self.stepper.settle(exchange, flight.result)
         if self.faults and exchange.item.targeted and self.choose(10) == 9:
             self.repeat(exchange)
@@ -258,6 +268,16 @@ class Chaos:
                 for step, well in answer.steps:
                     found.setdefault(step, []).append((well, answer.lost))
         return found
+
+
+#: Answers to a call whose step has ended.
+NO_STEP = (["DiscoveryRequest"], ["None"])
+
+
+def ended_step(flight):
+    """Whether an answer ends the step that its call is for."""
+    ops = flight.result.ops if isinstance(flight.result, Reported) else []
+    return any(op.op in ("StepRun", "StepFailed") for op in ops)
 
 
 def named(exchange):

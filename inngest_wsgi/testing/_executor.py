@@ -227,6 +227,16 @@ class Executor(Runs):
                 self.put(item.redone(self.now() + _LEASE))
             self._done(item)
 
+    def settle_and_redo(self, exchange: Exchange, result: Any) -> None:
+        """Act on an answer, and lose the worker before the queue hears of it."""
+        with self._changed:
+            item = exchange.item
+            if not item.run.ended:
+                exchange.settle(result)
+            if isinstance(item, Call) and not item.run.ended:
+                self.put(item.redone(self.now() + _LEASE))
+            self._done(item)
+
     def abandon(self, exchange: Exchange) -> None:
         """Forget a request, as a server that stops in the midst of it."""
         with self._changed:

@@ -86,6 +86,11 @@ class Stepper:
         """
         self._executor.redo(exchange)
 
+    def settle_and_redo(self, exchange: Exchange, result: Any) -> None:
+        """Let the server have a result, and lose the worker before the queue
+        hears of it: the job is done once more."""
+        self._executor.settle_and_redo(exchange, result)
+
     def repeat(self, exchange: Exchange) -> Any:
         """Make a call once more, with what is known now; nobody reads the answer.
 

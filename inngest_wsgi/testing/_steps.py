@@ -125,7 +125,12 @@ def _discovery_request(report: Report, op: Op) -> None:
     discover(report.work, job, call, report.config, False, op.race)
 
 
+def _nothing(report: Report, op: Op) -> None:
+    """End the call: whoever finds the run at rest fails it (W22)."""
+
+
 HANDLERS: Dict[str, Handler] = {
+    _protocol.OP_NONE: _nothing,
     _protocol.OP_STEP_RUN: _step_run,
     _protocol.OP_STEP: _legacy_step,
     _protocol.OP_STEP_ERROR: _step_error,
