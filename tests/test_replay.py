@@ -269,7 +269,7 @@ class Player:
 
 
 @pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(program=programs, data=st.data())
 def test_programs_end_as_they_would_without_a_server(program, data):
     reference = Reference()
