@@ -17,7 +17,7 @@
     application = inngest.serve(client=client, functions=[welcome])
 """
 
-from ._json import JSON
+from ._codec.json import JSON
 from ._protocol import VERSION as __version__
 from .client import Inngest
 from .context import Context

@@ -13,8 +13,9 @@ import re
 import typing as t
 import urllib.parse
 
-from . import _protocol as p
-from . import _keys, _origin, _timestr, errors
+from . import _protocol as p, errors
+from ._codec import durations
+from ._security import keys, origins
 
 #: Names of the levels, as ``INNGEST_LOG_LEVEL`` and ``log_level`` take them,
 #: and the level of :mod:`logging` that each is.
@@ -106,7 +107,7 @@ def resolve(
     """
     source = _Source(client, serve or {}, os.environ if environ is None else environ)
     mode, dev_origin = _mode(source)
-    fallback_origin = source.read(_origin.setting, "base_url", p.ENV_BASE_URL) or dev_origin
+    fallback_origin = source.read(origins.setting, "base_url", p.ENV_BASE_URL) or dev_origin
     default_api, default_event = (
         (p.DEV_SERVER_ORIGIN, p.DEV_SERVER_ORIGIN)
         if mode == p.DEV
@@ -123,13 +124,13 @@ def resolve(
         or default_event,
         app_version=_text(source, "app_version"),
         env=_text(source, "env", p.ENV_ENV),
-        event_key=source.read(_keys.event_key, "event_key", p.ENV_EVENT_KEY),
-        signing_key=source.read(_keys.signing_key, "signing_key", p.ENV_SIGNING_KEY),
+        event_key=source.read(keys.event_key, "event_key", p.ENV_EVENT_KEY),
+        signing_key=source.read(keys.signing_key, "signing_key", p.ENV_SIGNING_KEY),
         signing_key_fallback=source.read(
-            _keys.signing_key, "signing_key_fallback", p.ENV_SIGNING_KEY_FALLBACK
+            keys.signing_key, "signing_key_fallback", p.ENV_SIGNING_KEY_FALLBACK
         ),
         serve_origin=_serve_origin(source),
-        serve_path=source.read(_origin.setting_path, "serve_path", p.ENV_SERVE_PATH),
+        serve_path=source.read(origins.setting_path, "serve_path", p.ENV_SERVE_PATH),
         streaming=_streaming(source),
         keepalive_interval=_seconds(
             source,
@@ -178,7 +179,7 @@ class _Source:
                 if arguments.get(name) is not None:
                     return name, arguments[name], None
         for variable in variables:
-            value = _keys.stripped(self.environ.get(variable, ""))
+            value = keys.stripped(self.environ.get(variable, ""))
             if value:
                 return variable, value, variable
         return name or variables[0], None, None
@@ -211,7 +212,7 @@ def _mode(source: _Source) -> t.Tuple[str, t.Optional[str]]:
             "{!r} is no mode; use 1 (dev mode), 0 (cloud mode), or the URL of a dev "
             "server such as {}".format(text, p.DEV_SERVER_ORIGIN),
         )
-    return p.DEV, _origin.setting(p.ENV_DEV, text)
+    return p.DEV, origins.setting(p.ENV_DEV, text)
 
 
 def _app_id(source: _Source) -> str:
@@ -250,7 +251,7 @@ def _own_origin(source: _Source, argument: str, variable: str) -> t.Optional[str
     only ``base_url``, for both; given there, it beats what the client says."""
     if source.serve.get("base_url") is not None:
         return None
-    return source.read(_origin.setting, argument, variable)
+    return source.read(origins.setting, argument, variable)
 
 
 def _serve_origin(source: _Source) -> t.Optional[str]:
@@ -263,7 +264,7 @@ def _serve_origin(source: _Source) -> t.Optional[str]:
     name, value, _ = source.get(argument, p.ENV_SERVE_ORIGIN, p.ENV_SERVE_HOST)
     if value is None:
         return None
-    checked = _origin.setting(name, value)
+    checked = origins.setting(name, value)
     if urllib.parse.urlsplit(checked).path:
         raise errors.SettingsError(name, "{!r} has a path; put that into serve_path".format(value))
     return checked
@@ -322,7 +323,7 @@ def _seconds(
         return default
     shortest, longest, words = limits
     try:
-        ms = _timestr.milliseconds(value)
+        ms = durations.milliseconds(value)
         if not shortest <= ms <= longest:
             raise ValueError("must be from {}".format(words))
     except ValueError as error:

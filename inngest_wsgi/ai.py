@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
-from . import _json, _memo, errors
-from . import _protocol as p
-from ._engine import Engine
+from . import _protocol as p, errors
+from ._codec import json as _json
+from ._execution import memos
+from ._execution.engine import Engine
 from ._messages import Op, StepId
 
 T = t.TypeVar("T")
@@ -74,7 +75,7 @@ class AI:
                 raise errors.StepConfigError(step_id, str(error)) from None
             return Op(p.OP_AI_GATEWAY, step, step_id, opts)
 
-        return _memo.unwrapped(self._engine.ask(step_id, describe, describe_edited))
+        return memos.unwrapped(self._engine.ask(step_id, describe, describe_edited))
 
     def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
         """Run a call of a provider's own library as a step, which the

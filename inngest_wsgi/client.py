@@ -6,10 +6,10 @@ import datetime
 import logging
 import typing as t
 
-from . import _settings, _stepcontext, errors, flow
-from . import middleware as _middleware
-from ._events import Sender
-from ._http import Http, Pool
+from . import _settings, errors, flow, middleware as _middleware
+from ._execution import current_step
+from ._server_api.client import Http, Pool
+from ._server_api.events import Sender
 from .context import Context
 from .event import Event
 from .function import Function, Options
@@ -234,7 +234,7 @@ class Inngest:
         factories = () if skip_middleware else self.middleware
         stack = _middleware.Stack(factories, self, None)
         try:
-            sender = Sender(self._settings, self._http, stack, _stepcontext.trace())
+            sender = Sender(self._settings, self._http, stack, current_step.trace())
             return sender.send_events(events)
         finally:
             stack.close()

@@ -6,7 +6,7 @@ import dataclasses
 import threading
 import typing as t
 
-from ._logger import Logger
+from ._execution.logger import Logger
 from .event import Event
 from .group import Group
 from .step import Step

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from . import _timestr
+from ._codec import durations
 
 
 class Error(Exception):
@@ -119,8 +119,8 @@ class RetryAfterError(Error):
         quiet: bool = False,
     ) -> None:
         super().__init__(message or "")
-        self.retry_after = _timestr.point(retry_after)
-        self.header = _timestr.retry_after(retry_after)
+        self.retry_after = durations.point(retry_after)
+        self.header = durations.retry_after(retry_after)
         self.quiet = quiet
 
 

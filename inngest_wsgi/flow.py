@@ -14,8 +14,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import _timestr
-from ._timestr import Duration
+from ._codec import durations
+from ._codec.durations import Duration
 
 _DAY_MS = 86400 * 1000
 _SECOND_MS = 1000
@@ -47,7 +47,7 @@ class Batch:
         return _without_none(
             {
                 "maxSize": self.max_size,
-                "timeout": _timestr.optional(self.timeout),
+                "timeout": durations.optional(self.timeout),
                 "key": self.key,
                 "if": self.if_exp,
             }
@@ -80,7 +80,7 @@ class Cancel:
             {
                 "event": self.event,
                 "if": self.if_exp,
-                "timeout": _timestr.optional(self.timeout),
+                "timeout": durations.optional(self.timeout),
             }
         )
 
@@ -134,9 +134,9 @@ class Debounce:
     def to_wire(self) -> Wire:
         return _without_none(
             {
-                "period": _timestr.to_timestr(self.period),
+                "period": durations.to_timestr(self.period),
                 "key": self.key,
-                "timeout": _timestr.optional(self.timeout),
+                "timeout": durations.optional(self.timeout),
             }
         )
 
@@ -180,7 +180,7 @@ class RateLimit:
         _expressions(self, "key")
 
     def to_wire(self) -> Wire:
-        period = _timestr.to_timestr(self.period)
+        period = durations.to_timestr(self.period)
         return _without_none({"limit": self.limit, "period": period, "key": self.key})
 
 
@@ -232,7 +232,7 @@ class Throttle:
         return _without_none(
             {
                 "limit": self.limit,
-                "period": _timestr.to_timestr(self.period),
+                "period": durations.to_timestr(self.period),
                 "key": self.key,
                 "burst": self.burst,
             }
@@ -257,7 +257,7 @@ class Timeouts:
 
     def to_wire(self) -> Wire:
         return _without_none(
-            {"start": _timestr.optional(self.start), "finish": _timestr.optional(self.finish)}
+            {"start": durations.optional(self.start), "finish": durations.optional(self.finish)}
         )
 
 
@@ -278,13 +278,13 @@ def _duration(owner: object, field: str, least: int = 0, most: t.Optional[int] =
     if value is None and most is None:
         return
     try:
-        ms = _timestr.milliseconds(value)
+        ms = durations.milliseconds(value)
     except ValueError as error:
         raise ValueError("{}: {}".format(_name(owner, field), error)) from None
     if ms < least or (most is not None and ms > most):
         raise ValueError(
             "{} must be from {} to {}".format(
-                _name(owner, field), _timestr.to_timestr(least), _timestr.to_timestr(most or 0)
+                _name(owner, field), durations.to_timestr(least), durations.to_timestr(most or 0)
             )
         )
 

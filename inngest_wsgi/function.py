@@ -7,8 +7,7 @@ import inspect
 import json
 import typing as t
 
-from . import _protocol as p
-from . import errors, flow
+from . import _protocol as p, errors, flow
 from .trigger import Trigger, TriggerCron, TriggerEvent
 
 #: The most retries that the server keeps; more are cut to this.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import enum
 import typing as t
 
-from . import _protocol as p
-from . import errors
-from ._engine import Engine
+from . import _protocol as p, errors
+from ._execution.engine import Engine
 
 T = t.TypeVar("T")
 

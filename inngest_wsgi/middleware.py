@@ -12,8 +12,8 @@ import inspect
 import logging
 import typing as t
 
-from . import _failure, errors
-from . import _protocol as p
+from . import _protocol as p, errors
+from ._execution import failures
 from .event import Event
 from .function import Function
 
@@ -235,7 +235,7 @@ class Stack:
                 self._stack.append(factory(client, raw_request))
             except BaseException as exc:
                 self.close()
-                if _failure.is_process_exit(exc):
+                if failures.is_process_exit(exc):
                     raise
                 raise errors.MiddlewareError(_name(factory), exc) from exc
 
@@ -261,7 +261,7 @@ class Stack:
             try:
                 one.close()
             except BaseException as exc:
-                if _failure.is_process_exit(exc):
+                if failures.is_process_exit(exc):
                     process_exit = exc
                 else:
                     _log.exception("close() of middleware %s raised", type(one).__name__)
@@ -276,7 +276,7 @@ class Stack:
                     found.close()
                     raise TypeError("it is async def, which nothing would run")
             except BaseException as exc:
-                if _failure.is_process_exit(exc):
+                if failures.is_process_exit(exc):
                     raise
                 raise errors.MiddlewareError(
                     "{}.{}()".format(type(one).__name__, hook), exc

@@ -13,9 +13,10 @@ import inspect
 import time
 import typing as t
 
-from . import _encode, _json, _memo, _timestr, errors
-from . import _protocol as p
-from ._engine import Engine
+from . import _protocol as p, errors
+from ._codec import durations, encode, json as _json
+from ._execution import memos
+from ._execution.engine import Engine
 from ._messages import Call, Op, StepId
 from .ai import AI
 from .event import Event
@@ -150,11 +151,11 @@ class Step:
 
         def work() -> t.List[str]:
             batch = [events] if isinstance(events, Event) else list(events)
-            if len(batch) > _encode.MAX_IDS:
+            if len(batch) > encode.MAX_IDS:
                 raise errors.StepConfigError(
                     step_id,
                     "it sends {} events, and a step's output has room for the ids of {}. Send "
-                    "them in several steps".format(len(batch), _encode.MAX_IDS),
+                    "them in several steps".format(len(batch), encode.MAX_IDS),
                 )
             key = "{} {}".format(self._call.run_id, self._engine.running.hashed)
             ts = (self._call.events or [{}])[0].get("ts")
@@ -185,7 +186,7 @@ class Step:
 
     # -- steps that the server carries out -------------------------------
 
-    def sleep(self, step_id: str, duration: _timestr.Duration) -> None:
+    def sleep(self, step_id: str, duration: durations.Duration) -> None:
         """Sleep, without occupying this process."""
         if isinstance(duration, datetime.datetime):
             raise errors.StepConfigError(step_id, "use sleep_until() for a point in time")
@@ -205,7 +206,7 @@ class Step:
         *,
         event: str,
         if_exp: t.Optional[str] = None,
-        timeout: _timestr.Time,
+        timeout: durations.Time,
     ) -> t.Optional[Event]:
         """Wait for an event.
 
@@ -229,7 +230,7 @@ class Step:
         return Event.from_wire(found) if isinstance(found, dict) else None
 
     def wait_for_signal(
-        self, step_id: str, *, signal: str, timeout: _timestr.Time, on_conflict: str = "fail"
+        self, step_id: str, *, signal: str, timeout: durations.Time, on_conflict: str = "fail"
     ) -> t.Optional[t.Dict[str, t.Any]]:
         """Wait for a signal, which is for one waiting run alone.
 
@@ -252,7 +253,7 @@ class Step:
             return Op(p.OP_WAIT_FOR_SIGNAL, step, signal, opts)
 
         found = self._engine.ask(step_id, describe)
-        return t.cast(t.Optional[t.Dict[str, t.Any]], _memo.unwrapped(found))
+        return t.cast(t.Optional[t.Dict[str, t.Any]], memos.unwrapped(found))
 
     def invoke(
         self,
@@ -260,7 +261,7 @@ class Step:
         *,
         function: Function[T],
         data: t.Optional[t.Mapping[str, t.Any]] = None,
-        timeout: t.Optional[_timestr.Duration] = None,
+        timeout: t.Optional[durations.Duration] = None,
         v: t.Optional[str] = None,
     ) -> T:
         """Run another function of this app, and wait for what it returns.
@@ -291,7 +292,7 @@ class Step:
         function_id: str,
         app_id: t.Optional[str] = None,
         data: t.Optional[t.Mapping[str, t.Any]] = None,
-        timeout: t.Optional[_timestr.Duration] = None,
+        timeout: t.Optional[durations.Duration] = None,
         v: t.Optional[str] = None,
     ) -> t.Any:
         """Run a function of any app; otherwise as :meth:`invoke`.
@@ -313,9 +314,9 @@ class Step:
             return Op(p.OP_INVOKE_FUNCTION, step, step_id, opts)
 
         found = self._engine.ask(step_id, describe)
-        if _memo.is_cancelled(found):
+        if memos.is_cancelled(found):
             raise errors.StepError("the invoked function was cancelled", "FunctionCancelled")
-        return _memo.unwrapped(found)
+        return memos.unwrapped(found)
 
     def fetch(
         self,
@@ -350,7 +351,7 @@ class Step:
                 opts["body"] = body
             return Op(p.OP_GATEWAY, step, step_id, opts)
 
-        found = _memo.unwrapped(self._engine.ask(step_id, describe)) or {}
+        found = memos.unwrapped(self._engine.ask(step_id, describe)) or {}
         return FetchResponse(
             found.get("status_code", 0),
             found.get("headers") or {},
@@ -359,15 +360,15 @@ class Step:
         )
 
 
-def _sleep_op(step: StepId, value: _timestr.Time) -> Op:
+def _sleep_op(step: StepId, value: durations.Time) -> Op:
     text = _time(step.user_id, "the time", value)
     # the server reads opts, and name where there is none
     return Op(p.OP_SLEEP, step, text, {"duration": text})
 
 
-def _time(step_id: str, name: str, value: _timestr.Time) -> str:
+def _time(step_id: str, name: str, value: durations.Time) -> str:
     try:
-        return _timestr.within_a_year(value, time.time())
+        return durations.within_a_year(value, time.time())
     except ValueError as error:
         raise errors.StepConfigError(step_id, "{}: {}".format(name, error)) from None
 

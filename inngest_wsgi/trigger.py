@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import _timestr
+from ._codec import durations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,16 +45,16 @@ class TriggerCron:
     """
 
     cron: str
-    jitter: t.Optional[_timestr.Duration] = None
+    jitter: t.Optional[durations.Duration] = None
 
     def __post_init__(self) -> None:
         _require_text(self, "cron")
-        _timestr.optional(self.jitter)
+        durations.optional(self.jitter)
 
     def to_wire(self) -> t.Dict[str, t.Any]:
         wire: t.Dict[str, t.Any] = {"cron": self.cron}
         if self.jitter is not None:
-            wire["jitter"] = _timestr.to_timestr(self.jitter)
+            wire["jitter"] = durations.to_timestr(self.jitter)
         return wire
 
 

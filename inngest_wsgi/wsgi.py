@@ -10,14 +10,14 @@ import urllib.parse
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from . import _address, errors
-from . import _protocol as p
-from ._callcontext import Maker
-from ._handler import Handler
-from ._http import Pool
+from . import _protocol as p, errors
+from ._endpoint import address
+from ._endpoint.call_context import Maker
+from ._endpoint.router import Handler
+from ._endpoint.streaming import Streams
 from ._messages import Address, Request
+from ._server_api.client import Pool
 from ._settings import Settings
-from ._streaming import Streams
 from .client import Inngest
 from .function import Function
 
@@ -247,7 +247,7 @@ def _read(environ: Environ) -> Request:
         query=query,
         headers={name: environ[key] for key, name in _HEADERS if key in environ},
         body=_read_body(environ),
-        address=_address.of(environ) if asked else _NOT_ASKED,
+        address=address.of(environ) if asked else _NOT_ASKED,
         raw=environ,
         concurrent=not landing or _is_concurrent(environ),
     )

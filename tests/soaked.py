@@ -11,7 +11,7 @@ import threading
 from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi._streaming import Stream
+from inngest_wsgi._endpoint.streaming import Stream
 
 KEEPALIVE_S = 0.02
 #: What each call has for itself while it runs.

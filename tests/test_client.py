@@ -10,7 +10,7 @@ from servers import Scripted, keeping_alive, serving
 from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _http
+from inngest_wsgi._server_api import client as _client
 
 EVENT = inngest.Event(name="shop/order.placed", data={"id": 1})
 
@@ -19,7 +19,7 @@ EVENT = inngest.Event(name="shop/order.placed", data={"id": 1})
 def waits(monkeypatch):
     """The waits between attempts, which are not waited."""
     found = []
-    monkeypatch.setattr(_http.time, "sleep", found.append)
+    monkeypatch.setattr(_client.time, "sleep", found.append)
     return found
 
 

@@ -8,11 +8,10 @@ from wsgiref.validate import validator
 
 import pytest
 from apps import KEY, OTHER_KEY, Endpoint, call_body, is_signed, sign
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _jcs
+from inngest_wsgi._codec import jcs
 
 ran = []
 SECRET = "fe" * 32
@@ -337,7 +336,7 @@ def test_no_key_reaches_the_log(caplog):
 def test_a_large_body_is_not_canonicalized_for_a_stranger(cloud, monkeypatch):
     """It would cost seconds of work to say no."""
     asked = []
-    monkeypatch.setattr(_jcs, "canonical", lambda value: asked.append(value) or b"other")
+    monkeypatch.setattr(jcs, "canonical", lambda value: asked.append(value) or b"other")
     large = json.dumps({"url": "http://x", "filler": "x" * 70_000}).encode()
     for body, times in ((large, 0), (b'{"url": "http://x"}', 1)):
         headers = {"X-Inngest-Signature": sign(b""), "X-Inngest-Sync-Kind": "in_band"}

@@ -144,7 +144,7 @@ def test_a_function_that_raises(error, status, no_retry, retry_after):
     problem = response.get_json()
     assert (problem["name"], problem["message"]) == (type(error).__name__, "m")
     assert "raise error" in problem["stack"]
-    assert "inngest_wsgi/_engine.py" not in problem["stack"]
+    assert "inngest_wsgi/_execution/engine.py" not in problem["stack"]
     assert response.headers["X-Inngest-No-Retry"] == no_retry
     assert response.headers.get("Retry-After") == retry_after
 
@@ -395,7 +395,9 @@ MISPLACED = {
             else (
                 BEFORE
                 if hook == "transform_input"
-                else IN_HOOK if hook == "before_execution" else AFTER
+                else IN_HOOK
+                if hook == "before_execution"
+                else AFTER
             )
         ),
     )

@@ -14,17 +14,17 @@ import freezegun
 import pytest
 import urllib3
 from apps import KEY, OTHER_KEY, Endpoint
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from servers import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _describe, _landing, _sample, _setup, _settings
+from inngest_wsgi import _settings
+from inngest_wsgi._dev_page import descriptions, diagnostics, page, samples
 from inngest_wsgi.testing import LocalServer
 
-PAGE = pathlib.Path(_landing.__file__).parent / "landing.html"
+PAGE = pathlib.Path(page.__file__).parent / "page.html"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 OURS = {"Sec-Fetch-Site": "same-origin"}
 SECRET = "sesame-4711"
@@ -420,7 +420,7 @@ def test_a_silent_server_is_waited_for_once_and_not_for_long(what):
     assert [0 < wait <= 10 for wait in silent.waits] == [True]
 
 
-class Overtaken(_landing.Landing):
+class Overtaken(page.Landing):
     """One to which another's sync is told before it has answered."""
 
     @property
@@ -648,12 +648,12 @@ def test_there_is_nothing_else(dev, method, what):
 def test_every_answer_to_the_page_is_for_it_alone(dev, method, what, headers, body, status):
     answer = dev.http.open("/?landing=" + what, method=method, headers=headers, data=body)
     assert answer.status_code == status
-    for name, value in _landing.PAGE_HEADERS:
+    for name, value in page.PAGE_HEADERS:
         assert answer.headers.getlist(name) == [value]
 
 
 def test_so_is_what_goes_wrong_within(dev, monkeypatch):
-    monkeypatch.setattr(_describe, "functions", None)
+    monkeypatch.setattr(descriptions, "functions", None)
     answer = ask(dev, "state")
     assert answer.status_code == 500
     assert answer.headers.getlist("Cache-Control") == ["no-store"]
@@ -740,7 +740,7 @@ def described(trigger=None, app=None, **options):
     trigger = inngest.TriggerEvent(event="a") if trigger is None else trigger
     function = client.create_function(fn_id="f", trigger=trigger, **options)(handler)
     failure = function.failure_handler("shop")
-    (found,) = _describe.functions([function] + [failure] * (failure is not None), "shop")
+    (found,) = descriptions.functions([function] + [failure] * (failure is not None), "shop")
     return found
 
 
@@ -836,7 +836,7 @@ def test_every_option_of_a_function_is_described():
     camel = {
         re.sub("_(.)", lambda m: m.group(1).upper(), x) for x in Options._fields if x not in quiet
     }
-    assert camel == {option for option, _, _ in _describe._SENTENCES}
+    assert camel == {option for option, _, _ in descriptions._SENTENCES}
 
 
 @pytest.mark.parametrize(
@@ -927,7 +927,7 @@ def test_a_trigger_has_an_event_to_try_it_with():
     ],
 )
 def test_sample_data_is_guessed_from_expressions(expressions, data):
-    assert _sample.data(expressions) == data
+    assert samples.data(expressions) == data
 
 
 # -- what is wrong with the set-up ---------------------------------------
@@ -940,8 +940,8 @@ def problems(client=None, told=LOCAL, came=LOCAL, here=LOCAL, concurrent=True, *
     client = dict({"app_id": "shop", "is_production": False}, **(client or {}))
     serve.update(rest.pop("serve", {}))
     found = _settings.resolve(client, serve, {})
-    seen = _setup.Seen(told, came, here, concurrent)
-    return _setup.problems(found, seen, rest.get("events", ["a"]), rest.get("refused"))
+    seen = diagnostics.Seen(told, came, here, concurrent)
+    return diagnostics.problems(found, seen, rest.get("events", ["a"]), rest.get("refused"))
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,21 @@ import time
 
 import pytest
 from test_local_server_app import (
-    RawApp, answer, ask, function, hashed, in_order, op, ops, recording, run_of, served,
+    RawApp,
+    answer,
+    ask,
+    function,
+    hashed,
+    in_order,
+    op,
+    ops,
+    recording,
+    run_of,
+    served,
     signature,
 )
 
-from inngest_wsgi.testing import (
-    LocalServer, SyncError, SystemClock, VirtualClock, _ops, _server,
-)
+from inngest_wsgi.testing import LocalServer, SyncError, SystemClock, VirtualClock, _ops, _server
 from inngest_wsgi.testing._functions import Function
 from inngest_wsgi.testing._queue import Queue, RunItem
 from inngest_wsgi.testing._state import Event, RunState
@@ -72,7 +80,8 @@ def test_a_run_from_event_to_end():
     assert (run.status, run.output, run.ended) == ("Completed", {"ok": True}, True)
     assert (run.function_id, run.event["data"]) == ("raw-fn", {"a": 1})
     assert run.steps == {
-        hashed("load"): {"data": {"n": 1, "big": 1152921504606847000}}, hashed("rest"): None,
+        hashed("load"): {"data": {"n": 1, "big": 1152921504606847000}},
+        hashed("rest"): None,
     }
     assert [(e.at, e.kind, e.step, e.attempt, e.op) for e in run.history] == [
         (0, "started", None, None, None),
@@ -256,9 +265,9 @@ def test_function_failed_and_finished_events():
         return answer(200, "handled")
 
     with served(reply, register) as (app, server):
-        run = server.wait_for_run(server.send(
-            {"name": "wire/with-on-failure", "data": {"name": "wire"}}
-        )[0])
+        run = server.wait_for_run(
+            server.send({"name": "wire/with-on-failure", "data": {"name": "wire"}})[0]
+        )
         server.wait_for_run(run.run_id)
         by_function = {r.function_id: r for r in server.runs()}
         failed = by_function["raw-on-failed"]
@@ -271,9 +280,7 @@ def test_function_failed_and_finished_events():
     assert finished.event["id"] not in (run.run_id, failed.event["id"])
     real = json.loads(recorded[-1]["request"]["body"])["event"]
     assert strip_ids(failed.event) == strip_ids(real)
-    assert strip_ids(finished.event) == dict(
-        strip_ids(real), name="inngest/function.finished"
-    )
+    assert strip_ids(finished.event) == dict(strip_ids(real), name="inngest/function.finished")
 
 
 def test_function_finished_event_of_a_success():
@@ -477,7 +484,8 @@ def test_real_time():
 def some_item(due):
     run = RunState(
         Function("a-f", "a", "f", "http://x/", 0),
-        [Event("i", "n", {}, "i", 1)], 0.0,
+        [Event("i", "n", {}, "i", 1)],
+        0.0,
     )
     return RunItem(run, due)
 

@@ -1,14 +1,9 @@
 """The part of CEL that the local server reads."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from inngest_wsgi.testing._expressions import (
-    Expression,
-    ExpressionError,
-    UnsupportedExpression,
-)
+from inngest_wsgi.testing._expressions import Expression, ExpressionError, UnsupportedExpression
 
 EVENT = {
     "name": "shop/order",

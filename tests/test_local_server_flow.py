@@ -3,8 +3,6 @@
 import threading
 
 import pytest
-
-from inngest_wsgi.testing import LocalServer, VirtualClock
 from test_local_server_app import (
     answer,
     function,
@@ -14,6 +12,8 @@ from test_local_server_app import (
     run_of,
     served,
 )
+
+from inngest_wsgi.testing import LocalServer, VirtualClock
 
 DONE = answer(200, "done")
 NAP = ops(op("Sleep", "nap", name="1h"))

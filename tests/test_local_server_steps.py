@@ -308,10 +308,20 @@ def test_what_has_come_in_time_is_not_timed_out_later():
             server.wait_for(event_id, "sleeping")
         run = server.wait_for_run(event_id)
     assert run.steps[hashed("i")] == {"data": 1}
-    assert sorted(kinds(run)) == sorted([
-        "started", "invoking", "waiting", "waiting", "invoked", "signalled", "event received",
-        "sleeping", "woke", "completed",
-    ])
+    assert sorted(kinds(run)) == sorted(
+        [
+            "started",
+            "invoking",
+            "waiting",
+            "waiting",
+            "invoked",
+            "signalled",
+            "event received",
+            "sleeping",
+            "woke",
+            "completed",
+        ]
+    )
 
 
 def test_a_parent_that_has_ended_is_left_alone():

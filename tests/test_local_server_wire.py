@@ -4,8 +4,7 @@ import json
 
 import pytest
 import rfc8785
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from test_local_server_app import calls_of, recording, signature
 
 from inngest_wsgi.testing import _times

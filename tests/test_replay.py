@@ -6,8 +6,7 @@ import json
 
 import pytest
 from apps import Endpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import inngest_wsgi as inngest
 

@@ -12,9 +12,7 @@ import time
 import urllib.parse
 
 import pytest
-from apps import KEY as OLD
-from apps import OTHER_KEY as NEW
-from apps import sign
+from apps import KEY as OLD, OTHER_KEY as NEW, sign
 from servers import process, serving
 from werkzeug.wrappers import Request, Response
 

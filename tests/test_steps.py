@@ -10,7 +10,7 @@ from apps import Endpoint, step_hash
 from servers import Scripted, serving
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _http
+from inngest_wsgi._server_api import client
 from inngest_wsgi.experimental import get_step_context, step
 from inngest_wsgi.experimental.ai import anthropic, deepseek, gemini, grok, openai
 
@@ -201,7 +201,7 @@ def test_events_that_are_not_accepted_fail_their_step():
 
 
 def test_another_attempt_at_sending_asks_for_the_same_ids(monkeypatch):
-    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(client.time, "sleep", lambda seconds: None)
     first, busy = (200, {"ids": ["01A"] * 5000}), [(503, "")] * 5
     server = Scripted(first, *busy, first, (200, {"ids": ["01B"]}))
     with serving(server) as origin:

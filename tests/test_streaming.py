@@ -14,12 +14,12 @@ from wsgiref.validate import validator
 import gevent
 import pytest
 from apps import KEY, OTHER_KEY, Endpoint, call_body, sign, step_hash
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from streams import BODY, FN, Opened, comparable, inner_of, wait_until
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _encode, _streaming
+from inngest_wsgi._codec import encode
+from inngest_wsgi._endpoint import streaming as _streaming
 from inngest_wsgi._messages import Call, Response
 from inngest_wsgi.experimental import step
 from inngest_wsgi.testing import _answers, _calls, _outcomes
@@ -443,12 +443,12 @@ def test_what_one_piece_can_bring_and_a_stream_cannot():
 
 def test_no_stream_is_larger_than_the_server_reads():
     """With all the spaces of two hours."""
-    frame = len(as_value(_encode.streamed(Response(200, [], b"[]")), b"[]"))
+    frame = len(as_value(encode.streamed(Response(200, [], b"[]")), b"[]"))
     most = _calls.RESPONSE_LIMIT - 2 * 3600 * 4 - frame - 2
     body = b'["%b"]' % (b"x" * most)
-    assert len(_encode.streamed(Response(200, [], body))) == frame - 2 + len(body)
+    assert len(encode.streamed(Response(200, [], body))) == frame - 2 + len(body)
     with pytest.raises(inngest.OutputError):
-        _encode.streamed(Response(200, [], b'["x%b"]' % (b"x" * most)))
+        encode.streamed(Response(200, [], b'["x%b"]' % (b"x" * most)))
 
 
 # -- what ends a thread -----------------------------------------------------------
@@ -471,7 +471,7 @@ def test_an_answer_that_cannot_even_be_written(monkeypatch, caplog):
     def streamed(response):
         raise MemoryError
 
-    monkeypatch.setattr(_encode, "streamed", streamed)
+    monkeypatch.setattr(encode, "streamed", streamed)
     endpoint = forced(lambda ctx: "done")
     status, headers, body = inner_of(Opened(endpoint.application).read())
     assert (status, json.loads(body)["code"]) == (500, "internal_error")
@@ -634,8 +634,9 @@ def test_a_log_that_raises_is_not_in_the_way(monkeypatch):
     def broken(record):
         raise ValueError("of a filter")
 
-    gone, endpoint = threading.Event(), forced(
-        lambda ctx: ctx.disconnected.wait(20) and gone.set()
+    gone, endpoint = (
+        threading.Event(),
+        forced(lambda ctx: ctx.disconnected.wait(20) and gone.set()),
     )
     chunks = Opened(endpoint.application).chunks
     logger = logging.getLogger("inngest_wsgi")
@@ -925,7 +926,7 @@ values = st.recursive(
 def test_no_part_of_a_stream_is_an_answer(value, status, spaces):
     body = json.dumps(value).encode()
     headers = [("X-Inngest-Sdk", "a:v1")]
-    text = _encode.streamed(Response(status, headers, body))
+    text = encode.streamed(Response(status, headers, body))
     for written in [text] if isinstance(value, str) else [text, as_value(text, body)]:
         whole = b" " * spaces + written
         assert inner_of(whole) == (status, dict(headers), body)
@@ -937,12 +938,12 @@ def test_no_part_of_a_stream_is_an_answer(value, status, spaces):
 def as_value(text, body):
     """A stream in the form that it has when it is very large."""
     status, headers, _ = inner_of(b" " + text)
-    limit = _encode.MAX_STREAM_BYTES
+    limit = encode.MAX_STREAM_BYTES
     try:
-        _encode.MAX_STREAM_BYTES = len(text) - 1
-        found = _encode.streamed(Response(status, list(headers.items()), body))
+        encode.MAX_STREAM_BYTES = len(text) - 1
+        found = encode.streamed(Response(status, list(headers.items()), body))
     finally:
-        _encode.MAX_STREAM_BYTES = limit
+        encode.MAX_STREAM_BYTES = limit
     assert found.endswith(b',"body":' + body + b"}")
     return found
 

@@ -10,7 +10,7 @@ from servers import Scripted, serving
 from streams import inner_of
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _json
+from inngest_wsgi._codec import json as _json
 
 
 @pytest.mark.parametrize(

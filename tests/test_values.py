@@ -5,11 +5,10 @@ import json
 
 import pytest
 import rfc8785
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _jcs, _json, _timestr
+from inngest_wsgi._codec import durations, jcs, json as _json
 
 UTC = datetime.timezone.utc
 CET = datetime.timezone(datetime.timedelta(hours=1))
@@ -20,26 +19,27 @@ json_values = st.recursive(
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=30,
 )
 
 
 @given(json_values)
 def test_canonical_form_is_that_of_an_independent_implementation(value):
-    assert _jcs.canonical(value) == rfc8785.dumps(value)
+    assert jcs.canonical(value) == rfc8785.dumps(value)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_canonical_numbers(value):
-    assert _jcs.canonical(value) == rfc8785.dumps(value)
+    assert jcs.canonical(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "\ud800", {"\ud800": 1}])
 def test_what_has_no_canonical_form(value):
     with pytest.raises(ValueError):
-        _jcs.canonical(value)
+        jcs.canonical(value)
 
 
 @given(json_values)
@@ -104,8 +104,8 @@ def test_what_cannot_be_json_is_named_with_its_path(value, path, why):
     ],
 )
 def test_durations(value, ms, text):
-    assert _timestr.milliseconds(value) == ms
-    assert _timestr.to_timestr(value) == text
+    assert durations.milliseconds(value) == ms
+    assert durations.to_timestr(value) == text
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ def test_durations(value, ms, text):
 )
 def test_what_is_no_duration(value):
     with pytest.raises(ValueError):
-        _timestr.milliseconds(value)
+        durations.milliseconds(value)
 
 
 @given(st.integers(0, 400 * 86400 * 1000))
 def test_a_duration_keeps_its_length_as_text(ms):
-    assert _timestr.milliseconds(_timestr.to_timestr(ms)) == ms
+    assert durations.milliseconds(durations.to_timestr(ms)) == ms
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_duration_keeps_its_length_as_text(ms):
     ],
 )
 def test_points_in_time(value, text):
-    assert _timestr.to_rfc3339(value) == text
+    assert durations.to_rfc3339(value) == text
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_retry_after(value, header):
     assert error.header == header
     if not isinstance(value, datetime.datetime):
         ahead = error.retry_after - datetime.datetime.now(UTC)
-        assert abs(ahead.total_seconds() - _timestr.milliseconds(value) / 1000) < 60
+        assert abs(ahead.total_seconds() - durations.milliseconds(value) / 1000) < 60
 
 
 @pytest.mark.parametrize("value", [-1, "later", None, 1.5])
@@ -165,4 +165,4 @@ def test_a_retry_after_that_cannot_be_read(value):
 def test_numbers_as_the_server_writes_them():
     # the first memo of recording 51: what was 12345678901234567890 and -0.0
     wire = '{"big":12345678901234567000,"e":1e+21,"n":1.5,"neg0":0}'
-    assert _jcs.canonical(json.loads(wire)) == wire.encode()
+    assert jcs.canonical(json.loads(wire)) == wire.encode()

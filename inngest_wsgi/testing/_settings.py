@@ -9,7 +9,13 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ._expressions import ASYNC, EVENT, Expression, ExpressionError
 from ._functions import (
-    Batching, Cancelling, ConcurrencyLimit, Debounce, Rate, Singleton, Trigger,
+    Batching,
+    Cancelling,
+    ConcurrencyLimit,
+    Debounce,
+    Rate,
+    Singleton,
+    Trigger,
 )
 from ._times import parse_duration
 

@@ -41,8 +41,9 @@ def open_page(chromium, serve):
         page.on("dialog", lambda dialog: wrong.append("a dialog: " + dialog.message))
         page.on(
             "request",
-            lambda request: request.url.startswith((origin + "/", "data:"))
-            or wrong.append(request.url),
+            lambda request: (
+                request.url.startswith((origin + "/", "data:")) or wrong.append(request.url)
+            ),
         )
         page.add_init_script(
             "document.addEventListener('securitypolicyviolation', (violation) => "

@@ -17,7 +17,8 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _events, _landing
+from inngest_wsgi._dev_page import page as page_module
+from inngest_wsgi._server_api import events as _events
 from inngest_wsgi.testing import LocalServer
 
 expect.set_options(timeout=20000)
@@ -286,7 +287,7 @@ def silent():
 
 
 def test_a_server_that_stays_silent_is_told_of(open_page, serve, silent, monkeypatch):
-    monkeypatch.setattr(_landing, "_SEND_DEADLINE_S", 0.3)
+    monkeypatch.setattr(page_module, "_SEND_DEADLINE_S", 0.3)
     page = settled(open_page(serve(shop(silent, sync_timeout=300))))
     expect(page.locator("#server")).to_contain_text("No server can be reached at " + silent)
     for button, said in (("#send-button", "#sent"), ("#sync", "#synced")):
@@ -480,7 +481,8 @@ def test_nobody_is_shut_out(open_page, server, origin, broken, view):
 
 def fits(page):
     """Nothing is wider than the window."""
-    assert page.evaluate("""() => {
+    assert (
+        page.evaluate("""() => {
         const width = document.documentElement.clientWidth;
         return [...document.querySelectorAll("body *")].filter((element) =>
             element.getBoundingClientRect().right > width + 0.5
@@ -488,7 +490,9 @@ def fits(page):
                && !["TEXTAREA", "SELECT"].includes(element.tagName)
                && getComputedStyle(element).display !== "inline"
         ).map((element) => element.outerHTML.slice(0, 100));
-    }""") == []
+    }""")
+        == []
+    )
 
 
 def test_all_of_it_with_a_keyboard_alone(open_page, server, origin):

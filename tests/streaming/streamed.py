@@ -13,14 +13,14 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _streaming
+from inngest_wsgi._endpoint import streaming
 
 log = logging.getLogger("inngest_wsgi")
 log.addHandler(logging.FileHandler(os.environ["STREAMED_LOG"]))
 client = inngest.Inngest(app_id="streamed")
 
 
-class Counted(_streaming.Stream):
+class Counted(streaming.Stream):
     """Says how many spaces the server asked for before it closed the stream."""
 
     spaces = 0
@@ -34,7 +34,7 @@ class Counted(_streaming.Stream):
         log.warning("Run %s: %d spaces", self.run_id, self.spaces)
 
 
-_streaming.Stream = Counted
+streaming.Stream = Counted
 
 
 def function(fn_id):

@@ -1,0 +1,119 @@
+"""Who may import whom: strictly downward, type-checking imports included."""
+
+import ast
+import pathlib
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
+
+#: A module imports those of lower lines only. A package whose ``__init__`` is
+#: a docstring is left out.
+LEVELS = [
+    {"_messages", "_protocol", "event", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"errors", "flow", "trigger", "_execution.logger", "_execution.outcome"},
+    {"_codec.json", "_execution.failures", "_execution.memos", "_execution.parallel"},
+    {"_security.keys", "_security.origins", "function", "serializer"},
+    {"_codec.decode", "_codec.encode", "_dev_page.descriptions", "_endpoint.address"},
+    {"_endpoint.call_context", "_security.signing", "_server_api.response", "_settings"},
+    {"_dev_page.diagnostics", "_endpoint.introspection", "_endpoint.streaming"},
+    {"_execution.engine", "_server_api.client"},
+    {"_dev_page.runs", "_endpoint.sync", "ai", "group"},
+    {"_endpoint.authentication", "_endpoint.redirects", "step"},
+    {"_execution.current_step", "context"},
+    {"experimental", "middleware"},
+    {"_server_api.events"},
+    {"client"},
+    {"_dev_page.page"},
+    {"_endpoint.router"},
+    {"wsgi"},
+    {""},
+]
+#: For its type alone.
+UPWARD = {("middleware", "client")}
+LEVEL_OF = {module: n for n, modules in enumerate(LEVELS) for module in modules}
+
+#: Third parties and parts of the standard library that one module alone uses.
+SOLE_USERS = {
+    "itsdangerous": {"_security.signing"},
+    "urllib3": {"_server_api.client"},
+    "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
+    "os.environ": {"_settings"},
+}
+
+
+def name_of(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules():
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tops = path.relative_to(PACKAGE).parts[:-1]
+        if tops[:1] == ("testing",) or tops == ("experimental", "ai"):
+            continue
+        if not (path.name == "__init__.py" and tops[:1] != () and tops[0].startswith("_")):
+            found[name_of(path)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(path):
+    """The modules that are imported: ours with a dot in front."""
+    package = path.relative_to(PACKAGE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                whole = ".".join(base + (alias.name,))
+                yield "." + (whole if whole in MODULES else ".".join(base))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_downward(module):
+    assert module in LEVEL_OF, "give {} a level".format(module)
+    for name in imports_of(MODULES[module]):
+        if name.startswith(".") and name[1:] in LEVEL_OF:
+            other = name[1:]
+            downward = LEVEL_OF[other] < LEVEL_OF[module] or (module, other) in UPWARD
+            assert downward, "{} may not import {}".format(module, other)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_sole_users(module):
+    text = MODULES[module].read_text()
+    tops = {name.split(".")[0] for name in imports_of(MODULES[module])}
+    for thing, users in SOLE_USERS.items():
+        used = thing in text if thing == "os.environ" else thing in tops
+        assert not used or module in users, "{} is for {} alone".format(thing, users)
+
+
+def test_every_level_has_a_module():
+    assert set(LEVEL_OF) == set(MODULES)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "testing").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_the_local_server_shares_names_and_no_logic(path):
+    source = ast.parse(path.read_text())
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(source):
+        if isinstance(node, ast.Import):
+            assert not {a.name.split(".")[0] for a in node.names} & {"itsdangerous", "urllib3"}
+        if isinstance(node, ast.ImportFrom) and node.level >= depth:
+            assert node.module is None and [a.name for a in node.names] == ["_protocol"]
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module.split(".")[0] not in ("itsdangerous", "urllib3")
+            assert not node.module.startswith("inngest_wsgi") or (
+                [a.name for a in node.names] == ["_protocol"]
+            )
