@@ -1,15 +1,18 @@
 # make demo               run an example once and watch it (APP=bottle or pyramid)
 # make demo-streaming     a slow step behind an impatient nginx, not streamed and streamed
-# make test               everything: lint, types, tests, on each interpreter found
+# make test               everything: lint, types, tests; on this interpreter, and on the oldest
+#                         and the newest that are found
 # make check              lint, types and tests on this interpreter alone
 # make clean              remove what these have made
 
 PYTHON ?= python3
 APP ?= bottle
-ENVS := .venv
+# An environment is for one interpreter: what another one has made is of no use.
+ENVS := .venv/$(shell $(PYTHON) -c "import re, sys; print('.'.join(map(str, sys.version_info[:3])) \
+	+ re.sub('[^A-Za-z0-9.]+', '-', sys.base_prefix))" 2>/dev/null)
 DEMO := $(ENVS)/demo-$(APP)
 NOX := $(ENVS)/nox
-SOURCES := setup.cfg setup.py $(shell find inngest_wsgi -name '*.py' -o -name '*.html')
+SOURCES := pyproject.toml setup.cfg setup.py $(shell find inngest_wsgi -name '*.py' -o -name '*.html')
 
 .PHONY: demo demo-streaming test check clean python nginx
 
@@ -19,21 +22,15 @@ demo: $(DEMO)/installed
 demo-streaming: nginx $(ENVS)/demo-streaming/installed
 	@$(ENVS)/demo-streaming/bin/python examples/demo_streaming.py
 
+# What was found is said last, and whatever came of the tests.
 test: $(NOX)/installed
-	$(WITH_INTERPRETERS) $(NOX)/bin/nox
+	@$(NOX)/bin/nox; came=$$?; $(NOX)/bin/python noxfile.py; exit $$came
 
 check: $(NOX)/installed
 	$(NOX)/bin/nox --session lint tests
 
 clean:
-	rm -rf $(ENVS) .nox build dist *.egg-info
-
-# Interpreters of other versions are looked for beside this one too, where
-# pyenv and its like put them.
-SPACE := $(subst ,, )
-BESIDE = $(wildcard $(shell $(PYTHON) -c \
-	"import os, sys; print(os.path.dirname(sys.base_prefix))")/*/bin)
-WITH_INTERPRETERS = PATH="$(subst $(SPACE),:,$(BESIDE)):$$PATH"
+	rm -rf .venv .nox build dist *.egg-info
 
 $(ENVS)/demo-%/installed: examples/%/requirements.txt $(SOURCES) | python
 	@echo "Making $(@D) ..."
@@ -55,12 +52,14 @@ python:
 		echo "$(PYTHON) has no venv. On Debian: apt-get install python3-venv"; exit 1; }
 
 # Debian's package begins to serve on port 80, where services are started.
-HAS_NGINX = PATH="$$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin" command -v nginx >/dev/null
+# Neither it nor dpkg does without the folders that only root looks in.
+WITH_SBIN = $$PATH:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin
+HAS_NGINX = PATH="$(WITH_SBIN)" command -v nginx >/dev/null
 nginx:
 	@$(HAS_NGINX) || { \
 		command -v apt-get >/dev/null || exit 0; \
 		if [ "$$(id -u)" = 0 ]; then root="env"; else root="sudo -n env"; fi; \
-		$$root true 2>/dev/null || exit 0; \
+		root="$$root PATH=$(WITH_SBIN)"; $$root true 2>/dev/null || exit 0; \
 		echo "Installing nginx with apt-get ..."; \
 		$$root apt-get update -qq && $$root DEBIAN_FRONTEND=noninteractive \
 			apt-get install -qq --no-install-recommends nginx >/dev/null; true; }

@@ -1,84 +1,196 @@
-"""The test environments; ``make test`` runs them all."""
+"""What ``make test`` runs. ``python noxfile.py`` says on which interpreters."""
 
+import configparser
+import glob
 import os
+import re
 import shutil
+import subprocess
+import sys
 
 import nox
+from packaging.requirements import Requirement
 
-nox.options.default_venv_backend = "venv"
-# a session whose interpreter is not here is in the summary as skipped
-nox.options.error_on_missing_interpreters = False
-nox.options.reuse_existing_virtualenvs = True
-
+#: What the library is for, the oldest first.
 VERSIONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
-FOUND = [version for version in VERSIONS if shutil.which("python" + version)]
-
-#: The oldest dependencies that the code works with, as setup.cfg names them.
-FLOOR = ["Werkzeug==2.0.0", "urllib3==1.26.0", "itsdangerous==2.0.0"]
 
 #: The tests wait more than they compute.
 SIDE_BY_SIDE = ["--numprocesses=3", "--dist=worksteal"]
 
-
-@nox.session
-def lint(session):
-    """Style and types."""
-    session.install("--upgrade", ".", "flake8", "mypy")
-    session.run("flake8")
-    session.run("mypy")
+#: Where programs are that only root looks for, and dpkg cannot do without.
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-@nox.session
-def tests(session):
-    """This interpreter, the newest dependencies."""
-    run_tests(session)
+# -- what there is to run on ---------------------------------------------
 
 
-@nox.session(python=VERSIONS[-2])
-def newest(session):
-    """A new interpreter, the newest dependencies."""
-    run_tests(session)
+class Interpreter:
+    """A Python that has run, and can make environments.
+
+    :ivar version: in full: ``3.11.2``
+    :ivar minor: ``3.11``
+    :ivar name: no other interpreter has it; fit for the name of a folder
+    """
+
+    def __init__(self, path):
+        # ensurepip: Debian's Python lacks it without the package python3-venv
+        asked = "import sys, venv, ensurepip; print(*sys.version_info[:3], sep='.', end=' '); "
+        answer = subprocess.run(
+            [path, "-c", asked + "print(sys.base_prefix)"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+        if answer.returncode:
+            said = answer.stderr.strip().splitlines() or ["no reason given"]
+            raise OSError(said[-1 if said[0].startswith("Traceback") else 0])
+        self.path = path
+        self.version, _, home = answer.stdout.strip().partition(" ")
+        self.minor = ".".join(self.version.split(".")[:2])
+        self.name = self.version + re.sub(r"[^A-Za-z0-9.]+", "-", home)
 
 
-@nox.session(python=FOUND[0] if FOUND else VERSIONS[0])
-def floor(session):
-    """The oldest interpreter there is, the oldest dependencies."""
-    run_tests(session, *FLOOR)
+def find_interpreters():
+    """One of each version, and what is called one but does not run.
+
+    pyenv puts a command for each version it knows into the PATH, before
+    whatever else has that name, and most of these end with "command not
+    found". So each is tried, not looked up.
+    """
+    found, broken = {HERE.minor: HERE}, {}
+    for version in VERSIONS:
+        if version in found:
+            continue
+        for folder in folders():
+            path = os.path.join(folder, "python" + version)
+            if not os.access(path, os.X_OK):
+                continue
+            try:
+                interpreter = Interpreter(path)
+            except OSError as error:
+                broken.setdefault(version, "{} does not run: {}".format(path, error))
+                continue
+            if interpreter.minor == version:
+                found[version] = interpreter
+                broken.pop(version, None)
+                break
+    versions = sorted(found, key=lambda version: [int(part) for part in version.split(".")])
+    return [found[version] for version in versions], list(broken.values())
 
 
-@nox.session
-def browser(session):
-    """The page of dev mode in Chromium."""
-    system_packages(session, {"chromium": "chromium"})
-    session.install("--upgrade", ".[test,browser]")
-    session.run("pytest", *(session.posargs or ["tests/browser"]))
+def folders():
+    """Those of the PATH, and those where pyenv and its like put versions:
+    beside this interpreter, and beside pyenv's commands."""
+    path = [folder for folder in os.get_exec_path() if folder]
+    beside = [os.path.dirname(sys.base_prefix)]
+    for folder in path:
+        root, last = os.path.split(folder.rstrip(os.sep))
+        if last == "shims":
+            beside.append(os.path.join(root, "versions"))
+    for versions in dict.fromkeys(beside):
+        path += sorted(glob.glob(os.path.join(glob.escape(versions), "*", "bin")))
+    return path
 
 
-@nox.session
-def servers(session):
-    """Streamed answers on real servers; what they do is in docs/streaming.md,
-    where ``nox -s servers -- tests/streaming --write-docs`` writes it."""
-    system_packages(
-        session,
-        {
-            "apache2": "apache2-bin",
-            "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
-            "nginx": "nginx",
-            "uwsgi": "uwsgi-core",
-            "uwsgi_python3": "uwsgi-plugin-python3",
-        },
-    )
-    session.install("--upgrade", ".[test,servers]")
-    several = ["--numprocesses=3", "--dist=loadgroup", "tests/streaming"]
-    session.run("pytest", *(session.posargs or several))
+HERE = Interpreter(sys.executable)
+FOUND, BROKEN = find_interpreters()
+OLDEST, NEWEST = FOUND[0], FOUND[-1]
 
 
-@nox.session(default=False)
-def screenshots(session):
-    """The pictures of the page in docs/."""
-    system_packages(session, {"chromium": "chromium"})
-    session.install("--upgrade", ".[test,browser]")
-    session.run("python", "tests/browser/screenshots.py")
+def say_interpreters():
+    """Which were found, which of them the sessions use, and which were not."""
+    used = {}
+    for interpreter, which in ((HERE, "this one"), (OLDEST, "oldest"), (NEWEST, "newest")):
+        used.setdefault(interpreter.version, []).append(which)
+    found = ", ".join(interpreter.version for interpreter in FOUND)
+    tested = ", ".join("{} ({})".format(v, ", ".join(which)) for v, which in used.items())
+    lines = ["Interpreters found: Python {}; used here: {}.".format(found, tested)]
+    minors = {found.minor for found in FOUND}
+    missing = [version for version in VERSIONS if version not in minors]
+    lines.append("Not found: {}.".format(", ".join(missing) or "none"))
+    return lines + BROKEN
+
+
+# -- what setup.cfg says -------------------------------------------------
+
+
+def required(section, name):
+    """The requirements in an option of setup.cfg."""
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(os.path.join(os.path.dirname(os.path.abspath(__file__)), "setup.cfg"))
+    return [line for line in setup[section][name].splitlines() if line]
+
+
+def floors(version):
+    """The oldest dependencies that setup.cfg allows on a version of Python.
+
+    :raises ValueError: a dependency has no floor there, or more than one
+    """
+    found = {}
+    for line in required("options", "install_requires"):
+        asked = Requirement(line)
+        least = found.setdefault(asked.name, [])
+        if asked.marker is None or asked.marker.evaluate({"python_version": version}):
+            least.extend(s.version for s in asked.specifier if s.operator == ">=")
+    wrong = [name for name, least in found.items() if len(least) != 1]
+    if wrong:
+        raise ValueError(
+            "setup.cfg: on Python {} there must be one '>=' for {}".format(
+                version, " and ".join(wrong)
+            )
+        )
+    return ["{}=={}".format(name, least) for name, (least,) in found.items()]
+
+
+# -- environments --------------------------------------------------------
+
+
+class Environment:
+    """A virtual environment, of all sessions with one interpreter and one
+    kind of dependencies: to make it takes longer than most sessions.
+
+    :param dependencies: ``newest``, or ``floors`` for the oldest allowed
+    """
+
+    #: what a run of nox has installed, by path
+    _installed = {}
+
+    def __init__(self, session, interpreter, dependencies="newest"):
+        self._session = session
+        self._floors = floors(interpreter.minor) if dependencies == "floors" else []
+        self.path = os.path.abspath(os.path.join(".nox", interpreter.name, dependencies))
+        # written last: what was broken off is made anew
+        made = os.path.join(self.path, "made")
+        if not os.path.exists(made):
+            python = interpreter.path
+            session.run(python, "-m", "venv", "--clear", self.path, external=True, silent=True)
+            open(made, "w").close()
+
+    def install(self, *extras, also=()):
+        """Install the package and what its extras need, each once."""
+        asked = [".", *also]
+        for extra in extras:
+            asked += required("options.extras_require", extra)
+        before = self._installed.setdefault(self.path, set())
+        asked = sorted(set(asked) - before)
+        if not asked:
+            return
+        # eager: what an earlier run has left may be out of date
+        strategy = "only-if-needed" if self._floors else "eager"
+        upgrade = ["--upgrade", "--upgrade-strategy=" + strategy]
+        self.run("python", "-m", "pip", "install", "--quiet", *upgrade, *asked, *self._floors)
+        before.update(asked)
+
+    def run(self, program, *arguments):
+        """Run a program that is installed here."""
+        programs = os.path.join(self.path, "bin")
+        self._session.run(
+            os.path.join(programs, program),
+            *arguments,
+            env={"PATH": programs + os.pathsep + os.environ["PATH"], "VIRTUAL_ENV": self.path},
+            external=True,
+        )
 
 
 def system_packages(session, needed):
@@ -93,7 +205,9 @@ def system_packages(session, needed):
     packages = sorted(set(missing.values()))
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if shutil.which("apt-get") and (not sudo or _may_sudo(session)):
-        apt = sudo + ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+        settings = ["DEBIAN_FRONTEND=noninteractive", "PATH=" + _with_sbin()]
+        # somebody else may be installing
+        apt = sudo + ["env", *settings, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
         session.run(*apt, "update", external=True)
         session.run(*apt, "install", "-y", "--no-install-recommends", *packages, external=True)
     missing = [program for program in missing if not _is_here(program)]
@@ -108,8 +222,11 @@ def system_packages(session, needed):
 def _is_here(program):
     if os.path.isabs(program):
         return os.path.isfile(program)
-    # servers are where only root looks
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    return shutil.which(program, path=_with_sbin())
+
+
+def _with_sbin():
+    return os.environ["PATH"] + os.pathsep + SBIN
 
 
 def _may_sudo(session):
@@ -121,8 +238,92 @@ def _may_sudo(session):
     return answer == "" or answer is True
 
 
-def run_tests(session, *dependencies):
-    session.install("--upgrade", ".[test]", *dependencies)
+# -- sessions ------------------------------------------------------------
+
+
+@nox.session(venv_backend="none")
+def lint(session):
+    """Style and types."""
+    here = Environment(session, HERE)
+    here.install(also=["flake8", "mypy"])
+    here.run("flake8")
+    here.run("mypy")
+
+
+@nox.session(venv_backend="none")
+def tests(session):
+    """This interpreter, the newest dependencies."""
+    run_tests(session, HERE, "newest")
+
+
+@nox.session(venv_backend="none")
+def newest(session):
+    """The newest interpreter there is, the newest dependencies."""
+    if NEWEST.name == HERE.name:
+        session.skip("the newest interpreter is this one, which has a session of its own")
+    run_tests(session, NEWEST, "newest")
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("which", [nox.param("oldest", id="oldest"), nox.param("newest", id="newest")])
+def floor(session, which):
+    """The oldest and the newest interpreter there is, the oldest dependencies."""
+    try:
+        for version in VERSIONS:
+            floors(version)
+    except ValueError as error:
+        session.error(str(error))
+    if which == "newest" and NEWEST.name == OLDEST.name:
+        session.skip("the newest interpreter is the oldest too")
+    run_tests(session, OLDEST if which == "oldest" else NEWEST, "floors")
+
+
+@nox.session(venv_backend="none")
+def browser(session):
+    """The page of dev mode in Chromium."""
+    system_packages(session, {"chromium": "chromium"})
+    here = Environment(session, HERE)
+    here.install("test", "browser")
+    here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/browser"]))
+
+
+@nox.session(venv_backend="none")
+def servers(session):
+    """Streamed answers on real servers; what they do is in docs/streaming.md,
+    where ``nox -s servers -- tests/streaming --write-docs`` writes it."""
+    system_packages(
+        session,
+        {
+            "apache2": "apache2-bin",
+            "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
+            "nginx": "nginx",
+            "uwsgi": "uwsgi-core",
+            "uwsgi_python3": "uwsgi-plugin-python3",
+        },
+    )
+    here = Environment(session, HERE)
+    here.install("test", "servers")
+    several = ["--numprocesses=3", "--dist=loadgroup", "tests/streaming"]
+    here.run("pytest", *(session.posargs or several))
+
+
+@nox.session(venv_backend="none", default=False)
+def screenshots(session):
+    """The pictures of the page in docs/."""
+    system_packages(session, {"chromium": "chromium"})
+    here = Environment(session, HERE)
+    here.install("test", "browser")
+    here.run("python", "tests/browser/screenshots.py")
+
+
+def run_tests(session, interpreter, dependencies):
+    session.log("Python {}, {} dependencies".format(interpreter.version, dependencies))
+    environment = Environment(session, interpreter, dependencies)
+    environment.install("test")
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    environment.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+
+
+if __name__ == "__main__":
+    print("\n".join(say_interpreters()), flush=True)

@@ -74,6 +74,8 @@ PROBE_TRUST = "trust"
 OP_AI_GATEWAY = "AIGateway"
 OP_DISCOVERY_REQUEST = "DiscoveryRequest"
 OP_GATEWAY = "Gateway"
+#: Ends a call, and nothing follows from it.
+OP_NONE = "None"
 OP_INVOKE_FUNCTION = "InvokeFunction"
 OP_RUN_COMPLETE = "RunComplete"
 OP_SLEEP = "Sleep"

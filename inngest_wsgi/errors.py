@@ -201,8 +201,8 @@ class CallContextError(Error):
 
 
 class StepUnexpectedError(Error):
-    """A call is for one step alone, and the function does not come to it, or
-    it has run already. The call is tried again (W71)."""
+    """A call is for one step alone, and the function does not come to it. The
+    call is tried again (W71)."""
 
     code = "step_unexpected"
 

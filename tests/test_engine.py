@@ -680,18 +680,6 @@ def test_a_timeout_that_failed_a_step_can_be_caught():
     assert endpoint.call(memo_of_it).get_json() == "Timeout"
 
 
-def test_a_targeted_step_that_is_done_already_is_not_reported_again():
-    def handler(ctx):
-        ctx.step.run("a", lambda: None)
-        return ctx.step.run("b", lambda: 1)
-
-    # what is next may be under way already
-    response = Endpoint(handler).call(memo("a", 1), step=step_hash("a"))
-    assert (response.status_code, response.get_json()["code"]) == (500, "step_unexpected")
-    done = dict(memo("a", 1), **memo("b", 1))
-    assert Endpoint(handler).call(done, step=step_hash("a")).get_json() == 1
-
-
 def test_where_an_error_comes_from():
     def handler(ctx):
         try:

@@ -140,14 +140,15 @@ def test_runs_are_called_at_the_same_time():
         assert [server.wait_for_run(i).output for i in ids] == ["met", "met"]
 
 
-def test_step_not_found_fails_the_attempts_clearly():
+def test_step_not_found_is_no_op_of_a_server():
     def register(url):
         return [function(url, retries=1)]
 
     with served(lambda call: ops(op("StepNotFound", "gone")), register) as (app, server):
         run = run_of(server)
     assert (run.status, len(app.calls)) == ("Failed", 2)
-    assert "'gone'" in run.output["error"]["message"]
+    (recorded,) = recording(123)["runs"]
+    assert (run.status, run.output) == (recorded["status"], recorded["output"])
 
 
 def test_too_long_a_sleep_fails_the_run():
@@ -330,6 +331,15 @@ def test_a_big_event_leaves_the_events_out_too():
 
 
 # -- keys ---------------------------------------------------------------------------------
+
+
+def test_the_sync_of_a_servers_page_is_not_signed():
+    with served(done, key=KEY) as (app, server):
+        server.sync(app.url, signed=False)
+    started, page = app.syncs
+    assert "X-Inngest-Signature" in started.headers
+    assert "X-Inngest-Signature" not in page.headers
+    assert page.headers["X-Inngest-Server-Kind"] == "cloud"
 
 
 def test_a_server_with_a_key_signs():

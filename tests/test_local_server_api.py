@@ -190,8 +190,8 @@ OTHER_ANSWER = {
     "two invalid functions at once": "At least one function is invalid",
 }
 
-#: Cron expressions are not read, and no SDK is blocked.
-NOT_TOLD = {"bad cron", "blocked JS SDK version"}
+#: No SDK is blocked.
+NOT_TOLD = {"blocked JS SDK version"}
 
 
 @pytest.mark.parametrize("exchange", exchanges(55))

@@ -200,7 +200,7 @@ def test_timeouts(timeouts, status, at):
 
 
 def test_a_run_that_does_not_start_in_time():
-    settings = {"timeouts": {"start": "10s"}, "throttle": {"limit": 1, "period": "1m"}}
+    settings = {"timeouts": {"start": "10s"}, "throttle": {"limit": 1, "period": "1m", "burst": 0}}
     with served(lambda call: DONE, with_settings(**settings)) as (app, server):
         with server.hold():
             ids = server.send([event(), event()])
@@ -303,13 +303,18 @@ def test_a_rate_limit():
         finish(server)
 
 
-def test_throttling_puts_runs_off():
-    settings = with_settings(throttle={"limit": 2, "period": "1m"})
+@pytest.mark.parametrize("burst, at_once", [({}, 5), ({"burst": 3}, 7)])
+def test_throttling_puts_runs_off(burst, at_once):
+    # As was seen on a real server (W75).
+    settings = with_settings(throttle=dict(burst, limit=4, period="8s"))
     with served(lambda call: DONE, settings) as (app, server):
         with server.hold():
-            server.send([event(), event(), event(), event(), event()])
+            server.send([event()] * 10)
+            server.advance(3600)
+            server.send([event()] * 10)
         runs = finish(server)
-    assert [run.history[-1].at for run in runs] == [0, 0, 60000, 60000, 120000]
+    later = [2000 * n for n in range(1, 11 - at_once)]
+    assert [run.history[-1].at for run in runs] == 2 * ([0] * at_once + later)
 
 
 def test_debouncing_keeps_the_last_of_a_burst():

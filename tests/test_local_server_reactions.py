@@ -98,15 +98,24 @@ def restored(given):
     return dict(given, body=json.dumps([dict(frame, data="x" * filler)]))
 
 
-def together(experiment, reply):
+#: The experiments in which calls 1 and 2 were made at the same time.
+AT_ONCE = {
+    "206-two-stepruns",
+    "206-two-stepruns-reqver1",
+    "planned-already-planned",
+    "target-answers-other-step",
+}
+
+
+def together(name, reply):
     """Hold calls back that a real server made at the same time, until all are
-    here; otherwise the first to end the run would keep the others away."""
-    if experiment["id"] not in ("206-two-stepruns", "206-two-stepruns-reqver1"):
+    here; otherwise the first to end would change what the others carry."""
+    if name not in AT_ONCE:
         return reply
     barrier = threading.Barrier(2, timeout=5)
 
     def held(call):
-        if call.number:
+        if call.number in (1, 2):
             barrier.wait()
         return reply(call)
 
@@ -160,7 +169,7 @@ def observed(experiment):
 def test_reacts_as_observed(name):
     experiment = EXPERIMENTS[name]
     reply = in_order(*map(restored, experiment["responses_by_call"]))
-    calls, run = react(name, together(experiment, reply), experiment["retries"])
+    calls, run = react(name, together(name, reply), experiment["retries"])
     was = experiment["observed"]
 
     assert len(calls) == was["number_of_calls"]
@@ -198,6 +207,8 @@ def test_fails_at_once_where_a_server_would_hang(name):
     calls, run = react(name, reply, experiment["retries"])
     assert run.status == "Failed"
     assert FAILED_AT_ONCE[name] in run.output["error"]["message"]
+    if name == "206-same-id-again":
+        assert seen(calls) == observed(experiment)
     assert len(calls) <= experiment["observed"]["number_of_calls"]
 
 
@@ -329,22 +340,26 @@ def test_a_target_that_answers_500_fails_the_run():
 )
 def test_a_target_that_answers_wrongly_fails_the_run(name, wrong):
     reply = two_planned({"a": wrong, "b": ops(op("StepRun", "b", data=2))})
-    _, run = react("", reply, 1)
+    calls, run = react("", together(name, reply), 1)
     assert run.status == "Failed"
     assert FAILED_AT_ONCE[name] in run.output["error"]["message"]
+    if name == "target-answers-other-step":
+        assert sorted(seen(calls)) == sorted(observed(EXPERIMENTS[name]))
 
 
 def test_planning_finished_steps_again_fails_the_run():
-    targets = {n: ops(op("StepRun", n, data=1)) for n in "ab"}
+    targets = {n: ops(op("StepRun", n, data=1)) for n in "abc"}
 
     def reply(call):
         if call.step_id == "step" and call.steps:
             return ops(*[op("StepPlanned", n) for n in "abc"])
         return two_planned(targets)(call)
 
-    _, run = react("", reply, 1)
+    calls, run = react("", together("planned-already-planned", reply), 1)
+    assert sorted(seen(calls)) == sorted(observed(EXPERIMENTS["planned-already-planned"]))
     assert run.status == "Failed"
-    assert FAILED_AT_ONCE["planned-already-planned"] in run.output["error"]["message"]
+    for reason in (FAILED_AT_ONCE["planned-already-planned"], "wait for 'a', 'b', which had"):
+        assert reason in run.output["error"]["message"]
 
 
 def test_a_target_that_plans_itself_again_leaves_nothing_to_do():
@@ -442,7 +457,65 @@ def test_redirects_are_followed(status, method):
     calls, run = react("", reply, 1)
     assert (run.status, run.output, len(calls)) == ("Completed", "done", 2)
     assert calls[1].method == method
-    assert calls[1].raw == (calls[0].raw if method == "POST" else b"")
+    assert calls[1].raw == calls[0].raw
+
+
+def test_a_redirected_call_as_recorded():
+    first, second = (e["request"] for e in recording(125)["exchanges"])
+    assert (first["body"], first["query"]) == (second["body"], second["query"])
+
+    def reply(call):
+        if call.method == "GET":
+            return answer(200, {"introspection": True})
+        location = call.headers["Host"] + "/api/inngest?" + call.query
+        return {"status": 301, "headers": {"Location": "http://" + location}, "body": ""}
+
+    with served(reply, key="ab" * 32) as (app, server):
+        run = run_of(server)
+    assert (run.status, run.output) == ("Completed", {"introspection": True})
+    (post, get) = app.calls
+    assert (post.method, get.method) == ("POST", "GET")
+    assert (post.raw, post.query) == (get.raw, get.query)
+    added = {"Referer": "http://{}/api/inngest?{}".format(post.headers["Host"], post.query)}
+    assert dict(get.header_list) == dict(post.header_list, **added)
+    assert set(second["headers"]) - set(first["headers"]) == set(added)
+
+
+def test_an_answer_with_too_much_input_as_recorded():
+    planned = [op("StepPlanned", "s%d" % n, opts={"input": ["x" * 60000]}) for n in range(150)]
+    calls, run = react("", lambda call: ops(*planned), 0)
+    (recorded,) = recording(124)["runs"]
+    assert (run.status, run.output) == (recorded["status"], recorded["output"])
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "data, memo",
+    [
+        ("\udc00\ud800", {"data": "\ufffd"}),
+        ({"\udc00\ud800": ["a\udc00\ud800"]}, {"data": {"\ufffd": ["a\ufffd"]}}),
+        ("\U0001f600", {"data": "\U0001f600"}),
+        ("caf\udce9", None),
+        ([{"a": "\ud800 "}], None),
+        ({"\ud800": 1}, None),
+        ("\ud800" * 3, None),
+    ],
+    ids=ascii,
+)
+def test_unpaired_surrogates_in_a_step(data, memo):
+    calls, run = react("", in_order(ops(op("StepRun", "s", data=data)), answer(200, 1)), 0)
+    if memo is None:
+        (recorded,) = recording(122)["runs"]
+        assert (run.status, run.output) == (recorded["status"], recorded["output"])
+    else:
+        assert run.steps == {hashed("s"): memo}
+        assert calls[1].steps == run.steps
+
+
+def test_unpaired_surrogates_in_an_error_are_replaced():
+    failed = op("StepFailed", "s", error={"name": "E", "message": "caf\udce9"})
+    calls, run = react("", in_order(ops(failed), answer(200, 1)), 0)
+    assert calls[1].steps == {hashed("s"): {"error": {"name": "E", "message": "caf\ufffd"}}}
 
 
 def encoded(encoding, body):

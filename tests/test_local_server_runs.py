@@ -40,6 +40,9 @@ SLEEPS = {"21": "8s", "32": "600s", "42": "300s"}
 #: other, so that what follows from them does, too.
 MEETINGS = {"26": [(1, 2), (3, 4)]}
 
+#: Calls of two functions, which are compared in the order that they came.
+ONE_BY_ONE = ("128", "129")
+
 #: What was finished meanwhile is a matter of luck in these, save at the end.
 RACES = ("26", "84")
 
@@ -158,7 +161,8 @@ def replayed(number, replaced=(), only=None):
         recorded["exchanges"] = [e for e in calls_of(recorded) if query_of(e)["fnId"] in only]
     reply = Replayed(number, recorded, replaced)
     with RawApp(reply, lambda url: list(reply.register(url))) as app:
-        with LocalServer(clock=VirtualClock()) as server:
+        workers = 1 if number in ONE_BY_ONE else 8
+        with LocalServer(clock=VirtualClock(), max_workers=workers) as server:
             app.server_url = server.url
             server.sync(app.url)
             yield recorded, server
@@ -174,7 +178,11 @@ def compare_call(call, real, expected, lucky):
     :param lucky: whether what was finished meanwhile is left out.
     """
     assert call.query == real["query"]
-    assert [name for name, _ in call.header_list] == list(real["headers"])
+    names = [name for name, _ in call.header_list]
+    if list(real["headers"])[-1] == "Content-Length":
+        # Recorded by a WSGI application, which does not know the order.
+        names = sorted(names, key=list(real["headers"]).index)
+    assert names == list(real["headers"])
     ours, theirs = dict(call.header_list), real["headers"]
     for name in (
         "User-Agent",
@@ -268,6 +276,9 @@ def trigger_of(recorded, position=0):
         "93",
         "96",
         "97",
+        "122",
+        "128",
+        "129",
     ],
 )
 def test_from_one_event(number):
@@ -355,6 +366,14 @@ def test_a_rerun_with_another_input():
         run = server.wait_for_run(new)
         assert [r.run_id for r in server.runs(trigger_of(recorded)["id"])] == [old.run_id, new]
     assert [r["output"] for r in recorded["runs"]] == [old.output, run.output]
+
+
+def test_a_rerun_from_the_first_of_a_group_finds_out_what_to_run():
+    with replayed("130") as (recorded, server):
+        server.send(trigger_of(recorded))
+        old = server.wait_for_run(trigger_of(recorded)["id"])
+        run = server.wait_for_run(server.rerun(old.run_id, "p1"))
+    assert (run.status, run.output, run.steps) == ("Completed", old.output, old.steps)
 
 
 def test_a_rerun_keeps_what_came_before():

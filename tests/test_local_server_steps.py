@@ -550,22 +550,24 @@ def test_a_request_in_a_group_that_is_retried():
 # -- groups ----------------------------------------------------------------------------
 
 
+RACE = {"parallelMode": "race"}
+
+
 def group_reply(group, then, race=False):
     """Report a group; answer targets with the step's name; go on with
     ``then``, given the call."""
+    mode = RACE if race else {}
 
     def reply(call):
         names = {hashed(reported["displayName"]): reported for reported in group}
         if call.step_id != "step":
             name = names[call.step_id]["displayName"]
-            return ops(op("StepRun", name, data=name.upper()))
+            return ops(op("StepRun", name, data=name.upper(), opts=mode))
         given = then(call)
         if given is not None:
             return given
         missing = [r for r in group if r["id"] not in call.steps]
-        if race:
-            missing = [dict(r, opts=dict(r.get("opts", {}), parallelMode="race")) for r in missing]
-        return ops(*missing)
+        return ops(*[dict(r, opts=dict(r.get("opts", {}), **mode)) for r in missing])
 
     return reply
 
@@ -605,25 +607,26 @@ def test_a_group_of_every_kind_is_finished_together():
     assert run.steps[hashed("child")] == {"data": "CHILD"}
     assert run.history[-1].at == 3 * 3600 * 1000
     assert [c.step_id for c in calls] == ["step", hashed("run"), "step"]
-    # Ended by a wait: immediate execution stays off (W42).
-    assert calls[-1].ctx["disable_immediate_execution"] is True
+    # Only after a sleep does immediate execution stay off (W42).
+    assert calls[-1].ctx["disable_immediate_execution"] is False
 
 
-def test_a_race_is_over_with_the_first_and_the_losers_go_on():
+@pytest.mark.parametrize("opts, ended", [(RACE, 1000), ({}, 3600 * 1000)])
+def test_after_a_race_a_step_that_says_so_does_not_wait_for_the_losers(opts, ended):
     group = [op("Sleep", "fast", name="1s"), op("Sleep", "slow", name="1h")]
 
     def then(call):
         if hashed("after") in call.steps:
             return DONE
         if hashed("fast") in call.steps:
-            return ops(op("StepRun", "after"))
+            return ops(op("StepRun", "after", opts=opts))
         return None
 
     with served(group_reply(group, then, race=True)) as (app, server):
         run = run_of(server)
     assert run.status == "Completed", run.output
-    assert run.history[-1].at == 1000
-    assert hashed("slow") not in run.steps
+    assert run.history[-1].at == ended
+    assert (hashed("slow") in run.steps) is (opts != RACE)
 
 
 def test_a_race_in_which_everything_counts():
@@ -682,10 +685,16 @@ def test_a_racer_counts_while_another_group_is_waited_for():
 # -- other ops ----------------------------------------------------------------------------
 
 
-def test_discovery_requests_without_end_fail_the_run():
-    with served(lambda call: ops(op("DiscoveryRequest", "d"))) as (app, server):
+@pytest.mark.parametrize(
+    "name, calls, text", [("d{}", 21, "W34"), ("d", 2, "nothing is left to do")]
+)
+def test_discovery_requests_without_end_fail_the_run(name, calls, text):
+    # The second of one id is taken for the first once more.
+    reply = lambda call: ops(op("DiscoveryRequest", name.format(call.number)))  # noqa: E731
+    with served(reply) as (app, server):
         run = run_of(server)
-    assert run.status == "Failed" and "W34" in run.output["error"]["message"]
+    assert run.status == "Failed" and text in run.output["error"]["message"]
+    assert len(app.calls) == calls
 
 
 @pytest.mark.parametrize("kind", ["DeferAdd", "DeferAbort", "None"])

@@ -9,6 +9,7 @@ from test_local_server_app import calls_of, recording, signature
 
 from inngest_wsgi.testing import _times
 from inngest_wsgi.testing._canonical import canonical, loads, normalised
+from inngest_wsgi.testing._cron import is_cron
 from inngest_wsgi.testing._signing import SigningKey
 
 # -- canonical JSON --------------------------------------------------------------
@@ -165,6 +166,49 @@ def test_durations(text, seconds):
 )
 def test_sleeps_until(text, seconds):
     assert _times.parse_sleep(text, 0) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 3 * * *",
+        "*/15 0-6,12 1,15 * mon-fri",
+        "0 0 ? JAN-dec 0",
+        "TZ=Europe/Paris 0 9 * * 1-5",
+        "CRON_TZ=UTC 59 23 31 12 6",
+        "@daily",
+        "@every 1h30m",
+        "5/10 * * * *",
+    ],
+)
+def test_cron_expressions(text):
+    assert is_cron(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not a cron",
+        "0 3 * *",
+        "0 0 3 * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "* * * * funday",
+        "*/0 * * * *",
+        "9-5 * * * *",
+        "*-5 * * * *",
+        "1, * * * *",
+        "-1 * * * *",
+        "@often",
+        "@every now and then",
+    ],
+)
+def test_texts_that_are_no_cron_expressions(text):
+    assert not is_cron(text)
 
 
 def test_retry_after_is_clipped():

@@ -6,6 +6,7 @@ import pytest
 from apps import Endpoint, step_hash
 
 import inngest_wsgi as inngest
+from inngest_wsgi.experimental.ai import openai
 
 
 def run(ctx, name, value=None):
@@ -145,6 +146,94 @@ def test_every_op_in_beside_and_after_a_race_group_says_so(handler, known, targe
     assert modes(response) == expected
     ran = [op["op"] for op in response.get_json() if op["op"].startswith("Step")]
     assert set(ran) <= {"StepPlanned" if target is None else "StepRun"}
+
+
+def fetching(ctx, name):
+    return ctx.step.fetch(name, "http://a.example/")
+
+
+def asking(ctx, name):
+    adapter = openai.Adapter(auth_key="k", model="m")
+    return ctx.step.ai.infer(name, adapter=adapter, body={"messages": []})
+
+
+@pytest.mark.parametrize("step, op", [(fetching, "Gateway"), (asking, "AIGateway")])
+@pytest.mark.parametrize(
+    "handler, known",
+    [
+        (lambda ctx, one: group(ctx, "a", one, mode=RACE), ()),
+        (lambda ctx, one: group(ctx, one, lambda: group(ctx, "a", mode=RACE)), ()),
+        (lambda ctx, one: [group(ctx, "a", mode=RACE), one()], ("a",)),
+        (lambda ctx, one: [group(ctx, "a", mode=RACE), group(ctx, one, "b")], ("a",)),
+    ],
+)
+def test_a_request_that_a_race_reaches_is_planned_for_the_server_makes_each(
+    handler, known, step, op
+):
+    endpoint = Endpoint(lambda ctx: handler(ctx, lambda: step(ctx, "get")))
+    response = endpoint.call(memos(*known))
+    assert ("StepPlanned", "get") in planned(response)
+    assert set(modes(response).values()) == {"race"}
+    targeted = endpoint.call(memos(*known), step=step_hash("get"))
+    assert planned(targeted) == [(op, "get")]
+    (found,) = targeted.get_json()
+    assert found["opts"]["url"] and found["opts"]["parallelMode"] == "race"
+
+
+@pytest.mark.parametrize("step, op", [(fetching, "Gateway"), (asking, "AIGateway")])
+def test_without_a_race_a_request_is_reported_at_once(step, op):
+    endpoint = Endpoint(lambda ctx: group(ctx, "a", lambda: step(ctx, "get")))
+    assert planned(endpoint.call()) == [("StepPlanned", "a"), (op, "get")]
+
+
+def wait_half_done(ctx):
+    return group(ctx, "a", "b")
+
+
+def race_half_done(ctx):
+    return group(ctx, "a", "b", mode=RACE)
+
+
+def sequence_half_done(ctx):
+    return [ctx.step.run("a", lambda: 1), ctx.step.run("b", lambda: 2)]
+
+
+@pytest.mark.parametrize(
+    "handler, known, op",
+    [
+        (sequence_half_done, "a", "DiscoveryRequest"),
+        (sequence_half_done, "ab", "DiscoveryRequest"),
+        (wait_half_done, "ab", "DiscoveryRequest"),
+        (race_half_done, "a", "DiscoveryRequest"),
+        (race_half_done, "ab", "DiscoveryRequest"),
+        # the server calls again by itself when b has ended, and not before
+        (wait_half_done, "a", "None"),
+        (lambda ctx: [ctx.step.run("a", str), 1 / 0], "a", "DiscoveryRequest"),
+    ],
+)
+def test_a_call_for_a_step_that_has_ended_asks_for_the_next_one_where_it_is_due(
+    handler, known, op
+):
+    hooks = []
+
+    class Noting(inngest.Middleware):
+        def before_execution(self):
+            hooks.append("before_execution")
+
+        def after_execution(self):
+            hooks.append("after_execution")
+
+        def transform_output(self, result):
+            hooks.append("transform_output")
+
+    endpoint = Endpoint(handler, client={"middleware": [Noting]})
+    response = endpoint.call(memos(*known), step=step_hash("a"))
+    assert response.status_code == 206
+    (found,) = response.get_json()
+    assert (found["op"], found["id"]) == (op, step_hash("a"))
+    race = handler is race_half_done
+    assert (found.get("opts") or {}).get("parallelMode") == ("race" if race else None)
+    assert hooks == [], "nothing new ran"
 
 
 def failing(*args):

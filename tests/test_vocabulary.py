@@ -171,6 +171,21 @@ def build(world):
         found = ctx.step.fetch("get", w.provider + "/page", method="POST", body="hello")
         return [found.status, found.json()]
 
+    @define("fetch-raced")
+    def fetch_raced(w, ctx):
+        def get(name):
+            return lambda: ctx.step.fetch(name, w.provider + "/" + name).json()["path"]
+
+        def ask(name):
+            adapter = openai.Adapter(auth_key="k", model="m", base_url=w.provider + "/" + name)
+            body = {"messages": []}
+            return lambda: ctx.step.ai.infer(name, adapter=adapter, body=body)["path"]
+
+        found = ctx.group.parallel(
+            (lambda: ctx.step.run("a", w.effect, "a"), get("within"), ask("asked")), RACE
+        )
+        return list(found) + [get("after")(), ask("at-last")()]
+
     @define("infer")
     def infer(w, ctx):
         adapter = openai.Adapter(auth_key="k", model="m", base_url=w.provider)
@@ -236,8 +251,13 @@ def failure_of(ctx):
     return [ctx.event.data["error"]["message"], ctx.event.data["function_id"]]
 
 
+#: The paths that were requested of the provider.
+REQUESTED = []
+
+
 def provider(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    REQUESTED.append(environ["PATH_INFO"])
     found = {"path": environ["PATH_INFO"], "body": body.decode()}
     return Response(json.dumps(found), mimetype="application/json")(environ, start_response)
 
@@ -326,6 +346,15 @@ def test_functions_end_as_they_are_to(world, name, output, effects):
     assert (run.status, run.output) == ("Completed", output), run.history
     assert count(world.effects) == count(effects)
     assert ("201" in world.statuses) is world.streamed
+
+
+def test_no_request_is_made_twice_in_or_after_a_race(world):
+    del REQUESTED[:]
+    (event_id,) = world.server.send({"name": "test/fetch-raced", "data": {}})
+    run = world.server.wait_for_run(event_id, timeout=60)
+    paths = ["/within", "/asked/chat/completions", "/after", "/at-last/chat/completions"]
+    assert (run.status, run.output) == ("Completed", ["a"] + paths), run.history
+    assert sorted(REQUESTED) == sorted(paths)
 
 
 def count(effects):

@@ -152,9 +152,9 @@ class Engine:
         if self._raced:
             # also on what was come to before the race group: a late call may
             # plan again what has ended, and then nothing else calls (W69)
-            end = end._replace(ops=[_racing(op) for op in end.ops])
+            end = end._replace(ops=[_racing(op, self._target is None) for op in end.ops])
         try:
-            if end.ops or end.error is None:
+            if (end.ops or end.error is None) and not self._replaying:
                 self._hooks.ended()
             end = self._transformed(end)
         except errors.MiddlewareError as exc:
@@ -194,7 +194,7 @@ class Engine:
             except Interrupt:
                 assert self._end is not None
                 return self._end
-        if error is None and self._target is not None and not self._target_done:
+        if self._target is not None and (error is None or self._target_done):
             # a 200 to a targeted call would end the whole run
             return self._target_not_found("the function ended without it")
         return _End(value=value, error=error)
@@ -373,7 +373,12 @@ class Engine:
             raise Interrupt
         if not group.ops:
             # of a targeted call, whose step is in none of the branches
-            self._finish(self._target_not_found("no branch of a parallel group came to it"))
+            end = self._target_not_found("no branch of a parallel group came to it")
+            if self._target_done and not self._raced:
+                # the server waits for other steps of the group before it
+                # calls again; to ask for that now would be too early
+                end = end._replace(ops=[op._replace(op=p.OP_NONE) for op in end.ops])
+            self._finish(end)
         self._finish(_End(ops=group.ops))
 
     # -- on the way to a step --------------------------------------------
@@ -529,23 +534,30 @@ class Engine:
         return _End(ops=[op], value=value, error=error)
 
     def _target_not_found(self, found: str) -> _End:
-        """The end of a call for a step that is not there (W71)."""
+        """The end of a call for a step that is not there (W71), or is done.
+
+        A call comes again if the server lost it after it had stored the step,
+        and perhaps before it had queued what follows. So ask for that: the
+        server queues the next call after a step once.
+        """
+        target = self._target
+        assert target is not None
         if self._target_done:
-            # what the first of the two calls led to may be under way
-            problem = "has run already, and {}".format(found)
-        else:
-            problem = (
-                "was to run, and {}. Has it been renamed or removed, or is the way to it another "
-                "one each time? Bring it back; or cancel the run and start it again".format(found)
+            return _End(ops=[Op(p.OP_DISCOVERY_REQUEST, StepId(target, 0, target), target)])
+        return _End(
+            error=errors.StepUnexpectedError(
+                "step {} was to run, and {}. Has it been renamed or removed, or is the way to it "
+                "another one each time? Bring it back; or cancel the run and start it "
+                "again".format(target, found)
             )
-        return _End(error=errors.StepUnexpectedError("step {} {}".format(self._target, problem)))
+        )
 
     # -- what is sent ----------------------------------------------------
 
     def _transformed(self, end: _End) -> _End:
-        if len(end.ops) > 1:
-            return end
         op = end.ops[0] if end.ops else None
+        if len(end.ops) > 1 or (op is not None and op.op in (p.OP_DISCOVERY_REQUEST, p.OP_NONE)):
+            return end
         error, value = self._hooks.output(end.error, end.value, op)
         if op is not None and op.op not in (p.OP_STEP_RUN, p.OP_STEP_ERROR):
             # the output of what the server carries out is not here yet
@@ -591,9 +603,22 @@ class Engine:
         )
 
 
-def _racing(op: Op) -> Op:
-    """The op, saying that the server need wait for no other (W69)."""
-    return op._replace(opts=dict(op.opts or {}, parallelMode=p.PARALLEL_RACE))
+#: Ops that the server carries out as often as they are reported, while other
+#: ops count once. A plan counts once too.
+_NOT_DEDUPLICATED = (p.OP_GATEWAY, p.OP_AI_GATEWAY)
+
+
+def _racing(op: Op, may_plan: bool) -> Op:
+    """The op, saying that the server need wait for no other (W69).
+
+    :param may_plan: whether the call is for no step alone. Several such calls
+        may report one op.
+    """
+    opts = op.opts or {}
+    if may_plan and op.op in _NOT_DEDUPLICATED:
+        kind = {"type": opts["type"]} if "type" in opts else {}
+        return op._replace(op=p.OP_STEP_PLANNED, opts=dict(kind, parallelMode=p.PARALLEL_RACE))
+    return op._replace(opts=dict(opts, parallelMode=p.PARALLEL_RACE))
 
 
 def _run_opts(kind: str, args: t.Tuple[t.Any, ...]) -> t.Mapping[str, t.Any]:

@@ -15,9 +15,11 @@ It is an independent reading of the protocol: of the SDK it shares the names
 on the wire and no logic, so that it can find the SDK's mistakes. It differs
 from a real server on purpose where that helps a test:
 
-- An answer over which a real server would hang, loop, or retry twenty times
-  whatever was configured fails the run at once, with an error that says why
-  (its name is ``LocalServerError``). So does an op that it does not know.
+- A run that a real server would leave hanging fails as soon as nothing is
+  left to do for it. An answer over which a real server would loop, or retry
+  twenty times whatever was configured, fails the run at once, and so does an
+  op that it does not know. The error says why; its name is
+  ``LocalServerError``.
 - With a signing key, answers to calls must be signed; the open-source server
   takes unsigned ones.
 - Expressions are read in part: comparisons, ``&& || !``, ``in``, ``has()``,
@@ -32,16 +34,15 @@ from a real server on purpose where that helps a test:
 - An event whose id was seen before does nothing at all.
 - An invoked function starts at once, whatever it has of batches and
   debounce; where another setting forbids it, the invoking step fails.
-- A throttle lets so many runs start in any period, without spreading them
-  over it, and without regard to its burst. ``priority`` is read and has no
-  effect. A singleton that cancels does so at once.
+- ``priority`` is read and has no effect. A singleton that cancels does so at
+  once.
 - The address of an app is used as it was registered; a real server turns
   ``127.0.0.1`` into ``localhost``.
 
 What it does not do: checkpoints (a function that asks for them is refused by
 name), ``defer()``, realtime, durable endpoints, in-band sync, pausing and
-bulk cancellation. Event names with wildcards are refused. Cron expressions
-are not read: such functions start by :meth:`LocalServer.fire_cron` only. The
+bulk cancellation. Event names with wildcards are refused. No cron
+expression starts anything: that is for :meth:`LocalServer.fire_cron`. The
 ``_inngest`` data of an invoked function has nothing for tracing.
 
 ::

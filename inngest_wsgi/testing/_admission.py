@@ -63,7 +63,9 @@ class Admission:
         self._starter = starter
         self._batches: Dict[_Key, _Collected] = {}
         self._bursts: Dict[_Key, _Collected] = {}
-        self._starts: Dict[Tuple[str, str, str], List[float]] = {}
+        self._starts: Dict[_Key, List[float]] = {}
+        #: When a throttled function would be as free again as at first.
+        self._free: Dict[_Key, float] = {}
         self._used: Dict[_Key, float] = {}
         self._waiting: Set[str] = set()
         self._skipped: Dict[str, List[str]] = {}
@@ -158,7 +160,7 @@ class Admission:
         rate = function.rate_limit
         if rate is None:
             return None
-        starts = self._recent("rateLimit", function, rate, event)
+        starts = self._recent(function, rate, event)
         if len(starts) >= rate.limit:
             return "the rate limit is reached"
         starts.append(self._starter.now())
@@ -185,18 +187,24 @@ class Admission:
                 self._starter.cancel(run, "a newer run of the singleton")
         delay = 0.0
         if function.throttle is not None:
-            starts = self._recent("throttle", function, function.throttle, first)
-            if len(starts) >= function.throttle.limit:
-                earliest = starts[-function.throttle.limit] + function.throttle.period
-                delay = max(earliest - now, 0.0)
-            starts.append(now + delay)
+            delay = self._throttled(function, function.throttle, first)
         return self._starter.begin(function, events, delay, correlation_id)
 
-    def _recent(
-        self, setting: str, function: Function, rate: Rate, event: Event
-    ) -> List[float]:
-        """When the function started within the period, or is going to."""
-        key = (setting, function.function_id, _value(rate.key, event))
+    def _throttled(self, function: Function, rate: Rate, event: Event) -> float:
+        """Seconds for which a run has to wait for its turn (W75).
+
+        So many may start at once as limit and burst are together, and then
+        one after each part of the period.
+        """
+        key, now = (function.function_id, _value(rate.key, event)), self._starter.now()
+        part = rate.period / rate.limit
+        free = max(self._free.get(key, now), now) + part
+        self._free[key] = free
+        return max(free - part * (rate.limit + rate.burst) - now, 0.0)
+
+    def _recent(self, function: Function, rate: Rate, event: Event) -> List[float]:
+        """When the function started within the period of its rate limit."""
+        key = (function.function_id, _value(rate.key, event))
         after = self._starter.now() - rate.period
         starts = [start for start in self._starts.get(key, ()) if start > after]
         self._starts[key] = starts

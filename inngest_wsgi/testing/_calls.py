@@ -18,6 +18,7 @@ from . import _ids
 from ._canonical import canonical
 from ._queue import Call
 from ._signing import SigningKey
+from ._state import Config
 
 _ACCOUNT_ID = "00000000-0000-4000-a000-000000000000"
 _MOST_REDIRECTS = 10
@@ -60,6 +61,8 @@ class CallRequest:
     body: bytes
     #: Ids of the steps whose memos the call carries.
     known: FrozenSet[str]
+    #: What the run's configuration was when the request was built.
+    config: Config
 
 
 def call_url(registered: str, function_id: str, step_id: str) -> str:
@@ -83,7 +86,8 @@ def build_call(
     function = run.function
     fn_id = _ids.function_uuid(function.function_id)
     request_id = _ids.ulid(int(now * 1000))
-    body = _encode_body(call, fn_id, request_id, body_limit)
+    config = call.config
+    body = _encode_body(call, config, fn_id, request_id, body_limit)
     headers = [
         ("User-Agent", "Inngest"),
         ("Connection", "close"),
@@ -94,7 +98,7 @@ def build_call(
         (_protocol.HEADER_TRACESTATE, _tracestate(fn_id, _ids.app_uuid(function.app_id))),
         ("X-Inngest-Generation-Id", str(call.generation)),
         ("X-Inngest-Job-Id", call.job_id),
-        (_protocol.HEADER_REQ_VERSION, str(run.version)),
+        (_protocol.HEADER_REQ_VERSION, str(config.version)),
     ]
     if key is not None:
         headers.append((_protocol.HEADER_SIGNATURE, key.sign(body)))
@@ -105,15 +109,17 @@ def build_call(
         ("Accept-Encoding", "gzip"),
     ]
     url = call_url(function.url, function.function_id, call.step_id)
-    return CallRequest(url, headers, body, frozenset(run.memos))
+    return CallRequest(url, headers, body, frozenset(run.memos), config)
 
 
-def _encode_body(call: Call, fn_id: str, request_id: str, body_limit: int) -> bytes:
+def _encode_body(
+    call: Call, config: Config, fn_id: str, request_id: str, body_limit: int
+) -> bytes:
     run = call.run
     events = [event.sent() for event in run.events]
     ctx: Dict[str, Any] = {
         "attempt": call.attempt,
-        "disable_immediate_execution": call.disable_immediate_execution,
+        "disable_immediate_execution": config.disable,
         "env": "",
         "fn_id": fn_id,
         "generation_id": call.generation,
@@ -133,7 +139,7 @@ def _encode_body(call: Call, fn_id: str, request_id: str, body_limit: int) -> by
         "events": events,
         "steps": run.steps,
         "use_api": False,
-        "version": run.version,
+        "version": config.version,
     }
     encoded = canonical(body)
     if len(encoded) > body_limit:
@@ -169,7 +175,7 @@ class Caller:
     def request(
         self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes
     ) -> Answer:
-        """Send and read, following redirects as a server does (W32).
+        """Send and read, following redirects as a server does (W32, W73).
 
         :raise CallFailed: nothing usable came back over the connection.
         :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes did.
@@ -182,10 +188,12 @@ class Caller:
             location = answer.headers.get("location")
             if not location or answer.status not in _REPEATED + _TURNED_INTO_GET:
                 return answer
+            headers = [pair for pair in headers if pair[0] != "Referer"]
+            headers.insert(0, ("Referer", url))
             url = urljoin(url, location)
             if answer.status in _TURNED_INTO_GET:
-                method, body = "GET", b""
-                headers = [pair for pair in headers if not pair[0].startswith("Content-")]
+                # The body and its headers stay.
+                method = "GET"
         raise CallFailed("too many redirects")
 
     def abort(self) -> None:

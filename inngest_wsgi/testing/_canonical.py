@@ -22,6 +22,7 @@ _ESCAPES: Dict[str, str] = {
 }
 _TO_ESCAPE = re.compile('["\\\\\x00-\x1f]')
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_TWO_LONE_SURROGATES = re.compile("[\ud800-\udfff]{2}")
 _EXACT_INTEGER = 2**53
 
 
@@ -47,6 +48,27 @@ def canonical(value: Any) -> bytes:
 def normalised(value: Any) -> Any:
     """The value as an app gets it back from a server: through JCS once."""
     return json.loads(canonical(value))
+
+
+def transformed(value: Any) -> Any:
+    """The output of a step, as it is sent with later calls.
+
+    It is stored as the app wrote it, and only then read by the server's JCS
+    writer, which takes two escaped surrogates for one character, whatever
+    they are, and fails on a single one (W70).
+
+    :raise ValueError: there is a single one.
+    """
+    if isinstance(value, str):
+        value = _TWO_LONE_SURROGATES.sub("\ufffd", value)
+        if _LONE_SURROGATE.search(value):
+            raise ValueError("Missing surrogate")
+        return value
+    if isinstance(value, (list, tuple)):
+        return [transformed(element) for element in value]
+    if isinstance(value, dict):
+        return {transformed(key): transformed(element) for key, element in value.items()}
+    return value
 
 
 def loads(text: Any) -> Any:

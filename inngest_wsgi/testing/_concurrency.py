@@ -35,9 +35,13 @@ class Gate:
     def __init__(self) -> None:
         self._under_way: Dict[str, int] = {}
 
+    def full(self, wanted: Slots) -> bool:
+        """Whether a limit is reached."""
+        return any(self._under_way.get(name, 0) >= limit for name, limit in wanted)
+
     def enter(self, wanted: Slots) -> bool:
         """Count a call, unless a limit is reached."""
-        if any(self._under_way.get(name, 0) >= limit for name, limit in wanted):
+        if self.full(wanted):
             return False
         for name, _ in wanted:
             self._under_way[name] = self._under_way.get(name, 0) + 1

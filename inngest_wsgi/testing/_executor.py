@@ -1,28 +1,35 @@
 """The executor: works the queue, calls the apps, and retries.
 
 Internal. Its worker threads share one lock with everything else in a server;
-only the HTTP calls themselves are made without it.
+only the HTTP calls themselves are made without it. What a worker does with an
+item are three moments: dispatch it, perform the request that it comes to, and
+settle the answer. Other calls of the same run may have any of theirs between.
 """
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
-from . import _answers, _ops, _state
-from ._calls import AnswerTooLarge, Caller, CallFailed, build_call
+from . import _state
+from ._calls import Caller, CallFailed, build_call
 from ._clock import Clock, VirtualClock
+from ._exchange import CallExchange
 from ._functions import Function
 from ._gateway import Request
-from ._outcomes import Failure, Outcome, Returned, local_failure
+from ._outcomes import Failure, local_failure, server_failure
 from ._queue import Call, Item, Queue, Timer
 from ._runs import Runs
 from ._signing import SigningKey
 from ._state import Event, utc
 from ._times import retry_delay
+from ._work import Exchange
 
 logger = logging.getLogger("inngest_wsgi.testing")
+
+#: Seconds after which the queue gives a job away whose worker is not heard of.
+_LEASE = 30.0
 
 
 class Executor(Runs):
@@ -50,7 +57,7 @@ class Executor(Runs):
         self._key = key
         self._retry_interval = retry_interval
         self._body_limit = body_limit
-        self._queue = Queue(clock, changed)
+        self.queue = Queue(clock, changed)
         self._caller = Caller()
         self._workers = [
             threading.Thread(
@@ -71,7 +78,7 @@ class Executor(Runs):
         A call that is then broken off leaves its run as it is.
         """
         self._stopping = True
-        self._queue.close()
+        self.queue.close()
         deadline = time.monotonic() + grace
         for worker in self._workers:
             worker.join(max(deadline - time.monotonic(), 0.0))
@@ -84,25 +91,25 @@ class Executor(Runs):
     def hold(self, change: int) -> None:
         """Add a reason for virtual time to stand still, or take one away."""
         with self._changed:
-            self._queue.holds += change
-            self._queue.until = 0.0
+            self.queue.holds += change
+            self.queue.until = 0.0
             self._changed.notify_all()
 
     @property
     def held(self) -> bool:
         """Whether virtual time stands still."""
-        return self._queue.holds > 0 and isinstance(self._clock, VirtualClock)
+        return self.queue.holds > 0 and isinstance(self._clock, VirtualClock)
 
     def advance(self, until: float) -> Callable[[], bool]:
         """Let held time go on up to a moment. Needs the lock.
 
         :return: says, with the lock held, whether it has come to that.
         """
-        self._queue.until = until
+        self.queue.until = until
         self._changed.notify_all()
 
         def arrived() -> bool:
-            if not self._queue.quiet(until):
+            if not self.queue.quiet(until):
                 return False
             if self.now() < until:
                 self._clock.wait(until, True)
@@ -114,10 +121,10 @@ class Executor(Runs):
         return self._clock.now()
 
     def put(self, item: Item) -> None:
-        self._queue.put(item)
+        self.queue.put(item)
 
     def drop(self, item: Item) -> None:
-        self._queue.drop(item)
+        self.queue.drop(item)
 
     def retry_or_fail(self, call: Call, failure: Failure) -> None:
         self.note(
@@ -146,66 +153,105 @@ class Executor(Runs):
 
     def _work(self) -> None:
         while True:
-            item = self._queue.take()
+            item = self.queue.take()
             if item is None:
                 return
+            exchange = self.dispatch(item)
+            if exchange is None:
+                continue
             try:
-                self._handle(item)
+                result = exchange.perform(self._caller)
+            except CallFailed:
+                self.abandon(exchange)
             except Exception as error:
-                run = item.run
-                logger.exception("the local server failed on run %s", run and run.run_id)
-                if run is not None:
-                    with self._changed:
-                        self.fail(run, local_failure(f"a defect of the local server: {error!r}"))
-            finally:
-                with self._changed:
-                    run = item.run
-                    if run is not None and run.open_items == int(item.counts):
-                        self._fail_stuck(run)
-                    self._queue.done(item)
-
-    def _handle(self, item: Item) -> None:
-        if isinstance(item, Timer):
-            with self._changed:
-                if item.run is None or not item.run.ended:
-                    item.action()
-        elif isinstance(item, Call):
-            self._call(item)
-        elif isinstance(item, Request):
-            self._request(item)
-
-    def _request(self, request: Request) -> None:
-        try:
-            memo = request.perform(self._caller)
-        except CallFailed:
-            return
-        with self._changed:
-            request.settle(memo)
-
-    def _call(self, call: Call) -> None:
-        run = call.run
-        key = self._key()
-        with self._changed:
-            if run.ended:
-                return
-            run.called = True
-            request = build_call(call, self.now(), self._body_limit, key)
-        outcome: Outcome
-        try:
-            answer = self._caller.request("POST", request.url, request.headers, request.body)
-            outcome = _answers.understand(answer, key, time.time())
-        except CallFailed as error:
-            if self._caller.aborted:
-                return
-            outcome = _answers.unreachable(str(error))
-        except AnswerTooLarge:
-            outcome = _answers.too_large()
-        with self._changed:
-            if run.ended:
-                return
-            if isinstance(outcome, Returned):
-                self.complete(run, outcome.output)
-            elif isinstance(outcome, Failure):
-                self.retry_or_fail(call, outcome)
+                self.settle(exchange, error)
             else:
-                _ops.apply(self, call, outcome, request.known)
+                self.settle(exchange, result)
+
+    def dispatch(self, item: Item) -> Optional[Exchange]:
+        """Do what can be done at once with an item that was taken from the queue.
+
+        :return: the request to make, with all that the server knew at this
+            moment; None if there is none to make, and the item is done.
+        """
+        with self._changed:
+            try:
+                exchange = self.exchange_for(item)
+            except Exception as error:
+                self._defect(item, error)
+                exchange = None
+            if exchange is None:
+                self._done(item)
+            return exchange
+
+    def exchange_for(self, item: Item) -> Optional[Exchange]:
+        """Do what can be done at once, and build the request if there is one."""
+        run = item.run
+        if run is not None and run.ended:
+            return None
+        if isinstance(item, Call):
+            item.run.called = True
+            if item.run.unsendable is not None:
+                self.retry_or_fail(item, server_failure(item.run.unsendable))
+                return None
+            key = self._key()
+            request = build_call(item, self.now(), self._body_limit, key)
+            return CallExchange(self, item, request, key)
+        if isinstance(item, Request):
+            return item
+        if isinstance(item, Timer):
+            item.action()
+        return None
+
+    def settle(self, exchange: Exchange, result: Any) -> None:
+        """Act on what came of a request.
+
+        :param result: of :meth:`Exchange.perform`, or the exception that it
+            ended in, which is a defect of this server.
+        """
+        with self._changed:
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                if not exchange.item.run.ended:
+                    exchange.settle(result)
+            except Exception as error:
+                self._defect(exchange.item, error)
+            self._done(exchange.item)
+
+    def redo(self, exchange: Exchange) -> None:
+        """Put the job of a request, whose worker is gone, into the queue again."""
+        with self._changed:
+            item = exchange.item
+            if isinstance(item, Call) and not item.run.ended:
+                self.put(item.redone(self.now() + _LEASE))
+            self._done(item)
+
+    def settle_and_redo(self, exchange: Exchange, result: Any) -> None:
+        """Act on an answer, and lose the worker before the queue hears of it."""
+        with self._changed:
+            item = exchange.item
+            if not item.run.ended:
+                exchange.settle(result)
+            if isinstance(item, Call) and not item.run.ended:
+                self.put(item.redone(self.now() + _LEASE))
+            self._done(item)
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Forget a request, as a server that stops in the midst of it."""
+        with self._changed:
+            self.queue.done(exchange.item)
+
+    def _done(self, item: Item) -> None:
+        run = item.run
+        if run is not None and run.open_items == int(item.counts):
+            self._fail_stuck(run)
+        self.queue.done(item)
+
+    def _defect(self, item: Item, error: Exception) -> None:
+        run = item.run
+        logger.error(
+            "the local server failed on run %s", run and run.run_id, exc_info=error
+        )
+        if run is not None:
+            self.fail(run, local_failure(f"a defect of the local server: {error!r}"))

@@ -73,6 +73,8 @@ class Rate:
     limit: int
     period: float
     key: Optional[Expression] = None
+    #: Of a throttle: how many more may start at once.
+    burst: int = 1
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,17 @@ from .. import _protocol
 from . import _state
 from ._calls import Answer, AnswerTooLarge, Caller, CallFailed
 from ._canonical import canonical, loads, normalised
+from ._discovery import discover, save
 from ._outcomes import Op, local_failure
-from ._queue import RunItem
-from ._steps import describe, settle
-from ._work import Handler, Report
+from ._queue import Call, RunItem
+from ._steps import describe
+from ._work import Exchange, Handler, Report
 
 _UNREACHABLE = "Unable to reach SDK URL"
 _LEFT_OUT = ("connection", "transfer-encoding")
 
 
-class Request(RunItem):
+class Request(RunItem, Exchange):
     """A request to make, and the op that asked for it."""
 
     def __init__(
@@ -35,6 +36,10 @@ class Request(RunItem):
         self._method, self._url, self._body = method, url, body
         self._headers = _complete(headers, body)
         self._ai = op.op == _protocol.OP_AI_GATEWAY
+
+    @property
+    def item(self) -> RunItem:
+        return self
 
     def perform(self, caller: Caller) -> Dict[str, Any]:
         """Make the request; without the lock.
@@ -55,8 +60,6 @@ class Request(RunItem):
     def settle(self, memo: Dict[str, Any]) -> None:
         """Act on the memo; with the lock."""
         report, op, run = self._report, self._op, self.run
-        if run.ended:
-            return
         call, error = report.call, memo.get("error")
         kind, detail = _state.REQUESTED, None
         if error is not None:
@@ -68,11 +71,17 @@ class Request(RunItem):
             run, kind, step=op.display_name, attempt=call.attempt, op=op.op, detail=detail
         )
         if kind == _state.STEP_ERROR:
-            run.pending.discard(op.id)
-            run.racing.discard(op.id)
             report.work.retry(call, None, op.display_name)
-        else:
-            settle(report.work, run, op.id, memo, report.disable)
+            return
+        saved = save(report.work, run, op.id, memo)
+        if saved is None:
+            return
+        if not saved.kept:
+            report.try_again(op)
+            return
+        job = f"{report.group}-discover" if report.group and not op.race else op.id
+        again = Call(run, report.work.now(), after=op.id, race=op.race)
+        discover(report.work, job, again, report.config, saved.waiting, op.race)
 
     def _understand(self, answer: Answer) -> Dict[str, Any]:
         text = answer.body.decode("utf-8", "replace")
@@ -184,4 +193,4 @@ HANDLERS: Dict[str, Handler] = {
     _protocol.OP_GATEWAY: _gateway,
     _protocol.OP_AI_GATEWAY: _ai_gateway,
 }
-PENDING: Tuple[str, ...] = tuple(HANDLERS)
+LATER: Tuple[str, ...] = tuple(HANDLERS)

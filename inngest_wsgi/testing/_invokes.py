@@ -11,10 +11,11 @@ from typing import Any, Dict, Optional
 from .. import _protocol
 from . import _ids, _state
 from ._canonical import normalised
+from ._discovery import resume
+from ._lifecycle import not_invoked_event
 from ._outcomes import Op, local_failure
 from ._queue import Timer
 from ._state import Event, RunState, utc
-from ._steps import settle
 from ._waits import seconds_of
 from ._work import Handler, Report, Work
 
@@ -31,12 +32,13 @@ class Invoke:
     run: RunState
     step_id: str
     name: str
-    disable: bool
+    race: bool
+    group: str
     timer: Timer
 
 
 def _invoke_function(report: Report, op: Op) -> None:
-    work, run, disable = report.work, report.run, report.disable
+    work, run, race, group = report.work, report.run, op.race, report.group
     payload = op.opts.get("payload")
     fault = _fault(op, payload)
     if fault is not None:
@@ -48,35 +50,42 @@ def _invoke_function(report: Report, op: Op) -> None:
         seconds = seconds_of(report, op, timeout, "timeout")
     if seconds is None:
         return
+    if op.id in run.jobs:
+        report.came_again(op)
+        return
+    run.jobs.add(op.id)
     due = work.now() + seconds
     function_id = op.opts["function_id"]
     correlation_id = f"{run.run_id}.{op.id}"
     event = _event(report, op, payload or {}, correlation_id, due)
 
-    def refuse(error: Dict[str, Any], child: Optional[str] = None) -> None:
+    def refuse(error: Dict[str, Any], how: str, child: Optional[str] = None) -> None:
         work.note(
             run, _state.INVOKE_FAILED, step=op.display_name, op=op.op, child=child,
             detail=f"{error['name']}: {error['message']}",
         )
-        settle(work, run, op.id, {"error": error}, disable)
+        resume(work, run, op.id, {"error": error}, how, race, group)
 
     try:
         child = work.invoke(function_id, event, correlation_id)
     except LookupError:
         message = f"could not find function with ID: {function_id}"
-        refuse({"message": message, "name": "Error"})
+        error = {"message": message, "name": "Error"}
+        refuse(error, "event")
+        work.publish(not_invoked_event(work.now(), correlation_id, error))
         return
     if isinstance(child, str):
-        refuse({"message": f"{function_id} did not start: {child}", "name": "Error"})
+        refuse({"message": f"{function_id} did not start: {child}", "name": "Error"}, "event")
         return
 
     def timed_out() -> None:
         work.invokes.pop(child.run_id, None)
         label = f"{_TIMEOUT_NAME}: {_TIMEOUT_TEXT}"
         error = {"error": label, "message": _TIMEOUT_TEXT, "name": _TIMEOUT_NAME}
-        refuse(error, child.run_id)
+        refuse(error, "timeout", child.run_id)
 
-    invoke = Invoke(run, op.id, op.display_name, disable, Timer(run, due, timed_out))
+    timer = Timer(run, due, timed_out)
+    invoke = Invoke(run, op.id, op.display_name, race, group, timer)
     work.invokes[child.run_id] = invoke
     work.note(
         run, _state.INVOKING, step=op.display_name, op=op.op, until=utc(due),
@@ -151,8 +160,8 @@ def child_ended(work: Work, child: RunState, finished: Event) -> None:
         invoke.run, kind, step=invoke.name, child=child.run_id,
         detail=f"{child.function.function_id} {child.status}",
     )
-    settle(work, invoke.run, invoke.step_id, memo, invoke.disable)
+    resume(work, invoke.run, invoke.step_id, memo, "event", invoke.race, invoke.group)
 
 
 HANDLERS: Dict[str, Handler] = {_protocol.OP_INVOKE_FUNCTION: _invoke_function}
-PENDING = tuple(HANDLERS)
+LATER = tuple(HANDLERS)

@@ -18,6 +18,16 @@ NAMES = (
 )
 
 
+def not_invoked_event(now: float, correlation_id: str, error: Dict[str, Any]) -> Event:
+    """The ``inngest/function.finished`` of a function that there is not (W76)."""
+    milliseconds = int(now * 1000)
+    event_id = _ids.ulid(milliseconds)
+    data = {
+        "correlation_id": correlation_id, "error": error, "function_id": "", "run_id": "",
+    }
+    return Event(event_id, _protocol.EVENT_FUNCTION_FINISHED, data, event_id, milliseconds)
+
+
 def lifecycle_events(run: RunState, now: float, extra: Dict[str, Any]) -> List[Event]:
     """``inngest/function.failed`` or ``.cancelled`` if so, then ``.finished``.
 

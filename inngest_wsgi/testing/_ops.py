@@ -1,6 +1,6 @@
 """What follows from the ops that an app reports: one handler an op.
 
-Internal. To teach the server an op, add a handler to the room it belongs in.
+Internal. To teach the server an op, add a handler to the module it belongs in.
 """
 from __future__ import annotations
 
@@ -8,84 +8,91 @@ from typing import Dict, Optional
 
 from .. import _protocol
 from . import _gateway, _invokes, _steps, _waits
-from ._outcomes import Failure, Reported, local_failure, server_failure
+from ._calls import CallRequest
+from ._outcomes import Failure, Reported, local_failure
 from ._queue import Call
+from ._state import Config
 from ._work import Handler, Report, Work
 
 HANDLERS: Dict[str, Handler] = {
     **_steps.HANDLERS, **_waits.HANDLERS, **_invokes.HANDLERS, **_gateway.HANDLERS,
 }
 
-#: Ops that a memo follows on later; until then their group is not finished.
-_PENDING = _steps.PENDING + _waits.PENDING + _invokes.PENDING + _gateway.PENDING
+#: Ops that end later; two or more reported together, with one of these among
+#: them, are a group.
+_LATER = _steps.LATER + _waits.LATER + _invokes.LATER + _gateway.LATER
 
 
-def apply(work: Work, call: Call, reported: Reported, known: "frozenset[str]") -> None:
+def apply(work: Work, call: Call, request: CallRequest, reported: Reported) -> None:
     """Act on a 206 answer.
 
-    Where a real server would call for ever or leave the run hanging, the run
-    is failed with a message that names the fact; that is this server's one
-    deliberate departure here.
+    Where a real server would call for ever, the run is failed with a message
+    that names the fact. Where the answer leaves a real server with nothing to
+    do, so it does this one, and whoever finds the run at rest fails it.
 
-    :param known: ids of the steps whose memos the call carried.
+    :param request: what was answered.
     """
     run = call.run
-    fault = _fault(call, reported, known)
+    fault = _fault(reported)
     if fault is not None:
         work.fail(run, fault)
         return
-    for op in reported.ops:
-        if op.op == _protocol.OP_STEP_NOT_FOUND:
-            failure = server_failure(
-                f"the app does not have the step {op.display_name!r} any more (StepNotFound)"
-            )
-            work.retry_or_fail(call, failure)
-            return
-    report = Report(work, call, reported)
-    accepted, again = [], []
-    reported_before = run.pending | run.racing
+    report = Report(work, call, request.config, reported)
+    _configure(report)
     for op in reported.ops:
         run.names.setdefault(op.id, op.display_name)
-        if op.op not in _PENDING:
-            accepted.append(op)
-        elif op.id in reported_before or op.id in run.memos:
-            again.append(op)
-        else:
-            reported_before.add(op.id)
-            race = op.opts.get("parallelMode") == _protocol.PARALLEL_RACE
-            (run.racing if race else run.pending).add(op.id)
-            accepted.append(op)
-    for op in again:
-        run.oddities.append(f"{op.op} of {op.display_name!r} came a second time")
-    # The end of the run last, whatever stands next to it (W33).
-    accepted.sort(key=lambda op: op.op == _protocol.OP_RUN_COMPLETE)
-    for op in accepted:
+        if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
+            run.ops[op.id] = op.op
+    _note_oddities(report, request)
+    # Waits for events first, for another op may bring the event about; the
+    # end of the run last, whatever stands next to it (W33).
+    order = {_protocol.OP_WAIT_FOR_EVENT: 0, _protocol.OP_RUN_COMPLETE: 2}
+    for op in sorted(reported.ops, key=lambda op: order.get(op.op, 1)):
         HANDLERS[op.op](report, op)
         if run.ended:
             return
 
 
-def _fault(call: Call, reported: Reported, known: "frozenset[str]") -> Optional[Failure]:
-    """What in this answer would make a real server hang or loop."""
+def _configure(report: Report) -> None:
+    """What the answer as a whole changes in its run (W5, W41, W42)."""
+    run, config, ops = report.run, report.config, report.reported.ops
+    version = max(report.reported.version, 0)
+    if config.version == -1:
+        run.config = Config(config.disable, version)
+    if len(ops) < 2:
+        return
+    if not config.disable:
+        run.config = Config(True, version)
+    current = version if config.version == -1 else config.version
+    if current >= 2 and any(op.op in _LATER for op in ops):
+        report.begin_group({op.id for op in ops})
+
+
+def _note_oddities(report: Report, request: CallRequest) -> None:
+    """Note what explains why a run hangs, if it does."""
+    call, ops = report.call, report.reported.ops
+    for op in ops:
+        if op.op == _protocol.OP_NONE:
+            report.run.oddities.append("the op None ended a branch, and nothing followed (W22)")
+        if op.id in request.known:
+            report.run.oddities.append(
+                f"{op.op} of step {op.display_name!r}, whose result was in the call (W23)"
+            )
+    over = any(op.op == _protocol.OP_RUN_COMPLETE for op in ops)
+    if call.targeted and not over and all(op.id != call.step_id for op in ops):
+        report.run.oddities.append(
+            f"a call targeted at step {call.name or call.step_id!r} was answered without "
+            "that step (W23)"
+        )
+
+
+def _fault(reported: Reported) -> Optional[Failure]:
+    """What in this answer would make a real server loop, or is beyond this one."""
     if not reported.ops:
         return local_failure(
             "206 with an empty list: a server would call again at once, for ever (W22)"
         )
     for op in reported.ops:
-        if op.op == "None":
-            return local_failure("the op None ends a branch and leaves the run hanging (W22)")
-        if op.op not in HANDLERS and op.op != _protocol.OP_STEP_NOT_FOUND:
+        if op.op not in HANDLERS:
             return local_failure(f"the local server does not know the op {op.op} yet")
-        if op.id in known:
-            return local_failure(
-                f"{op.op} of step {op.display_name!r}, whose result was in the call: "
-                "a server would leave the run hanging (W23)"
-            )
-    over = any(op.op == _protocol.OP_RUN_COMPLETE for op in reported.ops)
-    if call.targeted and not over and all(op.id != call.step_id for op in reported.ops):
-        wanted = call.name or call.step_id
-        return local_failure(
-            f"a call targeted at step {wanted!r} was answered without that step: "
-            "a server would leave the run hanging (W23)"
-        )
     return None

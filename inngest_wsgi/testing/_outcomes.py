@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Union
 
+from .. import _protocol
+
 
 @dataclass(frozen=True)
 class Returned:
@@ -44,6 +46,11 @@ class Op:
     data: Any
     opts: Dict[str, Any]
     error: Dict[str, Any]
+
+    @property
+    def race(self) -> bool:
+        """Whether it is one of a group in race mode, or after one (W69)."""
+        return self.opts.get("parallelMode") == _protocol.PARALLEL_RACE
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .. import _protocol
 from . import _ids
 from ._clock import Clock
 from ._concurrency import Gate
-from ._state import RunState
+from ._state import Config, RunState
 
 
 @dataclass(eq=False)
@@ -51,26 +51,47 @@ class Call(RunItem):
     name: Optional[str] = None
     attempt: int = 0
     generation: int = 1
-    disable_immediate_execution: bool = False
     job_id: str = field(default_factory=_ids.job_id)
-    #: ``ctx.stack.current``: finished steps when the job was made. A retry
-    #: keeps it, even if the stack has grown meanwhile.
-    current: int = -1
-
-    def __post_init__(self) -> None:
-        if self.current < 0:
-            self.current = len(self.run.stack)
+    #: Id of the step whose end led to the call; a targeted call has that of
+    #: the call that planned it. Empty for the first call of a run.
+    after: str = ""
+    #: Whether the op that led to the call said ``parallelMode: race``.
+    race: bool = False
+    #: Names the group that a targeted step was planned in; empty for a step
+    #: that was planned alone.
+    group: str = ""
+    #: ``disable_immediate_execution`` of the first attempt, where it is not
+    #: that of the run (W42).
+    disable: Optional[bool] = None
 
     @property
     def targeted(self) -> bool:
         return self.step_id != _protocol.STEP
 
+    @property
+    def config(self) -> Config:
+        """What the call goes by if its request is built now."""
+        if self.disable is None:
+            return self.run.config
+        return self.run.config._replace(disable=self.disable)
+
+    @property
+    def current(self) -> int:
+        """``ctx.stack.current``: how far the stack was when :attr:`after` had ended (W7)."""
+        stack = self.run.stack
+        return stack.index(self.after) + 1 if self.after in stack else 0
+
     def again(self, due: float) -> "Call":
         """The next attempt: the same job, one generation on (W6)."""
+        call = self.redone(due)
+        call.attempt += 1
+        return call
+
+    def redone(self, due: float) -> "Call":
+        """The same attempt by another worker, one generation on."""
         return Call(
-            self.run, due, self.step_id, self.name, self.attempt + 1,
-            self.generation + 1, self.disable_immediate_execution, self.job_id,
-            self.current,
+            self.run, due, self.step_id, self.name, self.attempt,
+            self.generation + 1, self.job_id, self.after, self.race, self.group,
         )
 
 
@@ -151,6 +172,40 @@ class Queue:
                     # A far-off due time would overflow the wait in C.
                     self._changed.wait(None if patience is None else min(patience, 3600.0))
             return None
+
+    def ready(self) -> List[Item]:
+        """What :meth:`take` could give at this moment, in any order.
+
+        For those who take with :meth:`take_this`, which threads do not.
+        """
+        with self._changed:
+            items: List[Item] = list(self._back)
+            items += [entry[2] for entry in sorted(self._heap, key=lambda entry: entry[:2])]
+            return [
+                item for item in items
+                if item.live and item.due <= self._clock.now()
+                and not (isinstance(item, Call) and self._gate.full(item.run.slots))
+            ]
+
+    def take_this(self, item: Item) -> bool:
+        """Take one of :meth:`ready`; False if that has changed meanwhile."""
+        with self._changed:
+            if not item.live or (
+                isinstance(item, Call) and not self._gate.enter(item.run.slots)
+            ):
+                return False
+            if item in self._back:
+                self._back.remove(item)
+            item.queued = False
+            self._in_flight += 1
+            return True
+
+    def next_due(self) -> Optional[float]:
+        """When the next item in the future is due; None if there is none."""
+        with self._changed:
+            now = self._clock.now()
+            times = [due for due, _, item in self._heap if item.live and due > now]
+            return min(times) if times else None
 
     def _next(self) -> Optional[Item]:
         """The next item that is due and may be done, if there is one."""

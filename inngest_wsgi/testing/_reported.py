@@ -13,9 +13,9 @@ from ._outcomes import Failure, Op, server_failure
 #: The largest output of one step, bytes, in the form it is stored.
 STEP_LIMIT = 4 * 1024 * 1024
 
-#: Every op name a server knows; any other fails the attempt (W21).
+#: Every op name a server knows; any other fails the attempt (W21, W71).
 KNOWN_OPS = (
-    "None", "Step", "StepRun", "StepError", "StepFailed", "StepPlanned", "StepNotFound",
+    "None", "Step", "StepRun", "StepError", "StepFailed", "StepPlanned",
     "Sleep", "WaitForEvent", "WaitForSignal", "InvokeFunction", "AIGateway", "Gateway",
     "RunComplete", "DiscoveryRequest", "DeferAdd", "DeferAbort",
 )
@@ -47,7 +47,10 @@ def _read_op(entry: Any) -> Union[Op, Failure]:
         return server_failure("an op in a 206 is not an object")
     name = _OP_BY_LOWER_CASE.get(str(entry.get("op")).lower())
     if name is None:
-        return server_failure(f"a server has no op {entry.get('op')!r}")
+        return server_failure(
+            f"error reading generator opcode response: {entry.get('op')} does not belong to "
+            "Opcode values"
+        )
     if not isinstance(entry.get("id"), (str, type(None))):
         return server_failure(f"the id of a {name} op is not a string")
     error = entry.get("error")

@@ -8,6 +8,7 @@ import logging
 import threading
 from typing import Any, Callable, Dict, List, Optional, Union
 
+from .. import _protocol
 from . import _invokes, _state, _waits
 from ._admission import Admission, Starter
 from ._canonical import canonical
@@ -20,6 +21,8 @@ from ._state import Event, HistoryEntry, RunState
 from ._work import Work
 
 logger = logging.getLogger("inngest_wsgi.testing")
+
+_TARGETED = (_protocol.OP_STEP, _protocol.OP_STEP_RUN)
 
 
 class Runs(Work, Starter):
@@ -69,8 +72,9 @@ class Runs(Work, Starter):
     def rerun(self, old: RunState, step_id: Optional[str], override: Any) -> RunState:
         """Start a run like an old one.
 
-        :param step_id: the step to begin with, which is called directly; the
-            memos of those that were finished before it are taken over (W16).
+        :param step_id: the step to begin with. The memos of those that were
+            reported before it are taken over. Only a step that ran, and was
+            not planned, is called directly (W16, W77).
         :param override: its memo ``{"input": [...]}``, or None.
         """
         run = self._enter(old.function, old.events)
@@ -79,13 +83,18 @@ class Runs(Work, Starter):
             self.put(Call(run, self.now()))
             return run
         names = run.names = dict(old.names)
-        earlier = old.stack[:old.stack.index(step_id)] if step_id in old.stack else old.stack
-        run.stack = list(earlier)
-        run.memos = {finished: old.memos[finished] for finished in earlier}
+        reported = list(names)
+        before = set(reported[:reported.index(step_id)])
+        run.stack = [finished for finished in old.stack if finished in before]
+        run.memos = {finished: old.memos[finished] for finished in run.stack}
         run.memo_bytes = sum(len(canonical(memo)) for memo in run.memos.values())
         if override is not None:
             run.inputs[step_id] = override
-        self.put(Call(run, self.now(), step_id, names.get(step_id)))
+        after = run.stack[-1] if run.stack else ""
+        call = Call(run, self.now(), after=after)
+        if old.ops.get(step_id) in _TARGETED:
+            call = Call(run, self.now(), step_id, names[step_id], after=after)
+        self.put(call)
         return run
 
     def _enter(self, function: Function, events: List[Event]) -> RunState:
@@ -153,6 +162,9 @@ class Runs(Work, Starter):
         self._changed.notify_all()
         return entry
 
+    def publish(self, event: Event) -> None:
+        self._publish(event)
+
     # -- the end ---------------------------------------------------------------
 
     def fail(self, run: RunState, failure: Failure) -> None:
@@ -167,8 +179,7 @@ class Runs(Work, Starter):
 
     def complete(self, run: RunState, output: Any) -> None:
         run.status = _state.COMPLETED
-        extra = {} if output is None else {"result": output}
-        self._end(run, output, _state.RUN_COMPLETED, None, extra)
+        self._end(run, output, _state.RUN_COMPLETED, None, {"result": output})
 
     def cancel(self, run: RunState, reason: str) -> bool:
         """Cancel a run; whether it had not ended yet."""
@@ -205,7 +216,15 @@ class Runs(Work, Starter):
         """Nothing is left to do, but the run did not end (W23)."""
         if run.ended or self._stopping:
             return
-        reasons = "; ".join(run.oddities) or "no op that goes on was reported"
+        reasons = list(dict.fromkeys(run.oddities))
+        ended = sorted(run.names.get(step, step) for step in run.pending if step in run.memos)
+        if ended:
+            reasons.append(
+                f"a call that was answered late made it wait for {', '.join(map(repr, ended))}, "
+                "which had ended, and the op that ended last did not say "
+                "parallelMode: race (W69)"
+            )
         self.fail(run, local_failure(
-            f"a server would leave this run hanging, nothing is left to do: {reasons}"
+            "a server would leave this run hanging, nothing is left to do: "
+            + ("; ".join(reasons) or "no op that goes on was reported")
         ))

@@ -135,16 +135,19 @@ class LocalServer(Watching):
 
     # -- apps and events ---------------------------------------------------
 
-    def sync(self, url: str) -> SyncResult:
+    def sync(self, url: str, *, signed: bool = True) -> SyncResult:
         """Ask the app at this URL to register, as a server does (W51).
 
+        :param signed: with a signing key, whether the request is signed: it
+            is if the URL was given to the server when it was started, and is
+            not if it was given to the server's page (W78).
         :raise SyncError: the app could not be reached, said no, or said yes
             without having registered here.
         :raise RuntimeError: the server is not running.
         """
         if not self._started or self._stopped:
             raise RuntimeError("the local server is not running; an app cannot register")
-        return sync(self._store, self._syncs, self.url, url)
+        return sync(self._store, self._syncs, self.url, url, signed)
 
     def send(self, events: Union[Dict[str, Any], List[Dict[str, Any]]]) -> List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
+from ._cron import is_cron
 from ._expressions import ASYNC, EVENT, Expression, ExpressionError
 from ._functions import (
     Batching,
@@ -83,6 +84,8 @@ class Settings:
                 expression = self._expression("a trigger", fields.get("expression"))
                 events.append(Trigger(event, expression))
             elif isinstance(cron, str) and cron:
+                if not is_cron(cron):
+                    raise invalid()
                 crons.append(cron)
             else:
                 raise invalid()
@@ -158,7 +161,12 @@ class Settings:
         if period <= 0 or (setting == "rateLimit" and period > _DAY):
             raise invalid()
         key = self._expression(setting, fields.get("key"))
-        return Rate(self._count(fields.get("limit")), period, key)
+        burst = fields.get("burst")
+        if burst is None:
+            burst = 1
+        if not isinstance(burst, int) or isinstance(burst, bool) or burst < 0:
+            raise invalid()
+        return Rate(self._count(fields.get("limit")), period, key, burst)
 
     def singleton(self) -> Optional[Singleton]:
         fields = self._one("singleton")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import _ids
 from ._functions import Function
@@ -142,6 +142,19 @@ class Event:
         return form
 
 
+class Config(NamedTuple):
+    """What a run keeps for its calls.
+
+    A call, and what follows from its answer, goes by the values there were
+    when its request was built, even if they have changed meanwhile.
+    """
+
+    #: ``ctx.disable_immediate_execution``: new steps are to be planned.
+    disable: bool = False
+    #: Request version: -1 until the first 206 says otherwise (W5).
+    version: int = -1
+
+
 @dataclass(eq=False)
 class RunState:
     """A run while the server works on it."""
@@ -160,19 +173,23 @@ class RunState:
     memo_bytes: int = 0
     #: Edited inputs of steps that have not run yet, in the form of memos (W16).
     inputs: Dict[str, Any] = field(default_factory=dict)
-    #: Display names of steps by hashed id.
+    #: Display names of steps by hashed id, in the order they were reported.
     names: Dict[str, str] = field(default_factory=dict)
     #: Hashed ids of finished steps, in order of completion.
     stack: List[str] = field(default_factory=list)
-    #: Steps of the current group that were reported and have no memo yet.
+    #: Steps of the group that was reported last, without those that got a
+    #: memo since. One that had a memo already stays in it for ever (W69).
     pending: Set[str] = field(default_factory=set)
-    #: The same for groups in race mode, whose losers nothing waits for (W43).
-    racing: Set[str] = field(default_factory=set)
-    #: -1 until the first 206 says otherwise (W5).
-    version: int = -1
-    #: Once a group was planned with request version 1, immediate execution
-    #: stays off (W41).
-    stays_planned: bool = False
+    #: Names of all jobs this run ever had in the queue; each name is good for
+    #: one. A real server forgets them an hour after they were done (dev) or
+    #: twelve, which no recording shows.
+    jobs: Set[str] = field(default_factory=set)
+    config: Config = Config()
+    #: Why no call can be made any more, if so (W70).
+    unsendable: Optional[str] = None
+    #: The op that each step was reported with; of a step that was planned,
+    #: that one.
+    ops: Dict[str, str] = field(default_factory=dict)
     #: Queue items of this run that are waiting or being worked on.
     open_items: int = 0
     #: Whether a call was made for it.

@@ -1,4 +1,4 @@
-"""The steps that the app runs, and what follows a finished step of any kind.
+"""The steps that the app runs, and the other ops about the app's own calls.
 
 Internal.
 """
@@ -8,84 +8,56 @@ from typing import Any, Dict, Optional
 
 from .. import _protocol
 from . import _state
-from ._canonical import canonical, normalised
-from ._outcomes import Op, local_failure, server_failure
+from ._canonical import normalised, transformed
+from ._discovery import Saved, discover, save
+from ._outcomes import Op, local_failure
 from ._queue import Call
-from ._state import RunState
-from ._work import Handler, Report, Work
+from ._work import Handler, Report
 
 _ERROR_FIELDS = ("name", "message", "stack", "data", "cause", "noRetry")
 _MOST_DISCOVERIES = 20
-
-
-def store(work: Work, run: RunState, step_id: str, memo: Any) -> bool:
-    """Keep a memo; False if that overflowed and so ended the run (W39)."""
-    size = len(canonical(memo))
-    if len(run.memos) + 1 >= work.step_count_limit:
-        work.fail(run, server_failure(
-            f"The function run exceeded the step limit of {work.step_count_limit} steps.",
-            "InngestErrFunctionOverflowed",
-        ))
-        return False
-    if run.memo_bytes + size > work.state_limit:
-        work.fail(run, server_failure(
-            "The function run exceeded the state size limit of "
-            f"{work.state_limit} bytes.",
-            "InngestErrStateOverflowed",
-        ))
-        return False
-    run.memo_bytes += size
-    run.memos[step_id] = memo
-    run.inputs.pop(step_id, None)
-    run.stack.append(step_id)
-    run.discoveries = 0
-    return True
-
-
-def discover(work: Work, run: RunState, step_id: str, disable: bool) -> None:
-    """After a finished step: call the function again if it is time.
-
-    With request version 2 that is when the whole group is finished; with an
-    older one, and in race mode, after every step (W41, W43).
-    """
-    racing = step_id in run.racing
-    run.racing.discard(step_id)
-    run.pending.discard(step_id)
-    if racing or run.version < 2 or not run.pending:
-        work.put(Call(run, work.now(), disable_immediate_execution=disable))
-
-
-def settle(work: Work, run: RunState, step_id: str, memo: Any, disable: bool) -> None:
-    """Something from outside has finished a step: keep its memo, go on."""
-    if store(work, run, step_id, memo):
-        discover(work, run, step_id, disable)
-        work.fail_if_stuck(run)
 
 
 def describe(error: Dict[str, Any]) -> str:
     return f"{error.get('name') or 'Error'}: {error.get('message') or ''}"
 
 
-def finish(report: Report, op: Op, memo: Any, kind: str, detail: Optional[str] = None) -> None:
-    """The answer itself has finished a step."""
-    run = report.run
-    if op.id in run.memos:
-        # Two calls at once ran the same step; the first value stays.
-        run.oddities.append(f"{op.op} of {op.display_name!r} came a second time")
+def _finish(
+    report: Report, op: Op, memo: Any, kind: str, detail: Optional[str] = None
+) -> Optional[Saved]:
+    """The answer itself has ended a step; see :func:`save`."""
+    if op.id not in report.run.memos:
+        report.work.note(
+            report.run, kind, step=op.display_name, attempt=report.call.attempt, op=op.op,
+            detail=detail,
+        )
+    return save(report.work, report.run, op.id, memo)
+
+
+def _ran(report: Report, op: Op, wrapped: bool) -> None:
+    data = op.data
+    try:
+        data = transformed(data)
+    except ValueError as error:
+        # It is kept, and no call can be made with it any more.
+        report.run.unsendable = f"error transforming request with JCS: {error}"
+    memo = {"data": normalised(data)} if wrapped else normalised(data)
+    saved = _finish(report, op, memo, _state.STEP_RAN)
+    if saved is None:
         return
-    report.work.note(
-        run, kind, step=op.display_name, attempt=report.call.attempt, op=op.op, detail=detail
-    )
-    if store(report.work, run, op.id, memo):
-        discover(report.work, run, op.id, report.disable)
+    race, group = op.race, report.call.group
+    # One call for a whole group, but one for each step in race mode.
+    job = f"{group}-discover" if group and not race else op.id
+    call = Call(report.run, report.work.now(), after=op.id, race=race)
+    discover(report.work, job, call, report.config, saved.waiting, race)
 
 
 def _step_run(report: Report, op: Op) -> None:
-    finish(report, op, {"data": normalised(op.data)}, _state.STEP_RAN)
+    _ran(report, op, True)
 
 
 def _legacy_step(report: Report, op: Op) -> None:
-    finish(report, op, normalised(op.data), _state.STEP_RAN)
+    _ran(report, op, False)
 
 
 def _step_error(report: Report, op: Op) -> None:
@@ -109,17 +81,30 @@ def _step_failed(report: Report, op: Op) -> None:
         error.pop("stack", None)
     if op.op == _protocol.OP_STEP_ERROR and report.reported.no_retry:
         error["noRetry"] = True
-    finish(report, op, {"error": normalised(error)}, _state.STEP_FAILED, describe(error))
+    memo = {"error": normalised(error)}
+    saved = _finish(report, op, memo, _state.STEP_FAILED, describe(error))
+    if saved is None:
+        return
+    if not saved.kept:
+        report.try_again(op)
+        return
+    # Other than after a step that has run, the call that reported the step
+    # says whether it is one of a race, and a group's calls are not made one.
+    call = Call(report.run, report.work.now(), after=op.id, race=op.race)
+    discover(
+        report.work, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race
+    )
 
 
 def _step_planned(report: Report, op: Op) -> None:
-    report.work.note(report.run, _state.STEP_PLANNED, step=op.display_name, op=op.op)
-    report.work.put(
-        Call(
-            report.run, report.work.now(), op.id, op.display_name,
-            disable_immediate_execution=report.disable,
-        )
+    call = Call(
+        report.run, report.work.now(), op.id, op.display_name,
+        after=report.call.after, race=op.race, group=report.group,
     )
+    if report.work.put_once(f"{op.id}-plan", call):
+        report.work.note(report.run, _state.STEP_PLANNED, step=op.display_name, op=op.op)
+    else:
+        report.came_again(op)
 
 
 def _run_complete(report: Report, op: Op) -> None:
@@ -127,7 +112,7 @@ def _run_complete(report: Report, op: Op) -> None:
 
 
 def _discovery_request(report: Report, op: Op) -> None:
-    run = report.run
+    run, group = report.run, report.call.group
     run.discoveries += 1
     if run.discoveries > _MOST_DISCOVERIES:
         report.work.fail(run, local_failure(
@@ -135,12 +120,17 @@ def _discovery_request(report: Report, op: Op) -> None:
             "a server would call again for ever (W34)"
         ))
         return
-    report.work.put(
-        Call(run, report.work.now(), disable_immediate_execution=report.disable)
-    )
+    job = f"{group}-discover" if group and not op.race else op.id
+    call = Call(run, report.work.now(), after=op.id, race=op.race)
+    discover(report.work, job, call, report.config, False, op.race)
+
+
+def _nothing(report: Report, op: Op) -> None:
+    """End the call: whoever finds the run at rest fails it (W22)."""
 
 
 HANDLERS: Dict[str, Handler] = {
+    _protocol.OP_NONE: _nothing,
     _protocol.OP_STEP_RUN: _step_run,
     _protocol.OP_STEP: _legacy_step,
     _protocol.OP_STEP_ERROR: _step_error,
@@ -150,5 +140,5 @@ HANDLERS: Dict[str, Handler] = {
     _protocol.OP_DISCOVERY_REQUEST: _discovery_request,
 }
 
-#: Ops here whose memo comes later; until then their group is not finished.
-PENDING = (_protocol.OP_STEP_PLANNED,)
+#: Ops here that end later; two or more reported together are a group.
+LATER = (_protocol.OP_STEP_PLANNED,)

@@ -38,7 +38,9 @@ class SyncResult:
     kind: Optional[str]
 
 
-def sync(store: Store, caller: Caller, server_url: str, url: str) -> SyncResult:
+def sync(
+    store: Store, caller: Caller, server_url: str, url: str, signed: bool
+) -> SyncResult:
     """See :meth:`LocalServer.sync`."""
     body = json.dumps({"url": url}, separators=(",", ":")).encode("utf-8")
     headers = [
@@ -49,7 +51,7 @@ def sync(store: Store, caller: Caller, server_url: str, url: str) -> SyncResult:
         (_protocol.HEADER_SERVER_KIND, store.kind),
     ]
     key = store.key
-    if key is not None:
+    if key is not None and signed:
         headers.append((_protocol.HEADER_SIGNATURE, key.sign(body)))
     before = store.registered
     try:

@@ -12,11 +12,11 @@ from typing import Any, Dict, Optional
 from .. import _protocol
 from . import _state
 from ._canonical import normalised
+from ._discovery import leave_group, resume, save
 from ._expressions import ASYNC, EVENT, Expression, ExpressionError, UnsupportedExpression
 from ._outcomes import Op, local_failure, server_failure
-from ._queue import Timer
+from ._queue import Call, Timer
 from ._state import Event, RunState, utc
-from ._steps import settle
 from ._times import LONGEST_SLEEP, parse_sleep
 from ._work import Handler, Report, Work
 
@@ -31,7 +31,8 @@ class Wait:
     run: RunState
     step_id: str
     name: str
-    disable: bool
+    race: bool
+    group: str
     timer: Timer
     #: Name of the event, or of the signal.
     wanted: str
@@ -63,15 +64,24 @@ def _sleep(report: Report, op: Op) -> None:
     seconds = seconds_of(report, op, wanted, "duration")
     if seconds is None:
         return
-    work, run, disable = report.work, report.run, report.disable
+    work, run = report.work, report.run
     due = work.now() + seconds
 
     def wake() -> None:
         work.note(run, _state.WOKE, step=op.display_name)
-        settle(work, run, op.id, None, disable)
+        saved = save(work, run, op.id, None)
+        if saved is None or (saved.waiting and not op.race):
+            return
+        # The call is part of the sleep's own job. What it goes by was read
+        # before immediate execution was switched on again (W42).
+        config = run.config
+        leave_group(run, config)
+        work.put(Call(run, work.now(), after=op.id, race=op.race, disable=config.disable))
 
+    if not work.put_once(op.id, Timer(run, due, wake)):
+        report.came_again(op)
+        return
     work.note(run, _state.SLEEPING, step=op.display_name, op=op.op, until=utc(due))
-    work.put(Timer(run, due, wake))
 
 
 def _wait(report: Report, op: Op, wanted: str, expression: Optional[Expression]) -> Optional[Wait]:
@@ -80,22 +90,23 @@ def _wait(report: Report, op: Op, wanted: str, expression: Optional[Expression])
     seconds = seconds_of(report, op, timeout or None, "timeout")
     if seconds is None:
         return None
-    work, run, disable = report.work, report.run, report.disable
+    work, run, race, group = report.work, report.run, op.race, report.group
     due = work.now() + seconds
 
     def timed_out() -> None:
         _forget(work, wait)
         work.note(run, _state.WAIT_TIMED_OUT, step=op.display_name)
-        settle(work, run, op.id, None, disable)
+        resume(work, run, op.id, None, "timeout", race, group)
 
-    wait = Wait(
-        run, op.id, op.display_name, disable, Timer(run, due, timed_out), wanted, expression
-    )
+    timer = Timer(run, due, timed_out)
+    wait = Wait(run, op.id, op.display_name, race, group, timer, wanted, expression)
+    if not work.put_once(op.id, timer):
+        report.came_again(op)
+        return None
     detail = wanted if expression is None else f"{wanted} if {expression.text}"
     work.note(
         run, _state.WAITING, step=op.display_name, op=op.op, until=utc(due), detail=detail
     )
-    work.put(wait.timer)
     return wait
 
 
@@ -142,7 +153,8 @@ def _wait_for_signal(report: Report, op: Op) -> None:
         ))
         return
     other = work.signals.get(wanted)
-    if other is not None and not other.run.ended and conflict == "fail":
+    own = other is not None and other.run is run and other.step_id == op.id
+    if other is not None and not own and not other.run.ended and conflict == "fail":
         work.fail(run, server_failure(_CONFLICT, label=f"Error: {_CONFLICT}"))
         return
     wait = _wait(report, op, wanted, None)
@@ -170,7 +182,7 @@ def receive(work: Work, event: Event) -> None:
         ):
             _forget(work, wait)
             work.note(wait.run, _state.EVENT_RECEIVED, step=wait.name, detail=event.name)
-            settle(work, wait.run, wait.step_id, awaited, wait.disable)
+            _resume(work, wait, awaited)
 
 
 def signal(work: Work, name: str, data: Any) -> Optional[RunState]:
@@ -183,8 +195,12 @@ def signal(work: Work, name: str, data: Any) -> Optional[RunState]:
         return None
     memo = {"data": {"signal": name, "data": normalised(data)}}
     work.note(wait.run, _state.SIGNALLED, step=wait.name, detail=name)
-    settle(work, wait.run, wait.step_id, memo, wait.disable)
+    _resume(work, wait, memo)
     return wait.run
+
+
+def _resume(work: Work, wait: Wait, memo: Any) -> None:
+    resume(work, wait.run, wait.step_id, memo, "event", wait.race, wait.group)
 
 
 HANDLERS: Dict[str, Handler] = {
@@ -193,5 +209,5 @@ HANDLERS: Dict[str, Handler] = {
     _protocol.OP_WAIT_FOR_SIGNAL: _wait_for_signal,
 }
 
-#: Ops here whose memo comes later: all.
-PENDING = tuple(HANDLERS)
+#: Ops here that end later: all.
+LATER = tuple(HANDLERS)

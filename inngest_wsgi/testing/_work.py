@@ -5,11 +5,13 @@ Internal.
 """
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+import hashlib
+from typing import Any, Callable, Dict, List, Optional, Set
 
+from ._calls import Caller
 from ._outcomes import Failure, Op, Reported
-from ._queue import Call, Item
-from ._state import Event, HistoryEntry, RunState
+from ._queue import Call, Item, RunItem
+from ._state import Config, Event, HistoryEntry, RunState
 
 #: Most steps a run may have, and most bytes its memos may take together.
 STEP_COUNT_LIMIT = 1000
@@ -36,10 +38,26 @@ class Work:
     def put(self, item: Item) -> None:
         raise NotImplementedError
 
+    def put_once(self, job: str, item: Item) -> bool:
+        """Queue an item of a run unless the run has had one of that name.
+
+        :return: whether it was queued.
+        """
+        assert item.run is not None
+        if job in item.run.jobs:
+            return False
+        item.run.jobs.add(job)
+        self.put(item)
+        return True
+
     def drop(self, item: Item) -> None:
         raise NotImplementedError
 
     def note(self, run: RunState, kind: str, **fields: Any) -> HistoryEntry:
+        raise NotImplementedError
+
+    def publish(self, event: Event) -> None:
+        """Send an event that the server makes."""
         raise NotImplementedError
 
     def complete(self, run: RunState, output: Any) -> None:
@@ -65,23 +83,63 @@ class Work:
         raise NotImplementedError
 
 
-class Report:
-    """One 206 answer while it is being worked through."""
+class Exchange:
+    """A request that was built, and what to do with its answer."""
 
-    def __init__(self, work: Work, call: Call, reported: Reported) -> None:
+    @property
+    def item(self) -> RunItem:
+        """The item of the queue that it belongs to."""
+        raise NotImplementedError
+
+    def perform(self, caller: Caller) -> Any:
+        """Make the request; without the lock.
+
+        :return: what to give to :meth:`settle`.
+        :raise CallFailed: the caller was told to give up.
+        """
+        raise NotImplementedError
+
+    def settle(self, result: Any) -> None:
+        """Act on the answer; with the lock, and in a run that has not ended."""
+        raise NotImplementedError
+
+
+class Report:
+    """One 206 answer while it is being worked through.
+
+    :param config: what the call's request was built with.
+    """
+
+    def __init__(self, work: Work, call: Call, config: Config, reported: Reported) -> None:
         self.work = work
         self.call = call
+        self.config = config
         self.run = call.run
         self.reported = reported
-        run = self.run
-        if run.version < 0:
-            run.version = max(reported.version, 0)
-        group = len(reported.ops) > 1
-        if group and run.version < 2:
-            run.stays_planned = True
-        #: For everything that comes of this answer (W41, W42): a lone step
-        #: switches immediate execution on again, unless the version is old.
-        self.disable = group or run.stays_planned
+        #: Name of the group that is reported; empty if it is none. The same
+        #: steps reported again are the same group.
+        self.group = ""
+
+    def begin_group(self, step_ids: Set[str]) -> None:
+        """Wait for these steps from now on, and for no others.
+
+        So it is with request version 2. Whether they have ended meanwhile is
+        not looked at: a call that was answered late makes the run wait for
+        steps that will not end a second time (W69).
+        """
+        names = "\0".join(sorted(step_ids))
+        self.group = hashlib.sha1(names.encode("utf-8", "surrogatepass")).hexdigest()
+        self.run.pending = step_ids
+
+    def came_again(self, op: Op) -> None:
+        """Note that an op did nothing, for the case that the run hangs."""
+        self.run.oddities.append(f"{op.op} of {op.display_name!r} came a second time")
+
+    def try_again(self, op: Op) -> None:
+        """A step ended in two ways; the call that was later is made again."""
+        self.came_again(op)
+        if self.call.attempt + 1 < self.run.function.max_attempts:
+            self.work.retry(self.call, None, op.display_name)
 
 
 Handler = Callable[[Report, Op], None]

@@ -1,0 +1,108 @@
+"""A server without threads and sockets, in which the caller decides what is next.
+
+Internal. A :class:`LocalServer` leaves to its threads which of two calls is
+answered first. Here a test makes that choice, and so can make it again.
+"""
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Optional
+
+from ._calls import BODY_LIMIT
+from ._clock import VirtualClock
+from ._inprocess import Application, InProcessCaller
+from ._queue import Item
+from ._registry import read_registration
+from ._state import Run
+from ._store import Store
+from ._work import Exchange
+
+
+class Stepper:
+    """The local server, one moment at a time.
+
+    Each item of the queue is dispatched, and if that came to a request, it is
+    performed, and its result settled. Between any two of these moments may be
+    those of other items, and time may pass.
+
+    :param application: what is called, whatever the host of the URL.
+    :param registration: the body of ``POST /fn/register``.
+    :param retry_interval: virtual seconds between attempts.
+    """
+
+    def __init__(
+        self, application: Application, registration: Dict[str, Any], retry_interval: float = 1.0
+    ) -> None:
+        self._clock = VirtualClock()
+        self._store = Store(self._clock, None, None, retry_interval, 0, BODY_LIMIT)
+        self._store.register(read_registration(json.dumps(registration).encode("utf-8")))
+        self._executor = self._store.executor
+        self._caller = InProcessCaller(application)
+
+    def send(self, name: str, data: Optional[Dict[str, Any]] = None) -> str:
+        """Send an event.
+
+        :return: the id that the server gave it.
+        :raise ValueError: the event API would refuse it.
+        """
+        ids, error = self._store.accept_events(json.dumps({"name": name, "data": data}), None)
+        if error is not None:
+            raise ValueError(error)
+        return ids[0]
+
+    def runs(self, event_id: str) -> List[Run]:
+        """The runs that an event triggered."""
+        return [run.snapshot() for run in self._store.runs_of(event_id)]
+
+    def ready(self) -> List[Item]:
+        """What is due; always in the same order."""
+        return self._executor.queue.ready()
+
+    def dispatch(self, item: Item) -> Optional[Exchange]:
+        """Take one of :meth:`ready`, and do what can be done at once.
+
+        :return: a request, built from what is known now; None if there is
+            none to make, or the item is not in the queue any more.
+        """
+        taken = self._executor.queue.take_this(item)
+        return self._executor.dispatch(item) if taken else None
+
+    def perform(self, exchange: Exchange) -> Any:
+        """Call the application.
+
+        :return: what to give to :meth:`settle`. Nothing has changed yet.
+        """
+        return exchange.perform(self._caller)
+
+    def settle(self, exchange: Exchange, result: Any) -> None:
+        """Let the server have the result of a request, or one in its place."""
+        self._executor.settle(exchange, result)
+
+    def redo(self, exchange: Exchange) -> None:
+        """Lose the worker that made a request, with the answer.
+
+        The queue gives the job to another one after a while; that is no new
+        attempt.
+        """
+        self._executor.redo(exchange)
+
+    def settle_and_redo(self, exchange: Exchange, result: Any) -> None:
+        """Let the server have a result, and lose the worker before the queue
+        hears of it: the job is done once more."""
+        self._executor.settle_and_redo(exchange, result)
+
+    def repeat(self, exchange: Exchange) -> Any:
+        """Make a call once more, with what is known now; nobody reads the answer.
+
+        :return: what it came to; None if the run has ended.
+        """
+        again = self._executor.exchange_for(exchange.item)
+        return None if again is None else again.perform(self._caller)
+
+    def pass_time(self) -> bool:
+        """Let time pass until something else is due; False if nothing will be."""
+        due = self._executor.queue.next_due()
+        if due is None:
+            return False
+        self._clock.wait(due, True)
+        return True

@@ -1,0 +1,16 @@
+"""A thousand random programs, each in a run with random interleavings and
+faults: every run ends, as it would without a server, and each step runs well
+once, whatever calls come late, twice, or to nothing."""
+
+import chaos
+import pytest
+
+SEEDS = 1000
+#: In so many tests, for as many workers as there may be.
+CHUNKS = 20
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_runs_end_as_they_have_to_whatever_comes_between(chunk):
+    for seed in range(chunk * SEEDS // CHUNKS, (chunk + 1) * SEEDS // CHUNKS):
+        chaos.explore(seed)
