@@ -149,6 +149,18 @@ class Op(t.NamedTuple):
     timing: t.Optional[t.Tuple[int, int]] = None
 
 
+class Idempotency(t.NamedTuple):
+    """Makes the server give the same events the same ids whenever they are
+    sent, so that sending them again doubles nothing (PROTOCOL section 8).
+
+    :ivar key: the same whenever the same events are sent
+    :ivar ts: the same too, in milliseconds since the epoch
+    """
+
+    key: str
+    ts: int
+
+
 class Returned(t.NamedTuple):
     """The outcome of a call whose function returned.
 

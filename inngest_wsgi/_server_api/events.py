@@ -11,10 +11,10 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import json as _json
+from .._messages import Idempotency
 from .._settings import Settings
 from ..event import Event
 from ..middleware import SendEventsResult, Stack
-from ..step import Idempotency
 from .client import SEND_RETRY, SIGNAL_RETRY, Http, Retry
 from .response import Answer
 
