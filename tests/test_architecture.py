@@ -10,13 +10,18 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_messages", "_protocol", "event", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
-    {"errors", "flow", "trigger", "_execution.logger", "_execution.outcome"},
-    {"_codec.json", "_execution.failures", "_execution.memos", "_execution.parallel"},
+    {"_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_codec.validate"},
+    {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
+    {"_codec.json", "_execution.failures", "_execution.interrupt", "_execution.memos"},
+    {"_execution.options", "_execution.sender"},
+    {"_execution.ops", "_execution.state"},
     {"_security.keys", "_security.origins", "function", "serializer"},
     {"_codec.decode", "_codec.encode", "_dev_page.descriptions", "_endpoint.address"},
     {"_endpoint.call_context", "_security.signing", "_server_api.response", "_settings"},
     {"_dev_page.diagnostics", "_endpoint.introspection", "_endpoint.streaming"},
+    {"_execution.decision", "_execution.ending", "_execution.placement"},
+    {"_execution.parallel"},
     {"_execution.engine", "_server_api.client"},
     {"_dev_page.runs", "_endpoint.sync", "ai", "group"},
     {"_endpoint.authentication", "_endpoint.redirects", "step"},

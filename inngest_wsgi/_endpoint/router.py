@@ -21,9 +21,9 @@ from .._codec import decode, encode
 from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures, logger
 from .._execution.current_step import set_step_context
-from .._execution.engine import Engine, Interrupt, misused
-from .._execution.outcome import Outcome
-from .._messages import Call, Headers, Op, Request, Response
+from .._execution.engine import Engine
+from .._execution.interrupt import Interrupt, stray_interrupt_error
+from .._messages import Call, Headers, Op, Outcome, Request, Response
 from .._security.signing import Keyring, SigningKey
 from .._server_api.client import FETCH_RETRY, Http
 from .._server_api.events import Sender
@@ -118,7 +118,7 @@ class Handler:
             _log.error("Request failed: %s: %s", problem.code, problem, exc_info=problem)
             response = encode.error(problem)
         except Interrupt as exc:
-            misuse = misused(exc)
+            misuse = stray_interrupt_error(exc)
             _log.error("Request failed: %s", misuse, exc_info=misuse)
             response = encode.error(misuse)
         except BaseException as exc:
