@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
 LEVELS = [
     {"_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
     {"_codec.validate"},
-    {"errors", "event", "flow", "trigger", "_execution.logger", "_execution.outcome"},
+    {"errors", "event", "flow", "trigger", "_execution.logger"},
     {"_codec.json", "_execution.failures", "_execution.memos", "_execution.parallel"},
     {"_security.keys", "_security.origins", "function", "serializer"},
     {"_codec.decode", "_codec.encode", "_dev_page.descriptions", "_endpoint.address"},

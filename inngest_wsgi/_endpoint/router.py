@@ -22,8 +22,7 @@ from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures, logger
 from .._execution.current_step import set_step_context
 from .._execution.engine import Engine, Interrupt, misused
-from .._execution.outcome import Outcome
-from .._messages import Call, Headers, Op, Request, Response
+from .._messages import Call, Headers, Op, Outcome, Request, Response
 from .._security.signing import Keyring, SigningKey
 from .._server_api.client import FETCH_RETRY, Http
 from .._server_api.events import Sender

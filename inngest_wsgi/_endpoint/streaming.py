@@ -226,7 +226,6 @@ class Stream:
         self._answer = None
         self.disconnected.set()
         call = self._call
-        last = call.max_attempts is not None and call.attempt + 1 >= call.max_attempts
         with contextlib.suppress(Exception):
             # a filter or handler of the user's: nothing is raised in a stream
             _log.warning(
@@ -235,7 +234,9 @@ class Stream:
                 self.run_id,
                 call.fn_id,
                 time.monotonic() - self._since,
-                "it was the last attempt" if last else "the Inngest server tries it again",
+                "it was the last attempt"
+                if call.is_last_attempt
+                else "the Inngest server tries it again",
             )
 
     def _is_gone(self) -> bool:
