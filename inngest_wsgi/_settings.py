@@ -9,6 +9,7 @@ import typing as t
 import urllib.parse
 
 from . import _protocol as p, errors
+from ._codec import validate
 from ._messages import Headers
 from ._security import keys, origins
 from ._security.signing import Keyring
@@ -189,9 +190,9 @@ def _mode(sources: Sources) -> t.Tuple[str, t.Optional[str]]:
 
 def _app_id(sources: Sources) -> str:
     name, value, _ = sources.get("app_id")
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    if not validate.is_text(value) or not value.isprintable():
         raise errors.SettingsError(name, 'must be a name for the app, for example "shop"')
-    return value
+    return str(value)
 
 
 def _check_keys(settings: Settings) -> None:

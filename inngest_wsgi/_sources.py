@@ -1,4 +1,4 @@
-"""Where the value of a setting comes from, and readers for each type."""
+"""Read settings from arguments and the environment, and check their types."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class StepMemo:
 
 
 def _has_result(memo: t.Any) -> bool:
-    # an event has data too, and a name beside it
+    # an event has data too, and a name
     return isinstance(memo, dict) and "data" in memo and "name" not in memo
 
 
@@ -224,7 +224,7 @@ class Middleware:
 
 HOOKS = [name for name, member in vars(Middleware).items() if inspect.isfunction(member)]
 
-#: The official SDK's name for the synchronous form, which is the only one.
+#: The official SDK's name for the synchronous class; there is no other.
 MiddlewareSync = Middleware
 
 Factory = t.Callable[..., Middleware]

@@ -252,7 +252,7 @@ def test_the_state_says_what_there_is(dev):
         ((500, "", {}), None),
         ((404, "not found", {}), "does not seem to be an Inngest server"),
         ((404, "", {"X-Inngest-Server-Kind": "dev"}), None),
-        ((401, "", {"X-Inngest-Server-Kind": "cloud"}), "is no dev server"),
+        ((401, "", {"X-Inngest-Server-Kind": "cloud"}), "is not a dev server"),
         ((302, "", {"Location": "http://127.0.0.1:9/"}), None),
     ],
 )

@@ -67,7 +67,7 @@ def problems(
         if server.status is None:
             found.append(_unreachable(server, sync_url))
         elif server.origin != settings.api_origin:
-            # any answer of the event API will do: its root has no fixed one
+            # the event API's answer to this request is not defined
             continue
         elif server.kind == p.CLOUD:
             found.append(
@@ -76,7 +76,7 @@ def problems(
                     [
                         "The server at ",
                         server.origin,
-                        " is no dev server, and its requests to this app are refused in dev mode.",
+                        " is not a dev server, and dev mode refuses its requests to this app.",
                     ],
                     [
                         "Run a dev server; or, to use this server, unset ",

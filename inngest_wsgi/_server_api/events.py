@@ -48,8 +48,9 @@ class EventApi:
         self._deadline_s = deadline_s
 
     def check_key(self) -> None:
-        """
-        :raises errors.SettingsError: there is no event key, in cloud mode
+        """Require an event key in cloud mode.
+
+        :raises errors.SettingsError: there is none
         """
         if self._settings.event_key is None and not self._settings.is_dev:
             raise errors.SettingsError(
