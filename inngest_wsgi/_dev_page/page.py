@@ -23,6 +23,7 @@ from .._execution.hooks import Stack
 from .._execution.sending import Sender
 from .._messages import Call, Request, Response
 from .._server_api.client import Http
+from .._server_api.events import EventApi
 from .._server_api.retry import Retry
 from .._settings import Settings
 from ..client import Inngest
@@ -65,6 +66,7 @@ class Landing:
         self._settings = settings
         self._functions = functions
         self._http = http
+        self._event_api = EventApi(settings, http)
         self._client = client
         self._tokens = Tokens()
         self._page = page_response()
@@ -191,8 +193,7 @@ class Landing:
         stack = Stack(self._client.middleware, self._client, request.raw)
         try:
             sender = Sender(
-                self._settings,
-                self._http,
+                self._event_api,
                 stack,
                 retry=_SEND_RETRY,
                 deadline_s=_SEND_DEADLINE_S,
