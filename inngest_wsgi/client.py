@@ -8,8 +8,8 @@ import typing as t
 
 from . import _settings, errors, flow
 from ._execution import current_step
-from ._execution.hooks import Stack, checked_middleware
-from ._execution.sending import Sender
+from ._execution.middleware_sender import MiddlewareSender
+from ._execution.middleware_stack import Stack, checked_middleware
 from ._server_api.client import Http, Pool
 from ._server_api.events import EventApi
 from ._sources import Arguments
@@ -227,7 +227,9 @@ class Inngest:
         factories = () if skip_middleware else self.middleware
         stack = Stack(factories, self, None)
         try:
-            return Sender(self._event_api, stack, current_step.trace()).send_events(events)
+            return MiddlewareSender(self._event_api, stack, current_step.trace()).send_events(
+                events
+            )
         finally:
             stack.close()
 

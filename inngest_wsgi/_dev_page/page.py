@@ -19,8 +19,8 @@ from werkzeug.http import parse_accept_header
 from .. import _protocol as p, errors
 from .._codec import encode, json as _json
 from .._endpoint import sync as _sync
-from .._execution.hooks import Stack
-from .._execution.sending import Sender
+from .._execution.middleware_sender import MiddlewareSender
+from .._execution.middleware_stack import Stack
 from .._messages import Call, Request, Response
 from .._server_api.client import Http
 from .._server_api.events import EventApi
@@ -192,7 +192,7 @@ class Landing:
         """Send a test event."""
         stack = Stack(self._client.middleware, self._client, request.raw)
         try:
-            sender = Sender(
+            sender = MiddlewareSender(
                 self._event_api,
                 stack,
                 retry=_SEND_RETRY,

@@ -26,8 +26,8 @@ from ..step import Step
 from . import failures, logger
 from .current_step import current
 from .engine import Engine
-from .hooks import Stack
-from .sending import Sender
+from .middleware_sender import MiddlewareSender
+from .middleware_stack import Stack
 
 _SWALLOWED = (
     "Function %s went on after a step had ended its call (run %s). Something in it catches "
@@ -184,7 +184,7 @@ class Calls:
             "inngest_function_id": call.fn_id,
             "inngest_attempt": call.attempt,
         }
-        sender = Sender(self._event_api, stack, call.trace)
+        sender = MiddlewareSender(self._event_api, stack, call.trace)
         return Context(
             attempt=call.attempt,
             event=events[0],

@@ -11,12 +11,12 @@ from .._server_api.events import EventApi, TraceHeaders
 from .._server_api.retry import SEND_RETRY, Retry
 from ..event import Event
 from ..middleware import SendEventsResult
-from .hooks import Stack
+from .middleware_stack import Stack
 
 _log = logging.getLogger("inngest_wsgi")
 
 
-class Sender:
+class MiddlewareSender:
     """Sends on behalf of one call, or of the client.
 
     :param api: the event API of the client or endpoint
