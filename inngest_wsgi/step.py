@@ -66,13 +66,13 @@ class Step:
         engine: Engine,
         app_id: str,
         call: Call,
-        sender: Sender,
+        make_sender: t.Callable[[], Sender],
         serializer: t.Optional[Serializer],
     ) -> None:
         self._engine = engine
         self._app_id = app_id
         self._call = call
-        self._sender = sender
+        self._make_sender = make_sender
         self._serializer = serializer
 
     @functools.cached_property
@@ -146,7 +146,7 @@ class Step:
             ts = (self._call.events or [{}])[0].get("ts")
             idempotency = Idempotency(key, ts) if isinstance(ts, int) and ts > 0 else None
             try:
-                return self._sender.send_events(batch, idempotency)
+                return self._make_sender().send_events(batch, idempotency)
             except errors.SendEventsError as error:
                 raise errors.SendEventsError(
                     "step {!r}: {}".format(step_id, error.message),
@@ -165,7 +165,7 @@ class Step:
         """
         options.text(step_id, "signal", signal)
         found = self._engine.run(
-            step_id, p.TYPE_SEND_SIGNAL, lambda: self._sender.send_signal(signal, data), ()
+            step_id, p.TYPE_SEND_SIGNAL, lambda: self._make_sender().send_signal(signal, data), ()
         )
         return t.cast(t.Optional[str], found)
 

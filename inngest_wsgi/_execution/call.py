@@ -3,6 +3,7 @@ context, enter the middleware, and replay."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -11,20 +12,23 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import decode
 from .._messages import Call, Op, Outcome, Request
-from .._server_api.client import FETCH_RETRY, Http
-from .._server_api.events import Sender
+from .._server_api.client import Http
+from .._server_api.events import EventApi
+from .._server_api.retry import FETCH_RETRY
 from .._settings import Settings
 from ..client import Inngest
 from ..context import Context
 from ..event import Event
 from ..function import Function
 from ..group import Group
-from ..middleware import Stack, StepMemos, TransformOutputResult, TransformOutputStepInfo
+from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
 from ..serializer import serialized
 from ..step import Step
 from . import failures, logger
 from .current_step import current
 from .engine import Engine
+from .middleware_sender import MiddlewareSender
+from .middleware_stack import Stack
 
 _SWALLOWED = (
     "Function %s went on after a step had ended its call (run %s). Something in it catches "
@@ -64,8 +68,10 @@ class Calls:
         self._settings = settings
         self._functions = {f.full_id(settings.app_id): f for f in functions}
         self._http = http
+        self._event_api = EventApi(settings, http)
         self._client = client
         self._observe = observe
+        self._no_middleware = Stack((), client, None)
 
     def accept(self, request: Request) -> AcceptedCall:
         """Read a call, and find its function.
@@ -96,9 +102,10 @@ class Calls:
             call = self._fetch(call)
         if self._observe is not None:
             self._observe(call)
-        stack = Stack(self._client.middleware + function.middleware, self._client, raw)
-        if not stack.entries:
-            return self._replay(call, function, stack, disconnected)
+        factories = self._client.middleware + function.middleware
+        if not factories:
+            return self._replay(call, function, self._no_middleware, disconnected)
+        stack = Stack(factories, self._client, raw)
         try:
             outcome = self._replay(call, function, stack, disconnected)
             stack.forward("before_response")
@@ -133,8 +140,31 @@ class Calls:
         disconnected: t.Optional[threading.Event],
     ) -> Outcome:
         hooks = _Hooks(stack, disconnected)
+        events = []
+        try:
+            for event in call.events or ():
+                events.append(Event.from_wire(event))
+        except ValueError as error:
+            raise errors.BodyError("body_invalid", "{}.".format(error)) from None
         engine = Engine(call, time.time_ns, hooks)
-        context = self._context(call, engine, hooks, stack, disconnected)
+        facts = {
+            "inngest_run_id": call.run_id,
+            "inngest_function_id": call.fn_id,
+            "inngest_attempt": call.attempt,
+        }
+        make_sender = functools.partial(MiddlewareSender, self._event_api, stack, call.trace)
+        context = Context(
+            attempt=call.attempt,
+            event=events[0],
+            events=events,
+            group=Group(engine),
+            job_id=call.job_id,
+            logger=logger.for_call(self._client.logger, hooks.replay, facts),
+            request_id=call.request_id,
+            run_id=call.run_id,
+            step=Step(engine, self._settings.app_id, call, make_sender, self._client.serializer),
+            _disconnected=disconnected,
+        )
         if stack.entries:
             stack.forward("transform_input", context, function, StepMemos(call.steps or {}))
         serializer = self._client.serializer
@@ -161,66 +191,31 @@ class Calls:
             )
         return outcome
 
-    def _context(
-        self,
-        call: Call,
-        engine: Engine,
-        hooks: "_Hooks",
-        stack: Stack,
-        disconnected: t.Optional[threading.Event],
-    ) -> Context:
-        events = []
-        try:
-            for event in call.events or ():
-                events.append(Event.from_wire(event))
-        except ValueError as error:
-            raise errors.BodyError("body_invalid", "{}.".format(error)) from None
-        facts = {
-            "inngest_run_id": call.run_id,
-            "inngest_function_id": call.fn_id,
-            "inngest_attempt": call.attempt,
-        }
-        sender = Sender(self._settings, self._http, stack, call.trace)
-        return Context(
-            attempt=call.attempt,
-            event=events[0],
-            events=events,
-            group=Group(engine),
-            job_id=call.job_id,
-            logger=logger.for_call(self._client.logger, hooks.replay, facts),
-            request_id=call.request_id,
-            run_id=call.run_id,
-            step=Step(engine, self._settings.app_id, call, sender, self._client.serializer),
-            _disconnected=disconnected,
-        )
-
 
 class _Hooks:
     """Tells the middleware and the logger of a call what the engine does."""
 
     def __init__(self, stack: Stack, disconnected: t.Optional[threading.Event]) -> None:
         self._stack = stack
+        self.has_middleware = bool(stack.entries)
         # where the answer is in one piece, nobody can tell: bool() is False
         self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = logger.Replay()
 
     def new_code(self) -> None:
         self.replay.over = True
-        if self._stack.entries:
+        if self.has_middleware:
             self._stack.forward("before_execution")
 
     def replaying(self, on: bool) -> None:
         self.replay.over = not on
 
     def ended(self) -> None:
-        if self._stack.entries:
-            self._stack.backward("after_execution")
+        self._stack.backward("after_execution")
 
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
     ) -> t.Tuple[t.Optional[BaseException], t.Any]:
-        if not self._stack.entries:
-            return error, value
         step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
         result = TransformOutputResult(error, value, step)
         self._stack.backward("transform_output", result)

@@ -78,12 +78,13 @@ def _function_ended(ending: FunctionEnded, call: Call, hooks: Hooks) -> Conclusi
     if ending is CLIENT_GONE and error is not None:
         # without the hooks, and not logged
         return Failed(*failures.describe(error)), None
-    try:
-        if error is None:
-            hooks.ended()
-        error, value = hooks.output(error, value, None)
-    except errors.MiddlewareError as exc:
-        error = exc
+    if hooks.has_middleware:
+        try:
+            if error is None:
+                hooks.ended()
+            error, value = hooks.output(error, value, None)
+        except errors.MiddlewareError as exc:
+            error = exc
     if error is None:
         try:
             what = "function {}".format(call.fn_id)
@@ -104,8 +105,8 @@ def _steps_to_report(
         if call.target is None:
             ops = [_planned_if_repeatable(op) for op in ops]
         ops = [op._replace(opts=_racing(op.opts)) for op in ops]
-    if state.is_replaying:
-        # the step has run already, and so has all code up to here
+    if state.is_replaying or not hooks.has_middleware:
+        # where it is replaying, the step has run already, as all code up to here
         return StepsReported(ops), None
     try:
         hooks.ended()
@@ -127,13 +128,14 @@ def _step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Co
     step, opts, timing, value, error = ending
     if state.has_raced:
         opts = _racing(opts)
-    name = p.OP_STEP_RUN if error is None else p.OP_STEP_ERROR
-    try:
-        hooks.ended()
-        op = Op(name, step, step.user_id, opts, timing=timing)
-        error, value = hooks.output(error, value, op)
-    except errors.MiddlewareError as exc:
-        return _failed(exc)
+    if hooks.has_middleware:
+        name = p.OP_STEP_RUN if error is None else p.OP_STEP_ERROR
+        try:
+            hooks.ended()
+            op = Op(name, step, step.user_id, opts, timing=timing)
+            error, value = hooks.output(error, value, op)
+        except errors.MiddlewareError as exc:
+            return _failed(exc)
     if error is None:
         try:
             what = "step {!r} of function {}".format(step.user_id, call.fn_id)

@@ -15,6 +15,10 @@ class Hooks(t.Protocol):
     call with that error.
     """
 
+    #: False if there is no middleware; ``ended`` and ``output`` are not
+    #: called then
+    has_middleware: bool
+
     def is_lost(self) -> bool:
         """Return True if the client has gone, so that nobody receives the
         answer. Never raises."""
