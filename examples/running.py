@@ -14,7 +14,7 @@ import threading
 #: The folder of the examples.
 HERE = pathlib.Path(__file__).resolve().parent
 #: How long anything may take before a demo gives up, in seconds.
-PATIENCE_S = 25
+PATIENCE_S = 60
 #: What ends a demo early: Ctrl-C, a kill, a terminal that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 

@@ -1,6 +1,38 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from inngest_wsgi.testing import LocalServer
+
+# How long something takes says how busy the machine is, and nothing of the
+# code. CI judges a change, so it tries the same examples each time; a run by
+# hand looks for new ones, and prints how to try again what has failed.
+settings.register_profile(
+    "inngest_wsgi",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+)
+settings.load_profile("inngest_wsgi")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patience():
+    """A busy machine is given longer than 10 s to come to what is waited for."""
+    waiting = (
+        LocalServer.wait_for_run,
+        LocalServer.wait_for,
+        LocalServer.wait_until,
+        LocalServer.follow,
+        LocalServer.advance,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for method in waiting:
+            # the last of their defaults is the timeout
+            patch.setattr(method, "__defaults__", method.__defaults__[:-1] + (60,))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ def start(tmp_path, script, *arguments):
 def is_left_alone(tmp_path):
     """Whether nothing runs with the demo's temporary folder, and it is empty.
     What was killed takes a moment to be gone."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while processes_of(tmp_path) and time.monotonic() < until:
         time.sleep(0.01)
     return (processes_of(tmp_path), os.listdir(str(tmp_path))) == ([], [])

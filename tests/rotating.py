@@ -56,7 +56,7 @@ def long(ctx):
 
     def under_way():
         open(ctx.event.data["begun"], "x").close()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not os.path.exists(ctx.event.data["end"]) and time.monotonic() < until:
             time.sleep(0.005)
         return effect(ctx.event.data["n"], "long")

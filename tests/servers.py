@@ -100,11 +100,11 @@ def process(command, listening, **environ):
             yield _wait_for(listening, child, log)
         finally:
             child.terminate()
-            child.wait(20)
+            child.wait(60)
 
 
 def _wait_for(listening, child, log):
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         # the child writes at the offset that we share with it
         text = os.pread(log.fileno(), 100000, 0).decode()

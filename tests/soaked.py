@@ -34,7 +34,7 @@ def waits(ctx):
         # of a size that is seen if it stays
         kept = ["x" * KEPT_BYTES, ctx]
         if not ctx.event.data.get("ends"):
-            assert ctx.disconnected.wait(60)
+            assert ctx.disconnected.wait(120)
         return len(kept)
     finally:
         count("ended")

@@ -63,7 +63,7 @@ def comparable(status, headers, body):
     return status, kept, _TIMING.sub(b"", body)
 
 
-def wait_until(condition, seconds=10.0):
+def wait_until(condition, seconds=60.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it has not come to that"

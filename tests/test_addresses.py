@@ -723,7 +723,7 @@ def exchange(address, target, host, method="PUT", body=b""):
     lines = [b"%s %s HTTP/1.1" % (method.encode(), target)]
     lines += [b"Host: " + host] if host is not None else []
     lines += [b"Content-Length: %d" % len(body), b"Connection: close", b"", body]
-    with socket.create_connection((name, int(port)), timeout=20) as connection:
+    with socket.create_connection((name, int(port)), timeout=60) as connection:
         connection.sendall(b"\r\n".join(lines))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, content = answer.partition(b"\r\n\r\n")

@@ -169,7 +169,7 @@ def test_after_a_fork_each_process_has_its_own_connection():
         results = context.Queue()
         child = context.Process(target=_send_in_child, args=(client, results))
         child.start()
-        assert results.get(timeout=20) == ["01A"]
+        assert results.get(timeout=60) == ["01A"]
         child.join()
         client.send(EVENT)
     first, second, childs, last = ports

@@ -17,6 +17,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
+from inngest_wsgi import _http
 
 OK = (200, {"ok": True, "modified": True, "sync_id": "s", "app_id": "a"})
 
@@ -203,13 +204,30 @@ def test_how_often_a_sync_is_tried_again_is_a_setting(retries, tries):
     assert (response.status_code, len(server.requests)) == (500, tries)
 
 
-def test_a_sync_ends_in_time_however_often_it_is_to_be_tried():
+class Clock:
+    """In place of the module ``time``, for what waits between requests."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(_http, "time", self)
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_a_sync_ends_in_time_however_often_it_is_to_be_tried(monkeypatch):
+    clock = Clock(monkeypatch)
     server = Scripted((503, "busy"))
     with serving(server) as origin:
-        endpoint = Endpoint(nothing, base_url=origin, sync_retries=10, sync_timeout=500)
+        endpoint = Endpoint(nothing, base_url=origin, sync_retries=10, sync_timeout=10000)
         response = endpoint.request("PUT")
     assert response.status_code == 500
-    assert 1 < len(server.requests) < 5
+    # the waits of eleven tries would be 15 s at the least
+    assert 1 < len(server.requests) < 11
+    assert clock.now < 10
 
 
 @pytest.mark.parametrize("key", [None, KEY])
@@ -259,9 +277,15 @@ def silent():
 def saying(text):
     """A server that says this to whoever asks, and hangs up."""
 
-    class Handler(socketserver.BaseRequestHandler):
+    class Handler(socketserver.StreamRequestHandler):
         def handle(self):
-            self.request.recv(100)
+            # all of the request: who is still sending it may not hear us
+            length = 0
+            for line in iter(self.rfile.readline, b"\r\n"):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            self.rfile.read(length)
             self.request.sendall(text)
 
     @contextlib.contextmanager
@@ -306,7 +330,7 @@ def without_a_name():
 )
 def test_a_server_that_gives_no_answer_is_named(server, said, caplog):
     with server() as origin:
-        client = {"request_timeout": 300}
+        client = {"request_timeout": 300 if server is silent else 60000}
         endpoint = Endpoint(nothing, base_url=origin, client=client, sync_retries=1)
         response = endpoint.request("PUT")
     assert response.status_code == 500
@@ -529,19 +553,21 @@ def test_the_environment_and_the_platform_are_told(monkeypatch):
         assert message.headers["X-Inngest-Sdk"] == message.headers["User-Agent"] == sdk
 
 
-def test_a_refusal_is_told_though_time_runs_out_before_the_other_key_is_tried():
+def test_a_refusal_is_told_though_time_runs_out_before_the_other_key_is_tried(monkeypatch):
+    clock = Clock(monkeypatch)
     refused = threading.Event()
 
     def slow(environ, start_response):
         if refused.is_set():
             # as long as it takes the client to give up
-            gone.wait(20)
+            gone.wait(60)
         refused.set()
+        clock.now = 59.9
         return Response("Authentication failed\n", 401)(environ, start_response)
 
     gone = threading.Event()
     with serving(slow) as origin:
-        serve = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY, "sync_timeout": 500}
+        serve = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY, "sync_timeout": 60000}
         response = Endpoint(nothing, base_url=origin, **serve).request("PUT")
         gone.set()
     message = response.get_json()["message"]

@@ -10,7 +10,7 @@ from demos import is_left_alone, start
 @pytest.mark.parametrize("app", ["bottle", "pyramid"])
 def test_the_run_is_shown_and_each_effect_is_there_once(app, tmp_path):
     demo = start(tmp_path, "demo.py", app)
-    out, err = demo.communicate(timeout=60)
+    out, err = demo.communicate(timeout=300)
     assert demo.returncode == 0, out + err
     lines = [
         ("load-order", "step ran", "attempt 0"),
@@ -38,7 +38,7 @@ def test_stopped_early_it_leaves_nothing_behind(number, when, tmp_path):
         if when in line:
             break
     demo.send_signal(number)
-    out, err = demo.communicate(timeout=60)
+    out, err = demo.communicate(timeout=300)
     assert demo.returncode == 130
     assert "Stopped." in out and "Traceback" not in err
     assert is_left_alone(tmp_path)

@@ -8,7 +8,6 @@ import pathlib
 import re
 import subprocess
 import threading
-import time
 
 import freezegun
 import pytest
@@ -103,11 +102,9 @@ def test_who_prefers_html_is_shown_the_page(dev, method, accept, html):
 
 
 def test_a_long_accept_header_is_not_read(dev):
-    accept = "text/" + " " * 60000 + "x"
-    started = time.monotonic()
+    accept = "text/html," + " " * 60000 + "x"
     answer = dev.http.get("/api/inngest", headers={"Accept": accept})
     assert answer.headers["Content-Type"] == "application/json"
-    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(

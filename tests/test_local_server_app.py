@@ -179,7 +179,7 @@ def signature(key, body, at=None):
 def ask(method, url, body=b"", headers=None):
     """One HTTP request, with the answer read."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     try:
         target = parts.path + ("?" + parts.query if parts.query else "")
         connection.request(method, target, body, headers or {})
@@ -213,7 +213,7 @@ def served(reply, register=None, key=None, **options):
             yield app, server
 
 
-def run_of(server, name="raw/go", timeout=10):
+def run_of(server, name="raw/go", timeout=60):
     """Send the event and wait for its run to end."""
     (event_id,) = server.send({"name": name, "data": {}})
     return server.wait_for_run(event_id, timeout)

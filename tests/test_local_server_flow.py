@@ -351,7 +351,7 @@ class Crowd:
     test expects, and none may come on top of that."""
 
     def __init__(self, expected):
-        self.barrier = threading.Barrier(expected, timeout=5)
+        self.barrier = threading.Barrier(expected, timeout=60)
         self.lock = threading.Lock()
         self.now = self.most = 0
 
@@ -413,12 +413,12 @@ def test_a_run_that_is_cancelled_while_it_waits_for_its_turn():
 
     def reply(call):
         arrived.set()
-        assert let_go.wait(5)
+        assert let_go.wait(60)
         return DONE
 
     with served(reply, with_settings(concurrency=[{"limit": 1}])) as (app, server):
         ids = server.send([event(), event(), event()])
-        assert arrived.wait(5)
+        assert arrived.wait(60)
         server.cancel(server.runs(ids[1])[0].run_id)
         let_go.set()
         assert [run.status for run in finish(server)] == ["Completed", "Cancelled", "Completed"]

@@ -112,7 +112,7 @@ def together(name, reply):
     here; otherwise the first to end would change what the others carry."""
     if name not in AT_ONCE:
         return reply
-    barrier = threading.Barrier(2, timeout=5)
+    barrier = threading.Barrier(2, timeout=60)
 
     def held(call):
         if call.number in (1, 2):
@@ -269,8 +269,8 @@ def planner(version, first):
 def test_planned_steps(name, version, first):
     experiment = EXPERIMENTS[name]
     reply = planner(version, first)
-    meeting = threading.Barrier(2, timeout=5)
-    meet_again = threading.Barrier(2, timeout=5)
+    meeting = threading.Barrier(2, timeout=60)
+    meet_again = threading.Barrier(2, timeout=60)
 
     def held(call):
         # The recorded order: both targets at once, and with version 1 both
@@ -304,12 +304,12 @@ def test_a_target_that_answers_200_ends_the_run():
     called, ended = threading.Event(), threading.Event()
 
     def early(call):
-        assert called.wait(5)
+        assert called.wait(60)
         return answer(200, "early")
 
     def slow(call):
         called.set()
-        assert ended.wait(5)
+        assert ended.wait(60)
         return ops(op("StepRun", "b", data=2))
 
     reply = two_planned({"a": early, "b": slow})

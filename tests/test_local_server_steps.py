@@ -210,7 +210,7 @@ def test_what_cannot_be_advanced():
     let_go = threading.Event()
 
     def reply(call):
-        assert let_go.wait(5)
+        assert let_go.wait(60)
         return DONE
 
     with served(reply) as (app, server):
@@ -770,12 +770,12 @@ def test_an_answer_for_a_cancelled_run_is_ignored():
 
     def reply(call):
         arrived.set()
-        assert let_go.wait(5)
+        assert let_go.wait(60)
         return DONE
 
     with served(reply) as (app, server):
         (event_id,) = server.send({"name": "raw/go"})
-        assert arrived.wait(5)
+        assert arrived.wait(60)
         server.cancel(server.runs()[0].run_id)
         let_go.set()
         assert server.wait_for_run(event_id).output is None

@@ -44,7 +44,7 @@ Passed = collections.namedtuple("Passed", "request body status headers answer")
 
 
 def wait_until(condition, what):
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until, what
         time.sleep(0.005)
@@ -81,7 +81,7 @@ class Relay:
     @staticmethod
     def _pass_on(target, request, body):
         address = urllib.parse.urlsplit(target)
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
         with contextlib.closing(connection):
             path = request.environ["REQUEST_URI"]
             headers = dict(request.headers.items(), Connection="close")
@@ -223,7 +223,7 @@ class Load:
         (event_id,) = self._server.send({"name": "rotating/long", "data": data})
         wait_until(lambda: os.path.exists(begun), "the long call does not begin")
         yield lambda: open(end, "x").close()
-        self._check(self._server.wait_for_run(event_id, timeout=20))
+        self._check(self._server.wait_for_run(event_id, timeout=60))
 
     @property
     def effects(self):
@@ -249,14 +249,14 @@ class Load:
         n = self._next()
         self._server.sync(self._address)
         (waits,) = self._server.send({"name": "rotating/waits", "data": {"n": n}})
-        self._server.wait_for(waits, "waiting", timeout=20)
+        self._server.wait_for(waits, "waiting", timeout=60)
         (work,) = self._server.send({"name": "rotating/work", "data": {"n": n}})
-        run = self._server.wait_for_run(work, timeout=20)
+        run = self._server.wait_for_run(work, timeout=60)
         self._check(run)
-        waited = self._server.wait_for_run(waits, timeout=20)
+        waited = self._server.wait_for_run(waits, timeout=60)
         self._check(waited)
         assert (run.output[1], waited.output) == (waited.run_id, n)
-        self._check(self._server.wait_for_run(run.output[0], timeout=20))
+        self._check(self._server.wait_for_run(run.output[0], timeout=60))
 
     @staticmethod
     def _check(run):

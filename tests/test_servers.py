@@ -61,7 +61,7 @@ def app(request, server, effects):
 def test_functions_run_to_their_end(app, server, effects, name, status, output, done):
     effects.write_text("")
     (event_id,) = server.send({"name": "test/" + name, "data": {"n": 7}})
-    run = server.wait_for_run(event_id, timeout=30)
+    run = server.wait_for_run(event_id, timeout=60)
     assert run.status == status, run.history
     found = run.output
     if status == "Failed":
@@ -94,12 +94,12 @@ def test_a_misuse_is_answered_and_costs_no_worker(app, server, effects, name, sa
 def test_a_cron_function(app, server, effects):
     effects.write_text("")
     run_id = server.fire_cron("mounted-nightly")
-    run = server.wait_for_run(run_id, timeout=30)
+    run = server.wait_for_run(run_id, timeout=60)
     assert (run.status, run.output) == ("Completed", "inngest/scheduled.timer")
 
 
 def test_the_pages_beside_it_are_there(app):
-    with urllib.request.urlopen(app + "/", timeout=20) as answer:
+    with urllib.request.urlopen(app + "/", timeout=60) as answer:
         assert answer.read() == b"a page"
 
 

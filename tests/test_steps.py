@@ -378,7 +378,7 @@ def test_the_step_context_is_that_of_the_call():
 
 
 def test_each_thread_has_the_step_context_of_its_own_call():
-    barrier = threading.Barrier(2, timeout=20)
+    barrier = threading.Barrier(2, timeout=60)
     found = []
 
     def handler(ctx):

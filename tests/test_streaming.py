@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 import gevent
 import pytest
 from apps import KEY, OTHER_KEY, Endpoint, call_body, sign, step_hash
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from streams import BODY, FN, Opened, comparable, inner_of, wait_until
 
 import inngest_wsgi as inngest
@@ -205,27 +205,27 @@ def test_a_stream_that_nobody_signed_for_has_no_signature():
 
 def test_a_space_comes_at_once_and_further_ones_while_the_function_runs():
     go = threading.Event()
-    endpoint = forced(lambda ctx: go.wait(20), keepalive_interval=250)
+    endpoint = forced(lambda ctx: go.wait(60), keepalive_interval=250)
     answer = Opened(endpoint.application)
+    assert next(answer.chunks) == b" "
     times = [time.monotonic()]
-    for _ in range(4):
+    for _ in range(3):
         assert next(answer.chunks) == b" "
         times.append(time.monotonic())
     assert len(threads()) == 1 and free_slots(endpoint) == 63
-    waits = [after - before for before, after in zip(times, times[1:])]
-    assert waits[0] < 0.25 and all(wait >= 0.249 for wait in waits[1:])
+    assert all(after - before >= 0.249 for before, after in zip(times, times[1:]))
     go.set()
     assert inner_of(b" " + answer.read())[2] == b"true"
 
 
-def test_the_answer_does_not_wait_for_the_next_space():
+def test_neither_the_first_space_nor_the_answer_waits_for_a_next_space():
     go = threading.Event()
-    answer = Opened(forced(lambda ctx: go.wait(20), keepalive_interval="1h").application)
+    started = time.monotonic()
+    answer = Opened(forced(lambda ctx: go.wait(60), keepalive_interval="5m").application)
     assert next(answer.chunks) == b" "
     go.set()
-    started = time.monotonic()
     assert inner_of(b" " + next(answer.chunks))[2] == b"true"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 300
     with pytest.raises(StopIteration):
         next(answer.chunks)
 
@@ -500,7 +500,7 @@ def test_a_client_that_has_gone_is_logged_once(ends, taken, caplog):
 
     def handler(ctx):
         contexts.append(ctx)
-        return ends or (ctx.disconnected.wait(20) and go.wait(20))
+        return ends or (ctx.disconnected.wait(60) and go.wait(60))
 
     endpoint = forced(handler, keepalive_interval=250)
     chunks = Opened(endpoint.application).chunks
@@ -536,7 +536,7 @@ def test_a_stream_that_has_ended_is_closed_without_a_word(caplog):
 
 
 def test_the_log_says_how_long_it_was(caplog):
-    answer = Opened(forced(lambda ctx: ctx.disconnected.wait(20)).application)
+    answer = Opened(forced(lambda ctx: ctx.disconnected.wait(60)).application)
     answer.chunks._since -= 3723
     answer.chunks.close()
     assert "after 3723." in lost(caplog)[0]
@@ -563,7 +563,7 @@ def test_no_step_is_begun_for_nobody(begin, target):
 
     def handler(ctx):
         assert ctx.step.run("a", str) == "A"
-        assert ctx.disconnected.wait(20)
+        assert ctx.disconnected.wait(60)
         try:
             begin(ctx, lambda: done.append("run"))
         except BaseException as exc:
@@ -583,11 +583,11 @@ def test_a_step_that_runs_is_not_broken_off():
 
     def work(ctx):
         running.set()
-        assert ctx.disconnected.wait(20)
+        assert ctx.disconnected.wait(60)
         done.append("whole")
 
     answer = Opened(forced(lambda ctx: ctx.step.run("a", work, ctx)).application)
-    assert running.wait(10)
+    assert running.wait(60)
     answer.chunks.close()
     wait_until(lambda: done == ["whole"])
 
@@ -602,7 +602,7 @@ def test_a_server_that_says_itself_that_the_client_has_gone(caplog):
 
     def handler(ctx):
         contexts.append(ctx)
-        ctx.disconnected.wait(20)
+        ctx.disconnected.wait(60)
 
     environ = {"waitress.client_disconnected": lambda: bool(gone)}
     endpoint = forced(handler, keepalive_interval=250)
@@ -622,7 +622,7 @@ def test_a_server_that_cannot_say_it_is_asked_no_more(caplog):
         asked.append(1)
         raise OSError("boom")
 
-    endpoint = forced(lambda ctx: go.wait(20), keepalive_interval=250)
+    endpoint = forced(lambda ctx: go.wait(60), keepalive_interval=250)
     chunks = Opened(endpoint.application, **{"waitress.client_disconnected": broken}).chunks
     assert [next(chunks) for _ in range(4)] == [b" "] * 4
     go.set()
@@ -636,7 +636,7 @@ def test_a_log_that_raises_is_not_in_the_way(monkeypatch):
 
     gone, endpoint = (
         threading.Event(),
-        forced(lambda ctx: ctx.disconnected.wait(20) and gone.set()),
+        forced(lambda ctx: ctx.disconnected.wait(60) and gone.set()),
     )
     chunks = Opened(endpoint.application).chunks
     logger = logging.getLogger("inngest_wsgi")
@@ -645,11 +645,11 @@ def test_a_log_that_raises_is_not_in_the_way(monkeypatch):
         chunks.close()
     finally:
         logger.removeFilter(broken)
-    assert gone.wait(20)
+    assert gone.wait(60)
 
 
 def test_the_last_attempt_is_not_said_to_be_tried_again(caplog):
-    endpoint = forced(lambda ctx: ctx.disconnected.wait(20))
+    endpoint = forced(lambda ctx: ctx.disconnected.wait(60))
     body = json.dumps(call_body(attempt=3, max_attempts=4)).encode()
     Opened(endpoint.application, body).chunks.close()
     assert [line.endswith("is dropped; it was the last attempt.") for line in lost(caplog)] == [
@@ -659,7 +659,7 @@ def test_the_last_attempt_is_not_said_to_be_tried_again(caplog):
 
 def test_an_answer_that_cannot_begin_has_no_client(caplog):
     gone = threading.Event()
-    endpoint = forced(lambda ctx: ctx.disconnected.wait(20) and gone.set())
+    endpoint = forced(lambda ctx: ctx.disconnected.wait(60) and gone.set())
 
     class Broken(Opened):
         def _start_response(self, status, headers, exc_info=None):
@@ -667,7 +667,7 @@ def test_an_answer_that_cannot_begin_has_no_client(caplog):
 
     with pytest.raises(OSError):
         Broken(endpoint.application)
-    assert gone.wait(20) and len(lost(caplog)) == 1
+    assert gone.wait(60) and len(lost(caplog)) == 1
 
 
 def test_a_place_is_given_back_once(monkeypatch):
@@ -678,7 +678,7 @@ def test_a_place_is_given_back_once(monkeypatch):
         start(thread)
         raise KeyboardInterrupt
 
-    endpoint = forced(lambda ctx: go.wait(20), max_streams=2)
+    endpoint = forced(lambda ctx: go.wait(60), max_streams=2)
     innocent = Opened(endpoint.application)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(threading.Thread, "start", interrupted)
@@ -703,7 +703,7 @@ def test_the_request_is_kept_when_the_server_uses_its_environ_again():
         seen.append(environ["HTTP_X_WHO"])
 
     endpoint = forced(
-        lambda ctx: cleared.wait(20), client={"middleware": [Look]}, call_context=[around_it]
+        lambda ctx: cleared.wait(60), client={"middleware": [Look]}, call_context=[around_it]
     )
     opened = Opened(endpoint.application, HTTP_X_WHO="alice")
     opened.environ.clear()
@@ -721,7 +721,7 @@ def test_a_call_beyond_the_limit_is_answered_in_one_piece(late, caplog):
     caplog.set_level(logging.INFO, "inngest_wsgi")
     go = threading.Event()
     endpoint = forced(
-        lambda ctx: late(ctx) if ctx.attempt else go.wait(20),
+        lambda ctx: late(ctx) if ctx.attempt else go.wait(60),
         max_streams=2,
         keepalive_interval=250,
     )
@@ -777,7 +777,7 @@ def test_context_variables_are_those_of_the_call():
     changed = threading.Event()
 
     def handler(ctx):
-        assert changed.wait(20)
+        assert changed.wait(60)
         before = request_id.get()
         request_id.set("of the function")
         return [before, request_id.get()]
@@ -921,7 +921,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(value=values, status=st.sampled_from([200, 206, 400, 500]), spaces=st.integers(1, 3))
 def test_no_part_of_a_stream_is_an_answer(value, status, spaces):
     body = json.dumps(value).encode()

@@ -45,7 +45,7 @@ class Waiting:
         self._serving.__exit__(*exc_info)
 
     def call(self):
-        connection = http.client.HTTPConnection(self.place, timeout=20)
+        connection = http.client.HTTPConnection(self.place, timeout=60)
         connection.request("POST", "/api/inngest?" + FN, BODY)
         return connection, connection.getresponse()
 
@@ -106,7 +106,7 @@ def test_the_request_of_pyramid_is_there(with_recipe):
     done = threading.Event()
 
     def handler(ctx):
-        assert done.wait(20)
+        assert done.wait(60)
         request = get_current_request()
         if request is None:
             return None

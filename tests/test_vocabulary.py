@@ -44,7 +44,7 @@ class World:
 
     def wait_for_effects(self, *expected):
         with self.changed:
-            self.changed.wait_for(lambda: count(self.effects) == count(expected), timeout=20)
+            self.changed.wait_for(lambda: count(self.effects) == count(expected), timeout=60)
         assert count(self.effects) == count(expected)
 
     def function(self, name, **options):
@@ -342,7 +342,7 @@ TABLE = [
 @pytest.mark.parametrize("name, output, effects", TABLE)
 def test_functions_end_as_they_are_to(world, name, output, effects):
     (event_id,) = world.server.send({"name": "test/" + name, "data": {"n": 7}})
-    run = world.server.wait_for_run(event_id, timeout=30)
+    run = world.server.wait_for_run(event_id, timeout=60)
     assert (run.status, run.output) == ("Completed", output), run.history
     assert count(world.effects) == count(effects)
     assert ("201" in world.statuses) is world.streamed
@@ -404,7 +404,7 @@ def test_a_function_that_has_failed_for_good(world):
 def test_one_run_for_many_events(world):
     events = [{"name": "test/batched", "data": {"i": i}} for i in range(3)]
     ids = world.server.send(events)
-    runs = {world.server.wait_for_run(event_id, timeout=20).run_id for event_id in ids}
+    runs = {world.server.wait_for_run(event_id, timeout=60).run_id for event_id in ids}
     assert len(runs) == 2
     assert count(world.effects) == count([[0, 1], [2]])
 

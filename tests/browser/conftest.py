@@ -29,7 +29,7 @@ def open_page(chromium, serve):
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20000)
+        page.set_default_timeout(90000)
 
         def said(message):
             # a browser says so of each answer that is an error

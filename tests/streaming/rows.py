@@ -277,7 +277,7 @@ class Server:
         if any(child.poll() is not None for child in self._children):
             self.stop()
         self.start()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not all(map(listens, self._ports)):
             alive = all(child.poll() is None for child in self._children)
             assert alive and time.monotonic() < until, self.log()
@@ -285,7 +285,7 @@ class Server:
         if not self._warm:
             # some import the application only now
             url = "http://127.0.0.1:{}/".format(self.port)
-            with urllib.request.urlopen(url, timeout=20) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 assert answer.read() == b"a page"
             self._warm = True
         return self
@@ -311,7 +311,7 @@ class Server:
 
     def wait(self):
         """Until it has shut down."""
-        self._children[0].wait(20)
+        self._children[0].wait(60)
 
     def kill(self, pid):
         """Kill a worker, or the one process that there is."""
