@@ -54,13 +54,13 @@ def test_arguments_reach_the_step():
         ({"input": "not a list"}, {"input": "not a list"}),
     ],
 )
-def test_what_is_remembered_of_a_run_step(raw, value):
+def test_memos_of_a_run_step(raw, value):
     response = Endpoint(lambda ctx: ctx.step.run("a", lambda: 1 / 0)).call({step_hash("a"): raw})
     assert (response.status_code, response.get_json()) == (200, value)
 
 
 @pytest.mark.parametrize("raw", [None, {"data": None}])
-def test_what_is_remembered_of_a_sleep(raw):
+def test_memos_of_a_sleep(raw):
     endpoint = Endpoint(lambda ctx: [ctx.step.sleep("a", 1)])
     assert endpoint.call({step_hash("a"): raw}).get_json() == [None]
 
@@ -90,7 +90,7 @@ def test_a_failed_step_raises_where_it_is_awaited(error, name, message, stack):
     assert response.get_json() == [name, message, stack]
 
 
-def test_a_failed_step_that_is_let_through_is_final_and_keeps_its_own_error():
+def test_an_uncaught_step_error_is_final_and_keeps_its_own_name():
     error = {"name": "CardDeclined", "message": "no funds", "stack": "the step's own"}
     endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
     response = endpoint.call({step_hash("a"): {"error": error}})
@@ -218,7 +218,7 @@ def test_code_that_swallows_everything_does_not_finish_a_run(handler, caplog):
     assert "Let BaseException pass" in caplog.text
 
 
-def test_code_that_swallows_nothing_is_not_blamed(caplog):
+def test_nothing_is_logged_of_code_that_swallows_nothing(caplog):
     caplog.set_level(logging.WARNING)
     Endpoint(run_a).op()
     assert caplog.text == ""
@@ -260,7 +260,7 @@ def returns_in_finally(ctx, work):
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit()])
 @pytest.mark.parametrize("go_on", [goes_on, goes_on_with_steps, returns_in_finally])
 @pytest.mark.parametrize("target", ["step", "a", "x"])
-def test_what_ends_a_process_cannot_be_held_up_in_a_step(error, go_on, target, caplog):
+def test_a_process_exit_in_a_step_cannot_be_swallowed(error, go_on, target, caplog):
     def handler(ctx):
         work = raising(error)
         if target == "x":
@@ -273,7 +273,7 @@ def test_what_ends_a_process_cannot_be_held_up_in_a_step(error, go_on, target, c
     assert "Let BaseException pass" in caplog.text
 
 
-def test_an_interrupt_that_is_kept_ends_no_other_call():
+def test_an_interrupt_kept_from_another_call_is_an_error():
     kept = []
 
     def handler(ctx):
@@ -456,7 +456,7 @@ def test_no_interrupt_leaves_the_endpoint(case, streaming):
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit()])
 @pytest.mark.parametrize("place", ["function", "step"])
-def test_what_ends_a_process_passes_through(error, place):
+def test_a_process_exit_passes_through(error, place):
     def handler(ctx):
         if place == "step":
             ctx.step.run("a", raising(error))
@@ -633,7 +633,7 @@ class Trap(dict):
 
 
 @pytest.mark.parametrize("place", ["function", "step"])
-def test_an_output_that_cannot_even_be_looked_at(place):
+def test_an_output_whose_methods_raise_is_an_error(place):
     def handler(ctx):
         return ctx.step.run("a", Trap, {"a": 1}) if place == "step" else Trap(a=1)
 
@@ -680,7 +680,7 @@ def test_a_timeout_that_failed_a_step_can_be_caught():
     assert endpoint.call(memo_of_it).get_json() == "Timeout"
 
 
-def test_where_an_error_comes_from():
+def test_the_causes_of_an_error_are_sent():
     def handler(ctx):
         try:
             try:
@@ -697,7 +697,7 @@ def test_where_an_error_comes_from():
     assert "direct cause" in problem["stack"] and "third" in problem["stack"]
 
 
-def test_where_an_error_does_not_come_from():
+def test_a_suppressed_cause_is_not_sent():
     def handler(ctx):
         try:
             raise KeyError("first")
@@ -714,7 +714,7 @@ def test_the_cause_of_a_steps_error_is_kept():
     assert endpoint.call({step_hash("a"): {"error": error}}).get_json()["cause"] == cause
 
 
-def test_a_chain_without_end_is_cut():
+def test_a_long_chain_of_causes_is_cut():
     def handler(ctx):
         error = None
         for n in range(100):

@@ -58,7 +58,7 @@ class Prefix(logging.LoggerAdapter):
 
 
 @pytest.mark.parametrize("known, lines", CALLS)
-def test_an_adapter_of_the_users_own(known, lines, caplog):
+def test_a_custom_adapter(known, lines, caplog):
     caplog.set_level(logging.INFO, "the.users.own")
     logger = Prefix(logging.getLogger("the.users.own"), {})
     Endpoint(chatty, client={"logger": logger}).call(known)
@@ -90,7 +90,7 @@ def test_a_logger_that_binds(known, lines):
     assert all(line in written for line in lines)
 
 
-def test_what_is_bound_to_a_logger_is_silent_too():
+def test_a_bound_logger_is_silent_while_replaying():
     out = io.StringIO()
     logger = structlog.wrap_logger(structlog.PrintLogger(out))
 
@@ -113,7 +113,7 @@ class Uncopyable(logging.LoggerAdapter):
         raise TypeError("no")
 
 
-def test_levels_of_ones_own(caplog):
+def test_custom_levels(caplog):
     logger = WithNotice("own.levels", level=1)
     logger.addHandler(caplog.handler)
 
@@ -158,7 +158,7 @@ def test_any_logger(known, lines):
     assert logger.lines == lines
 
 
-def test_what_is_asked_of_the_logger_is_silent_too(caplog):
+def test_no_level_is_enabled_while_replaying(caplog):
     caplog.set_level(logging.DEBUG, "inngest_wsgi")
     found = []
 

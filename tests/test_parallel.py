@@ -1,4 +1,4 @@
-"""Parallel groups, and steps where no step can be."""
+"""Parallel groups, and steps that are misplaced."""
 
 import threading
 
@@ -140,7 +140,7 @@ def race_that_is_empty(ctx):
         (race_that_is_empty, (), None, {"after": "race"}),
     ],
 )
-def test_every_op_in_beside_and_after_a_race_group_says_so(handler, known, target, expected):
+def test_every_op_in_beside_and_after_a_race_group_is_marked(handler, known, target, expected):
     step = "step" if target is None else step_hash(target)
     response = Endpoint(handler).call(memos(*known), step=step)
     assert modes(response) == expected
@@ -241,7 +241,7 @@ def failing(*args):
 
 
 @pytest.mark.parametrize("attempt, op", [(0, "StepError"), (3, "StepFailed")])
-def test_a_step_that_fails_beside_a_race_says_so(attempt, op):
+def test_a_step_that_fails_beside_a_race_is_marked(attempt, op):
     def handler(ctx):
         race = [lambda: group(ctx, "a", mode=RACE)]
         group(ctx, lambda: ctx.step.run("before", failing), *race)
@@ -251,7 +251,20 @@ def test_a_step_that_fails_beside_a_race_says_so(attempt, op):
     assert modes(response) == {"before": "race"}
 
 
-def test_looking_for_a_race_runs_nothing_and_logs_nothing(caplog):
+def test_a_step_with_a_misplaced_step_in_it_is_marked_beside_a_race():
+    def handler(ctx):
+        def outer():
+            ctx.step.run("before", run(ctx, "inner"))
+
+        group(ctx, outer, run(ctx, "beside"), lambda: group(ctx, "a", mode=RACE))
+
+    response = Endpoint(handler).call(memos("beside"), step=step_hash("before"))
+    assert planned(response) == [("StepFailed", "before")]
+    assert modes(response) == {"before": "race"}
+    assert "it is inside step 'before'" in response.get_json()[0]["error"]["message"]
+
+
+def test_looking_ahead_runs_nothing_and_logs_nothing(caplog):
     caplog.set_level("INFO")
     ran = []
 
@@ -282,7 +295,7 @@ def test_looking_for_a_race_runs_nothing_and_logs_nothing(caplog):
     assert "beside" not in caplog.text and "on the way out" not in caplog.text
 
 
-def test_what_ends_a_process_passes_while_a_race_is_looked_for():
+def test_a_process_exit_passes_through_while_looking_ahead():
     def leave():
         raise SystemExit
 
@@ -290,7 +303,7 @@ def test_what_ends_a_process_passes_while_a_race_is_looked_for():
         Endpoint(lambda ctx: group(ctx, "a", leave)).call(step=step_hash("a"))
 
 
-def test_code_that_swallows_is_told_of_though_a_race_is_looked_for(caplog):
+def test_a_swallowed_interrupt_is_logged_while_looking_ahead(caplog):
     def handler(ctx):
         def second():
             swallow(lambda: group(ctx, "a", "b"))
@@ -454,7 +467,7 @@ def test_an_id_whose_uses_have_no_order_is_refused(in_branches, known):
     assert "another branch" in response.get_json()["message"]
 
 
-# -- where no step can be ----------------------------------------------------
+# -- misplaced steps ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -486,7 +499,7 @@ def test_a_step_in_another_thread_fails_the_function():
     assert "group.parallel" in problem["message"]
 
 
-def test_the_step_after_a_thread_is_not_blamed_for_it():
+def test_the_error_of_a_step_in_another_thread_names_that_step():
     charged = []
 
     def handler(ctx):
@@ -528,7 +541,7 @@ def test_steps_in_a_generator():
     assert endpoint.call(known).get_json() == ["A", "B"]
 
 
-def test_a_generator_that_is_left_half_way_ends_nothing():
+def test_a_generator_of_steps_that_is_closed_half_way_ends_nothing():
     def generator(ctx):
         yield ctx.step.run("a", lambda: 1)
         yield ctx.step.run("b", lambda: 2)
