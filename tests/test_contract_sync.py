@@ -17,7 +17,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _http
+from inngest_wsgi._server_api import client as _client, retry
 
 OK = (200, {"ok": True, "modified": True, "sync_id": "s", "app_id": "a"})
 
@@ -209,7 +209,8 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr(_http, "time", self)
+        for module in (_client, retry):
+            monkeypatch.setattr(module, "time", self)
 
     def monotonic(self):
         return self.now
