@@ -54,11 +54,11 @@ def target_not_found(state: CallState, call: Call, found: str) -> FunctionEnded:
     """
     if state.target_has_run:
         # what the first of the two calls led to may be under way
-        problem = "has run already, and {}".format(found)
+        problem = "has run already, and now {}".format(found)
     else:
         problem = (
-            "was to run, and {}. Has it been renamed or removed, or is the way to it another "
-            "one each time? Bring it back; or cancel the run and start it again".format(found)
+            "was to run, but {}. Was it renamed or removed, or does the function take another "
+            "path each time? Restore the step, or cancel the run and start it again".format(found)
         )
     error = errors.StepUnexpectedError("step {} {}".format(call.target, problem))
     return FunctionEnded(error=error)

@@ -19,8 +19,8 @@ from .state import AFTER, BEFORE, ENDED, EXITING, FUNCTION, HOOK, STEP, CallStat
 #: Why no step can be called while the function's code does not run.
 _OUTSIDE = {
     BEFORE: (
-        "it is called before the function is, in a middleware's transform_input() or alike. Call "
-        "it in the function"
+        "it is called before the function is, for example in a middleware's transform_input(). "
+        "Call it in the function"
     ),
     HOOK: "it is called in a middleware's before_execution(). Call it in the function",
     AFTER: "the call that ctx.step belongs to has ended; do not keep it",
@@ -112,5 +112,5 @@ def _check_hash(state: CallState, user_id: str, repeat: int, text: str) -> None:
             state,
             user_id,
             "its use {} has the same hash as a use of step {!r}, for a repeated id is counted as "
-            "{!r}. Rename one of the two".format(repeat + 1, other, text),
+            "{!r}. Rename one of the two steps".format(repeat + 1, other, text),
         )
