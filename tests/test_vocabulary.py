@@ -1,6 +1,7 @@
-"""The whole vocabulary, by the SDK and the local server over HTTP, in dev and
-in cloud mode, and once with every call streamed: a table of functions, what
-each is to end in, and its effects, each exactly once."""
+"""Every kind of step and option, by the SDK and the local server over HTTP: in
+dev mode, in cloud mode, and with every call streamed. A table lists the
+functions with the output that each must have and its effects, each exactly
+once."""
 
 import collections
 import dataclasses
@@ -26,8 +27,8 @@ class Point:
     y: int
 
 
-class World:
-    """The functions, and what their steps have done."""
+class Harness:
+    """The functions of the app, and the effects of their steps."""
 
     def __init__(self, client):
         self.client = client
@@ -68,18 +69,18 @@ class World:
         return work
 
 
-def branches(world, ctx):
+def branches(harness, ctx):
     def two():
-        first = ctx.step.run("b1", world.effect, "b1")
+        first = ctx.step.run("b1", harness.effect, "b1")
         ctx.step.sleep("bz", "1h")
-        return first + ctx.step.run("b2", world.effect, "b2")
+        return first + ctx.step.run("b2", harness.effect, "b2")
 
-    return (lambda: ctx.step.run("a", world.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
+    return (lambda: ctx.step.run("a", harness.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
 
 
-def build(world):
-    """Declares them all."""
-    define = world.function
+def build(harness):
+    """Declare all functions."""
+    define = harness.function
 
     @define("sequence")
     def sequence(w, ctx):
@@ -104,7 +105,7 @@ def build(world):
             try:
                 ctx.group.parallel(work, mode)
             except inngest.StepError as error:
-                return ctx.step.run("mend", w.effect, "mended " + error.message)
+                return ctx.step.run("repair", w.effect, "repaired " + error.message)
 
         @define("nested-" + mode.value)
         def nested(w, ctx, mode=mode):
@@ -197,7 +198,7 @@ def build(world):
 
     @step("decorated")
     def decorated(value):
-        return world.effect(value)
+        return harness.effect(value)
 
     @define("decorator")
     def decorator(w, ctx):
@@ -212,7 +213,7 @@ def build(world):
                 pass
         return "done"
 
-    @define("fails", retries=0, on_failure=lambda ctx: world.effect(failure_of(ctx)))
+    @define("fails", retries=0, on_failure=lambda ctx: harness.effect(failure_of(ctx)))
     def fails(w, ctx):
         ctx.step.run("bad", w.failing("bad"))
 
@@ -227,7 +228,7 @@ def build(world):
     def cancelled(w, ctx):
         w.effect("begun")
         ctx.step.sleep("long", "30d")
-        w.effect("must not come")
+        w.effect("must not happen")
 
     @define("limit")
     def limit(w, ctx):
@@ -263,8 +264,8 @@ def provider(environ, start_response):
 
 
 @pytest.fixture(scope="module", params=["dev", "cloud", "cloud-streamed"])
-def world(request):
-    """An app that is synced with a server; the clock is virtual."""
+def harness(request):
+    """An app that is synced with a local server on a virtual clock."""
     key = None if request.param == "dev" else KEY
     streaming = "force" if request.param == "cloud-streamed" else False
     statuses = set()
@@ -280,20 +281,20 @@ def world(request):
             event_api_base_url=server.url,
             serializer=inngest.PydanticSerializer(),
         )
-        world = World(client)
-        build(world)
-        world.server, world.provider = server, outside
-        world.streamed, world.statuses = bool(streaming), statuses
-        endpoint = inngest.serve(client, world.functions, streaming=streaming)
+        harness = Harness(client)
+        build(harness)
+        harness.server, harness.provider = server, outside
+        harness.streamed, harness.statuses = bool(streaming), statuses
+        endpoint = inngest.serve(client, harness.functions, streaming=streaming)
         with serving(noting(statuses, endpoint)) as app:
             server.sync(app + "/api/inngest")
-            yield world
-    # a world may have been made for a test in which nothing is called
+            yield harness
+    # the harness may have been made for a test in which nothing is called
     assert statuses <= {"201"} if streaming else "201" not in statuses
 
 
 def noting(statuses, application):
-    """With the statuses of all answers to calls."""
+    """Wrap an application, and collect the statuses of its answers to calls."""
 
     def noted(environ, start_response):
         def start(status, *args):
@@ -307,8 +308,8 @@ def noting(statuses, application):
 
 
 @pytest.fixture(autouse=True)
-def no_effects(world):
-    del world.effects[:]
+def no_effects(harness):
+    del harness.effects[:]
 
 
 GROUP = ["a", "b1", "b2"]
@@ -317,8 +318,8 @@ TABLE = [
     ("sequence", [7, 8, 9], [7, 8, 9]),
     ("group-wait", ["a", "b1b2", None, "after"], GROUP + ["after"]),
     ("group-race", ["a", "b1b2", None, "after"], GROUP + ["after"]),
-    ("group-fails-wait", "mended bad", ["good", "bad tried", "bad tried", "mended bad"]),
-    ("group-fails-race", "mended bad", ["good", "bad tried", "bad tried", "mended bad"]),
+    ("group-fails-wait", "repaired bad", ["good", "bad tried", "bad tried", "repaired bad"]),
+    ("group-fails-race", "repaired bad", ["good", "bad tried", "bad tried", "repaired bad"]),
     ("nested-wait", [["a", "b1b2", None], "c"], GROUP + ["c"]),
     ("nested-race", [["a", "b1b2", None], "c"], GROUP + ["c"]),
     ("retried", "flaky", ["flaky tried", "flaky"]),
@@ -340,18 +341,18 @@ TABLE = [
 
 
 @pytest.mark.parametrize("name, output, effects", TABLE)
-def test_functions_end_as_they_are_to(world, name, output, effects):
-    (event_id,) = world.server.send({"name": "test/" + name, "data": {"n": 7}})
-    run = world.server.wait_for_run(event_id, timeout=60)
+def test_the_output_and_the_effects_of_each_function(harness, name, output, effects):
+    (event_id,) = harness.server.send({"name": "test/" + name, "data": {"n": 7}})
+    run = harness.server.wait_for_run(event_id, timeout=60)
     assert (run.status, run.output) == ("Completed", output), run.history
-    assert count(world.effects) == count(effects)
-    assert ("201" in world.statuses) is world.streamed
+    assert count(harness.effects) == count(effects)
+    assert ("201" in harness.statuses) is harness.streamed
 
 
-def test_no_request_is_made_twice_in_or_after_a_race(world):
+def test_no_request_is_made_twice_in_or_after_a_race(harness):
     del REQUESTED[:]
-    (event_id,) = world.server.send({"name": "test/fetch-raced", "data": {}})
-    run = world.server.wait_for_run(event_id, timeout=60)
+    (event_id,) = harness.server.send({"name": "test/fetch-raced", "data": {}})
+    run = harness.server.wait_for_run(event_id, timeout=60)
     paths = ["/within", "/asked/chat/completions", "/after", "/at-last/chat/completions"]
     assert (run.status, run.output) == ("Completed", ["a"] + paths), run.history
     assert sorted(REQUESTED) == sorted(paths)
@@ -361,14 +362,14 @@ def count(effects):
     return collections.Counter(map(json.dumps, effects))
 
 
-def test_an_expression_that_does_not_hold_starts_nothing(world):
-    (event_id,) = world.server.send({"name": "test/expression", "data": {"n": 5}})
+def test_an_expression_that_does_not_hold_starts_nothing(harness):
+    (event_id,) = harness.server.send({"name": "test/expression", "data": {"n": 5}})
     with pytest.raises(LookupError):
-        world.server.wait_for_run(event_id)
+        harness.server.wait_for_run(event_id)
 
 
-def test_an_event_that_is_waited_for(world):
-    server = world.server
+def test_an_event_that_is_waited_for(harness):
+    server = harness.server
     with server.hold():
         (event_id,) = server.send({"name": "test/wait", "data": {"n": 7}})
         server.wait_for(event_id, "waiting")
@@ -378,8 +379,8 @@ def test_an_event_that_is_waited_for(world):
     assert run.output == {"n": 7, "for": "us"}
 
 
-def test_a_signal_that_is_waited_for(world):
-    server = world.server
+def test_a_signal_that_is_waited_for(harness):
+    server = harness.server
     with server.hold():
         (waiting,) = server.send({"name": "test/signal-wait", "data": {}})
         server.wait_for(waiting, "waiting")
@@ -388,41 +389,41 @@ def test_a_signal_that_is_waited_for(world):
         assert server.wait_for_run(waiting).output == {"signal": "go", "data": [1]}
 
 
-def test_events_that_a_function_sends(world):
-    (event_id,) = world.server.send({"name": "test/send", "data": {}})
-    assert world.server.wait_for_run(event_id).output == 2
-    world.wait_for_effects(0, 1)
+def test_events_that_a_function_sends(harness):
+    (event_id,) = harness.server.send({"name": "test/send", "data": {}})
+    assert harness.server.wait_for_run(event_id).output == 2
+    harness.wait_for_effects(0, 1)
 
 
-def test_a_function_that_has_failed_for_good(world):
-    (event_id,) = world.server.send({"name": "test/fails", "data": {}})
-    run = world.server.wait_for_run(event_id)
+def test_a_function_that_has_failed_for_good(harness):
+    (event_id,) = harness.server.send({"name": "test/fails", "data": {}})
+    run = harness.server.wait_for_run(event_id)
     assert (run.status, run.output["message"]) == ("Failed", "bad")
-    world.wait_for_effects("bad tried", ["bad", "shop-fails"])
+    harness.wait_for_effects("bad tried", ["bad", "shop-fails"])
 
 
-def test_one_run_for_many_events(world):
+def test_one_run_for_many_events(harness):
     events = [{"name": "test/batched", "data": {"i": i}} for i in range(3)]
-    ids = world.server.send(events)
-    runs = {world.server.wait_for_run(event_id, timeout=60).run_id for event_id in ids}
+    ids = harness.server.send(events)
+    runs = {harness.server.wait_for_run(event_id, timeout=60).run_id for event_id in ids}
     assert len(runs) == 2
-    assert count(world.effects) == count([[0, 1], [2]])
+    assert count(harness.effects) == count([[0, 1], [2]])
 
 
-def test_a_run_that_is_cancelled(world):
-    server = world.server
+def test_a_run_that_is_cancelled(harness):
+    server = harness.server
     with server.hold():
         (event_id,) = server.send({"name": "test/cancelled", "data": {"n": 7}})
         server.wait_for(event_id, "sleeping")
         server.send({"name": "test/stop", "data": {"n": 7}})
         assert server.wait_for_run(event_id).status == "Cancelled"
-    assert world.effects == ["begun"]
+    assert harness.effects == ["begun"]
 
 
-def test_an_edited_input(world):
-    server = world.server
+def test_an_edited_input(harness):
+    server = harness.server
     (event_id,) = server.send({"name": "test/sequence", "data": {"n": 7}})
     before = server.wait_for_run(event_id)
-    del world.effects[:]
+    del harness.effects[:]
     again = server.wait_for_run(server.rerun(before.run_id, from_step="same", input=[42]))
-    assert 42 in again.output and 42 in world.effects
+    assert 42 in again.output and 42 in harness.effects

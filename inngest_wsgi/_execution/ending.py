@@ -66,8 +66,8 @@ def target_not_found(state: CallState, call: Call, found: str, is_awaited: bool 
         return StepsToReport([Op(name, StepId(target, 0, target), target)])
     return FunctionEnded(
         error=errors.StepUnexpectedError(
-            "step {} was to run, and {}. Has it been renamed or removed, or is the way to it "
-            "another one each time? Bring it back; or cancel the run and start it "
+            "step {} was to run, but {}. Was it renamed or removed, or does the function take "
+            "another path each time? Restore the step, or cancel the run and start it "
             "again".format(target, found)
         )
     )

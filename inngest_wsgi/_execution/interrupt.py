@@ -13,15 +13,15 @@ class Interrupt(BaseException):
     """
 
     def __str__(self) -> str:
-        return "ends the call of a function at a step; let it pass, and keep none"
+        return "ends the call of a function at a step; do not catch it, and do not keep it"
 
 
 def stray_interrupt_error(interrupt: Interrupt) -> errors.NonRetriableError:
     """Make the error for an interrupt that this call did not raise: it was
     kept from another call, and raised again."""
     problem = errors.NonRetriableError(
-        "an exception that ended another call was raised again; let BaseException pass, and "
-        "keep none"
+        "an exception that ended another call was raised again; do not catch BaseException, and "
+        "do not keep what ends a call"
     )
     problem.__cause__ = interrupt
     return problem
