@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 
 def start(tmp_path, script, *arguments):

@@ -14,7 +14,7 @@ from streams import BODY, FN, inner_of, wait_until
 from test_addresses import MOUNTS
 from werkzeug.test import Client
 
-DOCS = pathlib.Path(__file__).parent.parent / "docs" / "streaming.md"
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "streaming.md"
 
 
 class Waiting:

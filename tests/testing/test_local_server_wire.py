@@ -5,7 +5,7 @@ import json
 import pytest
 import rfc8785
 from hypothesis import example, given, strategies as st
-from test_local_server_app import calls_of, recording, signature
+from raw_app import calls_of, recording, signature
 
 from inngest_wsgi.testing import _times
 from inngest_wsgi.testing._canonical import canonical, loads, normalised

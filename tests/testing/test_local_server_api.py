@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from test_local_server_app import (
+from raw_app import (
     answer,
     ask,
     function,

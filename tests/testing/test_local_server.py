@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from test_local_server_app import (
+from raw_app import (
     RawApp,
     answer,
     ask,

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from inngest_wsgi.testing import LocalServer, VirtualClock
 
-WIRE = pathlib.Path(__file__).parent / "wire"
+WIRE = pathlib.Path(__file__).resolve().parents[1] / "wire"
 SDK = {"X-Inngest-Sdk": "raw:v0.0.0", "X-Inngest-Req-Version": "2"}
 
 

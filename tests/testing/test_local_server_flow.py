@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from test_local_server_app import (
+from raw_app import (
     answer,
     function,
     hashed,

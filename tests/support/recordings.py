@@ -8,7 +8,7 @@ import types
 import freezegun
 from werkzeug.test import Client, EnvironBuilder
 
-HERE = pathlib.Path(__file__).parent / "wire"
+HERE = pathlib.Path(__file__).resolve().parents[1] / "wire"
 
 #: Fillers are shortened in the stored bodies.
 _SHORTENED = re.compile(r"([^\s<\"])<(\d+) times>")

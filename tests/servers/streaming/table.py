@@ -3,7 +3,7 @@ it, or written to it."""
 
 import pathlib
 
-PATH = pathlib.Path(__file__).resolve().parents[2] / "docs" / "streaming.md"
+PATH = pathlib.Path(__file__).resolve().parents[3] / "docs" / "streaming.md"
 BEGIN, END = "<!-- servers -->\n", "<!-- /servers -->\n"
 
 #: The columns between the server's name and the remarks.
@@ -25,7 +25,7 @@ TIMEOUT = "`--timeout`, 30 s by default, kills the worker"
 STANDS_STILL = "the function stands still when its client has gone"
 REMARKS = (ONE_AT_A_TIME, COMPUTING, CHUNKED_10, NO_CHUNKED_CALLS, TIMEOUT, STANDS_STILL)
 
-WRITE = "; to write that there: nox -s servers -- tests/streaming --write-docs"
+WRITE = "; to write that there: nox -s servers -- tests/servers/streaming --write-docs"
 
 
 class Table:

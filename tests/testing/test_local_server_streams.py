@@ -7,7 +7,7 @@ import json
 import socket
 
 import pytest
-from test_local_server_app import (
+from raw_app import (
     answer,
     calls_of,
     function,

@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from test_local_server_app import (
+from raw_app import (
     answer,
     function,
     hashed,

@@ -14,7 +14,7 @@ import time
 import zlib
 
 import pytest
-from test_local_server_app import (
+from raw_app import (
     SDK,
     answer,
     function,

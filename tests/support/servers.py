@@ -91,7 +91,7 @@ def process(command, listening, **environ):
     """
     env = {k: v for k, v in os.environ.items() if not k.startswith("INNGEST_")}
     env.update(environ)
-    env["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent / "examples")])
+    env["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parents[1] / "examples")])
     with tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(
             [sys.executable, "-m"] + command, cwd=str(HERE), env=env, stdout=log, stderr=log

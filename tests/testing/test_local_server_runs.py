@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl
 
 import pytest
-from test_local_server_app import RawApp, calls_of, function, hashed, post, recording
+from raw_app import RawApp, calls_of, function, hashed, post, recording
 
 from inngest_wsgi.testing import LocalServer, VirtualClock
 from inngest_wsgi.testing._canonical import canonical
