@@ -10,7 +10,7 @@ BEGIN, END = "<!-- servers -->\n", "<!-- /servers -->\n"
 COLUMNS = {
     "spaces": "spaces",
     "framing": "framing",
-    "noticed": "client's going is noticed",
+    "noticed": "disconnect is noticed",
     "killed": "worker killed",
     "shutdown": "shutdown",
     "allow": '`"allow"`',
@@ -22,7 +22,7 @@ COMPUTING = "no space while a function computes"
 CHUNKED_10 = "chunked to HTTP/1.0 clients, too"
 NO_CHUNKED_CALLS = "a call with a chunked body gets 411"
 TIMEOUT = "`--timeout`, 30 s by default, kills the worker"
-STANDS_STILL = "the function stands still when its client has gone"
+STANDS_STILL = "the function is suspended when its client has disconnected"
 REMARKS = (ONE_AT_A_TIME, COMPUTING, CHUNKED_10, NO_CHUNKED_CALLS, TIMEOUT, STANDS_STILL)
 
 WRITE = "; to write that there: nox -s servers -- tests/servers/streaming --write-docs"
