@@ -5,7 +5,7 @@ import json
 
 import pytest
 import recordings
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 

@@ -1,8 +1,8 @@
 import contextlib
 
 import pytest
-from servers import serving
 from shop import browser
+from stub_server import serving
 
 
 @pytest.fixture(scope="session")

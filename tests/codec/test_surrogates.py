@@ -6,8 +6,8 @@ import json
 import pytest
 import recordings
 from apps import Endpoint, step_hash
-from servers import Scripted, serving
 from streams import inner_of
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 from inngest_wsgi._codec import json as _json

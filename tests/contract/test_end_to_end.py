@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from apps import KEY
-from servers import serving
+from stub_server import serving
 from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest

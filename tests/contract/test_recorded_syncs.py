@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 import recordings
 from apps import Endpoint, is_signed
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 

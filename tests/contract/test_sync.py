@@ -12,7 +12,7 @@ import pytest
 import recordings
 import trustme
 from apps import KEY, OTHER_KEY, Endpoint, is_signed, sign
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 

@@ -15,7 +15,7 @@ import pytest
 import urllib3
 from apps import KEY, OTHER_KEY, Endpoint
 from hypothesis import example, given, settings, strategies as st
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 

@@ -9,7 +9,8 @@ import urllib.parse
 
 import pytest
 from apps import KEY, Endpoint, call_body, sign
-from servers import Scripted, process, serving
+from server_process import process
+from stub_server import Scripted, serving
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import EnvironBuilder, run_wsgi_app

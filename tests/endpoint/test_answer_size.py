@@ -7,8 +7,8 @@ import re
 import pytest
 import recordings
 from apps import Endpoint, step_hash
-from servers import Scripted, serving
 from streams import inner_of
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 

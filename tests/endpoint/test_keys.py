@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 import urllib3
 from apps import KEY, OTHER_KEY, Endpoint, call_body, is_signed, sign, step_hash
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 from apps import Endpoint
-from servers import serving
 from streams import BODY, FN, inner_of, wait_until
+from stub_server import serving
 from test_addresses import MOUNTS
 from werkzeug.test import Client
 

@@ -2,7 +2,7 @@ import contextlib
 
 import pytest
 from apps import Endpoint, step_hash
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 

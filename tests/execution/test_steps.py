@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from apps import Endpoint, step_hash
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 from inngest_wsgi._server_api import client

@@ -6,7 +6,7 @@ import os
 
 import pytest
 from apps import Endpoint
-from servers import Scripted, keeping_alive, serving
+from stub_server import Scripted, serving
 from werkzeug.wrappers import Response
 
 import inngest_wsgi as inngest
@@ -161,7 +161,8 @@ def test_a_key_is_hidden_behind_any_path(caplog):
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
 def test_after_a_fork_each_process_has_its_own_connection():
-    with keeping_alive({"ids": ["01A"]}) as (origin, ports):
+    server = Scripted((200, {"ids": ["01A"]}))
+    with serving(server, plain=True) as origin:
         client = client_of(origin)
         client.send(EVENT)
         client.send(EVENT)
@@ -172,6 +173,7 @@ def test_after_a_fork_each_process_has_its_own_connection():
         assert results.get(timeout=20) == ["01A"]
         child.join()
         client.send(EVENT)
+    ports = [request.environ["REMOTE_PORT"] for request in server.requests]
     first, second, childs, last = ports
     assert first == second == last != childs
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from apps import Endpoint, call_body
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 

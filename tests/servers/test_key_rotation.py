@@ -13,7 +13,8 @@ import urllib.parse
 
 import pytest
 from apps import KEY as OLD, OTHER_KEY as NEW, sign
-from servers import process, serving
+from server_process import process
+from stub_server import serving
 from werkzeug.wrappers import Request, Response
 
 from inngest_wsgi.testing import LocalServer

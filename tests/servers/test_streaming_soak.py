@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import pytest
 from apps import call_body
-from servers import process
+from server_process import process
 from streams import wait_until
 
 THREADS = 24

@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 from apps import KEY, OTHER_KEY
-from servers import process
+from server_process import process
 
 from inngest_wsgi.testing import LocalServer, SyncError, VirtualClock
 

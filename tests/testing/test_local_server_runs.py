@@ -8,11 +8,11 @@ import contextlib
 import json
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl
 
 import pytest
 from raw_app import RawApp, calls_of, function, hashed, post, recording
+from stub_server import Scripted, serving
 
 from inngest_wsgi.testing import LocalServer, VirtualClock
 from inngest_wsgi.testing._canonical import canonical
@@ -444,42 +444,10 @@ def test_two_waits_for_one_signal(mode):
 # -- requests that the server makes for the app -----------------------------------------
 
 
-@contextlib.contextmanager
-def provider(exchanges):
-    """Gives the answers recorded of a third party, and no header more.
-
-    Yields its address and the requests that came.
-    """
-    came = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def handle_any(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            came.append((self.command, self.path, self.headers.items(), body))
-            real = exchanges[len(came) - 1]["response"]
-            content = real["body"].encode()
-            self.send_response_only(real["status"])
-            for name, value in real["headers"].items():
-                if name != "Content-Length":
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = handle_any
-
-        def log_message(self, *args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield "127.0.0.1:{}".format(server.server_port), came
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def recorded_answer(exchange):
+    """A third party's answer, for :class:`~stub_server.Scripted`."""
+    answer = exchange["response"]
+    return answer["status"], answer["body"], answer["headers"]
 
 
 def unused_address():
@@ -491,7 +459,9 @@ def unused_address():
 @pytest.mark.parametrize("number, events", [("35", 1), ("36", 1), ("89", 1), ("90", 2)])
 def test_requests_for_the_app(number, events):
     exchanges = [e for e in recording(number)["exchanges"] if e["direction"] == "server->provider"]
-    with provider(exchanges) as (address, came):
+    provider = Scripted(*map(recorded_answer, exchanges))
+    with serving(provider, plain=True) as origin:
+        address = origin[len("http://") :]
         replaced = [("127.0.0.1:4010", address), ("127.0.0.1:4999", unused_address())]
         with replayed(number, replaced) as (recorded, server):
             triggers = {
@@ -501,9 +471,11 @@ def test_requests_for_the_app(number, events):
             server.send(list(triggers.values()))
             for event_id in triggers:
                 assert server.wait_for_run(event_id).status == "Completed"
-    assert len(came) == len(exchanges)
-    for (method, target, headers, body), exchange in zip(came, exchanges):
+    assert len(provider.requests) == len(exchanges)
+    for request, exchange in zip(provider.requests, exchanges):
         real = exchange["request"]
-        assert method == real["method"] and body == real["body"]
-        assert target == real["path"] + ("?" + real["query"] if real["query"] else "")
-        assert headers == [("Host", address)] + list(real["headers"].items())[1:]
+        assert (request.method, request.get_data(as_text=True)) == (real["method"], real["body"])
+        target = real["path"] + ("?" + real["query"] if real["query"] else "")
+        assert request.environ["RAW_URI"] == target
+        headers = list(real["headers"].items())[1:]
+        assert request.environ["raw.headers"] == [("Host", address)] + headers

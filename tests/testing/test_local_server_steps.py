@@ -1,8 +1,6 @@
 """Waits, invokes, signals, requests and groups on the local server."""
 
-import contextlib
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from raw_app import (
@@ -15,6 +13,7 @@ from raw_app import (
     run_of,
     served,
 )
+from stub_server import Scripted, serving
 
 from inngest_wsgi.testing import SystemClock
 
@@ -428,37 +427,6 @@ def test_signals_that_fail_the_run(opts, text):
 # -- requests for the app --------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def elsewhere(statuses):
-    """Answers with these statuses, one after the other; yields its URL."""
-    came = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def handle_any(self):
-            status = statuses[min(len(came), len(statuses) - 1)]
-            came.append((self.path, dict(self.headers)))
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response_only(status)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        do_GET = do_POST = handle_any
-
-        def log_message(self, *args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield "http://127.0.0.1:{}/".format(server.server_port), came
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def ask_ai(step, url, **opts):
     return op("AIGateway", step, opts=dict({"url": url, "body": {"q": 1}}, **opts))
 
@@ -467,14 +435,15 @@ def test_an_ai_request_is_retried_and_the_app_called_again():
     def register(url):
         return [function(url, retries=3)]
 
-    with elsewhere([500, 429, 200]) as (url, came):
+    provider = Scripted((500, {}), (429, {}), (200, {}))
+    with serving(provider, plain=True) as url:
 
         def reply(call):
             return DONE if call.steps else ops(ask_ai("a", url))
 
         with served(reply, register) as (app, server):
             run = run_of(server)
-    assert len(came) == 3
+    assert len(provider.requests) == 3
     assert [call.attempt for call in app.calls] == [0, 1, 2, 0]
     assert run.steps == {hashed("a"): {"data": {}}}
     assert kinds(run) == [
@@ -502,13 +471,14 @@ def test_an_ai_request_is_retried_and_the_app_called_again():
 )
 def test_keys_of_ai_providers(form, header, value, caplog):
     caplog.set_level("DEBUG")
-    with elsewhere([200]) as (url, came):
+    provider = Scripted((200, {}))
+    with serving(provider, plain=True) as url:
         reply = in_order(ops(ask_ai("a", url, format=form, auth_key="secret")), DONE)
         with served(reply) as (app, server):
             run = run_of(server)
-    ((path, headers),) = came
-    assert headers.get(header) == value
-    assert path == ("/?key=secret" if form == "gemini" else "/")
+    (request,) = provider.requests
+    assert request.headers.get(header) == value
+    assert request.environ["RAW_URI"] == ("/?key=secret" if form == "gemini" else "/")
     assert "secret" not in caplog.text + str(run.history)
 
 
@@ -532,7 +502,8 @@ def test_a_request_in_a_group_that_is_retried():
     def register(url):
         return [function(url, retries=1)]
 
-    with elsewhere([500, 200]) as (url, came):
+    provider = Scripted((500, {}), (200, {}))
+    with serving(provider, plain=True) as url:
 
         def reply(call):
             if call.step_id != "step":
