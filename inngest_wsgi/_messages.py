@@ -1,4 +1,5 @@
-"""The values that pass between the rooms. All are immutable."""
+"""The immutable values that pass between packages: requests and responses,
+calls, ops, and what a call ended in."""
 
 from __future__ import annotations
 
@@ -101,6 +102,12 @@ class Call(t.NamedTuple):
     job_id: t.Optional[str] = None
     trace: t.Tuple[t.Tuple[str, str], ...] = ()
 
+    @property
+    def is_last_attempt(self) -> bool:
+        """True if the server does not call again after an error. False where
+        it does not say how many attempts there are."""
+        return self.max_attempts is not None and self.attempt + 1 >= self.max_attempts
+
 
 class StepId(t.NamedTuple):
     """The id of one use of a step (PROTOCOL section 6).
@@ -140,3 +147,42 @@ class Op(t.NamedTuple):
     data: bytes = b"null"
     error: t.Optional[UserError] = None
     timing: t.Optional[t.Tuple[int, int]] = None
+
+
+class Returned(t.NamedTuple):
+    """The outcome of a call whose function returned.
+
+    :ivar data: the function's value as JSON text
+    """
+
+    data: bytes
+
+
+class Failed(t.NamedTuple):
+    """The outcome of a call whose function raised.
+
+    :ivar retriable: True if the server is to call again
+    :ivar retry_after: the ``Retry-After`` that the error asks for
+    """
+
+    error: UserError
+    retriable: bool
+    retry_after: t.Optional[str] = None
+
+
+class StepsReported(t.NamedTuple):
+    """The outcome of a call that ended at one or more steps.
+
+    :ivar ops: never empty: the server would call again at once, for ever
+    :ivar retriable: True if a step raised and is to be tried again, False if
+        a step raised and is not; None if no step raised
+    :ivar retry_after: the ``Retry-After`` that the step's error asks for
+    """
+
+    ops: t.Sequence[Op]
+    retriable: t.Optional[bool] = None
+    retry_after: t.Optional[str] = None
+
+
+#: What one call ended in.
+Outcome = t.Union[Returned, Failed, StepsReported]

@@ -222,42 +222,42 @@ def checked(what: str, factories: t.Optional[t.Sequence[Factory]]) -> t.Tuple[Fa
 
 
 class Stack:
-    """The middleware of one call or one ``send``, and the order of it."""
+    """The middleware of one call or one ``send``, and the order of it.
 
-    __slots__ = ("_stack",)
+    :ivar entries: the objects, outermost first
+    """
+
+    __slots__ = ("entries",)
 
     def __init__(
         self, factories: t.Sequence[Factory], client: "Inngest", raw_request: t.Any
     ) -> None:
-        self._stack: t.List[Middleware] = []
+        self.entries: t.List[Middleware] = []
         for factory in factories:
             try:
-                self._stack.append(factory(client, raw_request))
+                self.entries.append(factory(client, raw_request))
             except BaseException as exc:
                 self.close()
                 if failures.is_process_exit(exc):
                     raise
                 raise errors.MiddlewareError(_name(factory), exc) from exc
 
-    def __bool__(self) -> bool:
-        return bool(self._stack)
-
     def forward(self, hook: str, *args: t.Any) -> None:
         """Call a hook of each.
 
         :raises errors.MiddlewareError: one raised
         """
-        self._call(hook, self._stack, args)
+        self._call(hook, self.entries, args)
 
     def backward(self, hook: str, *args: t.Any) -> None:
         """Call a hook of each, in reverse order; otherwise as
         :meth:`forward`."""
-        self._call(hook, self._stack[::-1], args)
+        self._call(hook, self.entries[::-1], args)
 
     def close(self) -> None:
         """Call ``close`` of each, whatever it raises."""
         process_exit = None
-        for one in reversed(self._stack):
+        for one in reversed(self.entries):
             try:
                 one.close()
             except BaseException as exc:

@@ -26,7 +26,7 @@ from .serializer import Serializer, deserialized, serialized
 T = t.TypeVar("T")
 
 
-class Once(t.NamedTuple):
+class Idempotency(t.NamedTuple):
     """What sends events, so that sending them again doubles nothing.
 
     :ivar key: the same whenever the same events are sent
@@ -41,7 +41,9 @@ class Sender(t.Protocol):
     """What steps that speak to the server need of it."""
 
     def send_events(
-        self, events: t.Union[Event, t.Sequence[Event]], once: t.Optional[Once] = None
+        self,
+        events: t.Union[Event, t.Sequence[Event]],
+        idempotency: t.Optional[Idempotency] = None,
     ) -> t.List[str]:
         """Send events; gives their ids."""
 
@@ -159,9 +161,9 @@ class Step:
                 )
             key = "{} {}".format(self._call.run_id, self._engine.running.hashed)
             ts = (self._call.events or [{}])[0].get("ts")
-            once = Once(key, ts) if isinstance(ts, int) and ts > 0 else None
+            idempotency = Idempotency(key, ts) if isinstance(ts, int) and ts > 0 else None
             try:
-                return self._sender.send_events(batch, once)
+                return self._sender.send_events(batch, idempotency)
             except errors.SendEventsError as error:
                 raise errors.SendEventsError(
                     "step {!r}: {}".format(step_id, error.message),

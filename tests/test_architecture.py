@@ -10,8 +10,9 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_messages", "_protocol", "event", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
-    {"errors", "flow", "trigger", "_execution.logger", "_execution.outcome"},
+    {"_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_codec.validate"},
+    {"errors", "event", "flow", "trigger", "_execution.logger"},
     {"_codec.json", "_execution.failures", "_execution.memos", "_execution.parallel"},
     {"_security.keys", "_security.origins", "function", "serializer"},
     {"_codec.decode", "_codec.encode", "_dev_page.descriptions", "_endpoint.address"},
@@ -19,12 +20,13 @@ LEVELS = [
     {"_dev_page.diagnostics", "_endpoint.introspection", "_endpoint.streaming"},
     {"_execution.engine", "_server_api.client"},
     {"_dev_page.runs", "_endpoint.sync", "ai", "group"},
-    {"_endpoint.authentication", "_endpoint.redirects", "step"},
+    {"_endpoint.authentication", "_endpoint.functions", "_endpoint.redirects", "step"},
+    {"_endpoint.request"},
     {"_execution.current_step", "context"},
     {"experimental", "middleware"},
     {"_server_api.events"},
     {"client"},
-    {"_dev_page.page"},
+    {"_dev_page.page", "_execution.call"},
     {"_endpoint.router"},
     {"wsgi"},
     {""},

@@ -6,8 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import _protocol as p, errors
-from .._execution.outcome import Failed, Outcome, Returned
-from .._messages import Headers, Op, Response, UserError
+from .._messages import Failed, Headers, Op, Outcome, Response, Returned, UserError
 from . import json as _json
 
 #: The largest answer that the server reads, and the largest output of one

@@ -1,4 +1,4 @@
-"""Where a request came to: our own address, read off a WSGI environ."""
+"""Read our own address off the WSGI environ of a request to it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .._security import origins
 Environ = t.Mapping[str, t.Any]
 
 
-def of(environ: Environ) -> Address:
-    """Our address, as this request came to it (PEP 3333, URL Reconstruction),
-    in one form however it was written."""
+def address_of(environ: Environ) -> Address:
+    """Return the address to which this request came, in one form however it
+    was written (PEP 3333, URL Reconstruction)."""
     mount = _path(environ, "SCRIPT_NAME").rstrip("/")
     path = _path(environ, "PATH_INFO")
     if mount and path == "/" and not _came_with_slash(environ):
@@ -29,15 +29,16 @@ def _host_origin(environ: Environ) -> t.Optional[str]:
         if ":" in host and not host.startswith("["):
             host = "[{}]".format(host)
         host = "{}:{}".format(host, environ.get("SERVER_PORT") or "")
-    # a zone means something on the client's machine alone
+    # an IPv6 zone is valid on the client's machine only
     return None if "%" in host else origins.of(environ["wsgi.url_scheme"], host)
 
 
 def _came_with_slash(environ: Environ) -> bool:
-    """Whether a request to the mount itself had the slash that it has here.
+    """Return True if a request to the mount itself had a slash at its end.
 
-    Bottle and Pyramid put one there. To add it, or to take it off, would
-    register an address from which a framework may redirect (W73).
+    Bottle and Pyramid add one to PATH_INFO. To register an address with a
+    slash that it had not, or without one that it had, would register one from
+    which a framework may redirect (W73).
     """
     for name in ("bottle.raw_path", "RAW_URI", "REQUEST_URI"):
         if environ.get(name):
@@ -47,9 +48,9 @@ def _came_with_slash(environ: Environ) -> bool:
 
 
 def _path(environ: Environ, name: str) -> str:
-    """A path of the environ, percent-encoded; empty, or with a slash at its
-    beginning and no slash doubled."""
-    # where a path is empty the server may leave it out
+    """Return a path of the environ, percent-encoded: empty, or beginning with
+    a slash and without doubled slashes."""
+    # a server may leave out a path that is empty
     text = environ.get(name) or ""
     quoted = [
         urllib.parse.quote(_path_bytes(segment, "bottle.raw_path" in environ), origins.PATH_SAFE)
@@ -61,8 +62,10 @@ def _path(environ: Environ, name: str) -> str:
 
 
 def _path_bytes(segment: str, bottle: bool) -> bytes:
-    """The bytes that a part of a path had in the request. WSGI gives them as
-    Latin-1; Bottle decodes what it has routed by as UTF-8."""
+    """Return the bytes that a segment of a path had in the request.
+
+    WSGI decodes them as Latin-1. Bottle decodes the part by which it routes
+    as UTF-8."""
     try:
         found = segment.encode("latin-1")
         if bottle:

@@ -1,4 +1,5 @@
-"""What a call has around it, for what lives in thread-locals."""
+"""Context managers entered around each function call, for state that lives in
+thread-locals."""
 
 from __future__ import annotations
 
@@ -10,24 +11,24 @@ from .. import errors
 from .._execution import failures
 
 Environ = t.Dict[str, t.Any]
-#: Called with the environ in the request's thread; the context manager that it
-#: gives is entered in the thread in which the function runs.
+#: Called with the environ in the request's thread. The context manager that it
+#: returns is entered in the thread in which the function runs.
 Maker = t.Callable[[Environ], t.ContextManager[t.Any]]
 
 _log = logging.getLogger("inngest_wsgi")
 
 
 class CallContext:
-    """The context managers of one call; made in the request's thread, and
-    entered in the function's.
+    """The context managers of one call. Made in the request's thread, and
+    entered in the function's thread.
 
-    :param makers: of the context managers
-    :raises errors.CallContextError: one raised
+    :param makers: return the context managers
+    :raises errors.CallContextError: a maker or an ``__enter__`` raised
     """
 
     def __init__(self, environ: Environ, makers: t.Sequence[Maker]) -> None:
         self._stack = contextlib.ExitStack()
-        # the server may use its own for the next request before this call ends
+        # the server may reuse the environ for the next request before this call ends
         kept = dict(environ)
         try:
             self._managers = [maker(kept) for maker in makers]
@@ -41,8 +42,8 @@ class CallContext:
             try:
                 self._stack.enter_context(manager)
             except BaseException as exc:
-                # not with the error: one that was entered might suppress it,
-                # and the function would run without the rest
+                # without the error: a manager that was entered might suppress
+                # it, and the function would run without the others
                 self._leave()
                 if failures.is_process_exit(exc):
                     raise
@@ -57,5 +58,5 @@ class CallContext:
         except BaseException as exc:
             if failures.is_process_exit(exc):
                 raise
-            # what the call has come to is not lost for it
+            # the function has run; its outcome is answered all the same
             _log.exception("call_context raised as it was left")

@@ -1,4 +1,4 @@
-"""GET: what is there (PROTOCOL section 4)."""
+"""GET: describe the endpoint to a server (PROTOCOL section 4)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from .._messages import Response
 from .._security.signing import SigningKey
 from .._settings import Settings
 
-#: What this endpoint can do, as an introspection and a sync tell it.
+#: The capabilities that an introspection and a sync report.
 CAPABILITIES = {"in_band_sync": "v1", "trust_probe": "v1"}
 
-#: As many characters of a key's hash as tell two keys apart.
+#: Characters of a key's hash that are shown: enough to tell two keys apart.
 _HASH_PREFIX = 12
 
 
 def respond(settings: Settings, function_count: int, authenticated: t.Optional[bool]) -> Response:
-    """The answer to a GET."""
+    """Answer a GET; see :func:`describe`."""
     return encode.document(200, describe(settings, function_count, authenticated))
 
 
 def describe(
     settings: Settings, function_count: int, authenticated: t.Optional[bool]
 ) -> t.Dict[str, t.Any]:
-    """The introspection.
+    """Return the introspection as JSON.
 
-    :param authenticated: True for a valid signature, which is told more;
-        False for an invalid one, None for none
+    :param function_count: failure handlers included
+    :param authenticated: True if the request has a valid signature, and then
+        the introspection has more fields; False if its signature is invalid;
+        None if it has none
     """
     found: t.Dict[str, t.Any] = {
         "schema_version": p.INTROSPECTION_SCHEMA,

@@ -56,8 +56,8 @@ def _what_it_was(request: Request) -> t.Optional[str]:
 
 
 def _came_by(request: Request) -> t.Optional[str]:
-    """The address that was registered, without its query: one line, for a
-    stranger may have written it."""
+    """Return the address that was registered, without its query, in ASCII and
+    on one line: a stranger may have written it."""
     referer = request.headers.get(p.HEADER_REFERER.lower(), "").partition("?")[0]
     return ascii(referer[:500]).strip("'") or None
 

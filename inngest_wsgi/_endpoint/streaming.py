@@ -1,9 +1,10 @@
 """The WSGI iterable of a streamed answer (PROTOCOL section 7).
 
-The function runs in a thread of its own, while the server's thread iterates
-over what keeps the connection alive: a space at once, a space now and then,
-and at last the answer, as one JSON object. Nothing is ever raised into the
-iteration: to several servers that looks like the end of a whole answer.
+The function runs in a thread of its own. Meanwhile the server's thread
+iterates over spaces, which keep the connection alive: one at once, then one
+every few seconds. The last chunk is the answer, as one JSON object. The
+iteration never raises: several servers would send what they have as a
+complete response.
 """
 
 from __future__ import annotations
@@ -22,30 +23,29 @@ from .._codec import encode
 from .._messages import Call
 
 Environ = t.Dict[str, t.Any]
-#: Makes the answer; given the environ, which is its own, and what is set when
+#: Makes the answer, given a copy of the environ and an event that is set when
 #: the client has gone.
 Work = t.Callable[[Environ, threading.Event], bytes]
 
 KEEPALIVE = b" "
 
-#: The answer where nothing is left that could make a better one.
+#: The answer if the function's thread ended without one.
 _FAILED = encode.streamed(
     encode.error(errors.Error("The function's thread ended; see the application's log."))
 )
 
-#: How servers that send each chunk as it is yielded begin SERVER_SOFTWARE.
+#: How SERVER_SOFTWARE begins on servers that send each chunk as it is yielded.
 _LIVE = ("gunicorn/", "Werkzeug/", "WSGIServer/", "Cheroot/", "gevent/")
 
-#: What uWSGI takes for false; "true", True and the empty string are true.
+#: Texts that uWSGI takes for false; "true", True and the empty text are true.
 _UWSGI_OFF = ("false", "off", "no", "0")
 
 _log = logging.getLogger("inngest_wsgi")
 
 
 def delivers(environ: Environ) -> bool:
-    """Whether the server sends what an iterable yields as it is yielded, says
-    when the client has gone, and lets a thread run on. What is not known to,
-    does not."""
+    """Return True if the WSGI server is known to send each chunk as it is
+    yielded, to say when the client has gone, and to let threads run on."""
     if environ.get("wsgi.run_once"):
         # CGI: the process is killed with its client
         return False
@@ -58,10 +58,10 @@ def delivers(environ: Environ) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _uwsgi_has_threads(uwsgi: t.Any) -> bool:
-    """Without them a thread stands still between two requests."""
+    """Return True if uWSGI runs threads between two requests."""
     options = getattr(uwsgi, "opt", {})
     given = {_text(name): _text(value).lower() for name, value in options.items()}
-    # the number of threads, be it 0 or 1, turns them on
+    # any number of threads, 0 included, turns them on
     return "threads" in given or given.get("enable-threads", "no") not in _UWSGI_OFF
 
 
@@ -70,11 +70,11 @@ def _text(value: t.Any) -> str:
 
 
 class Streams:
-    """The streams of an endpoint, in one process.
+    """Opens the streams of an endpoint, in one process.
 
-    :param force: stream whatever the server
-    :param keepalive_s: the time between two spaces, in seconds
-    :param limit: how many functions may run in threads of ours at once
+    :param force: stream on every WSGI server
+    :param keepalive_s: the keep-alive interval in seconds
+    :param limit: the most functions that may run in threads of ours at once
     """
 
     def __init__(self, force: bool, keepalive_s: float, limit: int) -> None:
@@ -85,10 +85,10 @@ class Streams:
         self._has_declined = False
 
     def open(self, environ: Environ, call: Call, work: Work) -> t.Optional["Stream"]:
-        """Begin to carry out a call in a thread.
+        """Start a call in a thread, and return its stream.
 
-        :returns: None where the call is to be answered in one piece: the
-            server could not deliver a stream, or too many functions run
+        :returns: None if the call is to be answered in one piece, since the
+            server cannot deliver a stream or too many functions run
         """
         if not (self._force or delivers(environ)):
             self._decline(environ)
@@ -97,13 +97,13 @@ class Streams:
             _log.warning(_TOO_MANY, call.run_id, self._limit)
             return None
         slot = _Slot(self._slots)
-        # eventlet holds back what is shorter than this
+        # eventlet holds back chunks that are shorter than this
         environ["eventlet.minimum_write_chunk_size"] = 0
         stream = Stream(call, self._keepalive_s, environ.get("waitress.client_disconnected"))
         thread = threading.Thread(
-            # now: on some servers the next request has the same context
+            # copied now: some servers reuse the context for the next request
             target=contextvars.copy_context().run,
-            # and the next request has the same environ
+            # and the environ
             args=(_carry_out, stream, slot, functools.partial(work, dict(environ))),
             name="inngest_wsgi run {}".format(call.run_id),
             daemon=True,
@@ -133,14 +133,14 @@ class Streams:
 
 
 _TOO_MANY = (
-    "Run %s is answered in one piece, which something on the way may cut: the functions of "
-    "max_streams=%d streamed calls are running. If their clients have gone, let them look at "
+    "Run %s is answered in one piece, without keep-alives, since max_streams=%d functions of "
+    "streamed calls are running. If their clients have gone, let the functions check "
     "ctx.disconnected; else raise max_streams."
 )
 
 
 class _Slot:
-    """One of the threads that may run; given back once, by whoever is first."""
+    """Permission to run one thread. Released once, whoever releases it first."""
 
     def __init__(self, slots: threading.BoundedSemaphore) -> None:
         self._slots = slots
@@ -164,9 +164,11 @@ def _carry_out(stream: "Stream", slot: _Slot, work: t.Callable[[threading.Event]
 
 
 class Stream:
-    """One streamed answer, as the server iterates over it.
+    """The WSGI iterable of one streamed answer.
 
-    :param has_gone: what the server gives to ask whether the client has gone
+    :param keepalive_s: the keep-alive interval in seconds
+    :param has_gone: returns True when the client has gone, if the server has
+        such a function
     """
 
     def __init__(
@@ -178,7 +180,7 @@ class Stream:
         self.run_id = call.run_id
         #: set when the client has gone
         self.disconnected = threading.Event()
-        #: whether the function's thread lives
+        #: tells whether the function's thread is alive
         self.is_running: t.Callable[[], bool] = lambda: False
         self._call = call
         self._keepalive_s = keepalive_s
@@ -191,7 +193,7 @@ class Stream:
         self._closed = False
 
     def post(self, answer: bytes) -> None:
-        """What the call has come to."""
+        """Hand over the answer."""
         if not self._closed:
             self._answer = answer
         self._posted.set()
@@ -201,7 +203,7 @@ class Stream:
 
     def __next__(self) -> bytes:
         if self._sent:
-            # only now is it certain that the server took the last chunk
+            # only now it is certain that the server took the last chunk
             self._closed = True
         if self._closed:
             raise StopIteration
@@ -218,24 +220,25 @@ class Stream:
         return _FAILED if answer is None else answer
 
     def close(self) -> None:
-        """The server is done with this; before the end, if the client has
-        gone (PEP 3333)."""
+        """End the iteration. A server calls this at the end, and earlier if
+        the client has gone (PEP 3333)."""
         if self._closed:
             return
         self._closed = True
         self._answer = None
         self.disconnected.set()
         call = self._call
-        last = call.max_attempts is not None and call.attempt + 1 >= call.max_attempts
         with contextlib.suppress(Exception):
-            # a filter or handler of the user's: nothing is raised in a stream
+            # a logging filter of the user's may raise; a stream never does
             _log.warning(
-                "Run %s of function %s has lost its connection, as was noticed after %.1f s. What "
-                "the call comes to is dropped; %s.",
+                "Run %s of function %s has lost its connection, as was noticed after %.1f s. The "
+                "outcome of the call is dropped; %s.",
                 self.run_id,
                 call.fn_id,
                 time.monotonic() - self._since,
-                "it was the last attempt" if last else "the Inngest server tries it again",
+                "it was the last attempt"
+                if call.is_last_attempt
+                else "the Inngest server tries it again",
             )
 
     def _is_gone(self) -> bool:
@@ -244,6 +247,6 @@ class Stream:
         except Exception:
             self._has_gone = None
             _log.exception(
-                "Run %s: the server cannot say whether its client has gone", self.run_id
+                "Run %s: asking the server whether its client has gone raised", self.run_id
             )
             return False

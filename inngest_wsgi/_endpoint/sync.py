@@ -26,47 +26,12 @@ _NO_SERVER = (
 Functions = t.Sequence[Function[t.Any]]
 
 
-def is_in_band(request: Request, settings: Settings) -> bool:
-    """Whether the request asks for an in-band sync, and may."""
-    wanted = request.headers.get(p.HEADER_SYNC_KIND.lower()) == p.IN_BAND
-    return wanted and settings.allow_in_band_sync
-
-
-def check_unsigned(request: Request, settings: Settings) -> None:
-    """Whether an unsigned PUT may start an out-of-band sync in cloud mode.
-
-    Not unless the address is configured: the caller chose the Host header,
-    and would choose where Inngest sends every call from then on. The path may
-    be left to where we are mounted, or to where Inngest looks first, but not
-    to the caller.
-
-    :raises errors.ForbiddenError: says what to set
-    """
-    if not settings.enable_unauthed_sync:
-        raise errors.ForbiddenError("A sync must be signed.")
-    if settings.serve_origin is None:
-        raise errors.ForbiddenError(
-            "An unsigned request may sync this app only to an address that the app itself "
-            "states: set serve_origin, or the environment variable {}. Or sync from the "
-            "Inngest dashboard, which signs its requests.".format(p.ENV_SERVE_ORIGIN)
-        )
-    path, mount = request.address.path, request.address.mount
-    # this mount answered, with the slash or without it
-    may_be = (mount, mount + "/") if mount else (p.DEFAULT_SERVE_PATH,)
-    if settings.serve_path is None and path not in may_be:
-        raise errors.ForbiddenError(
-            "An unsigned request may sync this app only at the path where it is mounted or, "
-            "where it is not mounted, at {}. Set serve_path, or the environment variable {}, "
-            "if its path is another one.".format(p.DEFAULT_SERVE_PATH, p.ENV_SERVE_PATH)
-        )
-
-
 def out_of_band(
     request: Request, settings: Settings, functions: Functions, http: Http, trusted: bool
 ) -> Response:
-    """Register the functions with the server, and answer what came of it.
+    """Register the functions with the server, and answer with the outcome.
 
-    :param trusted: whether the caller may read what went wrong
+    :param trusted: whether the caller may read why a registration failed
     """
     url = our_url(request.address, settings)
     registration = {
@@ -81,7 +46,7 @@ def out_of_band(
     }
     if settings.app_version is not None:
         registration["appVersion"] = settings.app_version
-    # the words of a stranger stay here
+    # nothing that a stranger sends is passed on
     deploy_id = request.query.get(p.QUERY_DEPLOY_ID) if trusted else None
     kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
     try:
@@ -111,7 +76,7 @@ def out_of_band(
 
 
 def in_band(request: Request, settings: Settings, functions: Functions) -> Response:
-    """Answer with the functions themselves."""
+    """Answer an in-band sync: with the functions themselves."""
     url = our_url(_signed_address(request.body) or request.address, settings)
     body = {
         "app_id": settings.app_id,
@@ -133,9 +98,9 @@ def in_band(request: Request, settings: Settings, functions: Functions) -> Respo
 
 
 def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[str, t.Any]]:
-    """The functions as the server registers them.
+    """Return the functions in the form in which the server registers them.
 
-    :param url: of this endpoint
+    :param url: the endpoint's, without a query
     """
     found = []
     for function in functions:
@@ -147,10 +112,10 @@ def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[
 
 
 def our_url(address: Address, settings: Settings) -> str:
-    """Where the server is to call: what is configured, before an address that
-    a request tells. Without a query.
+    """Return the URL that the server is to call, without a query: the
+    configured origin and path, and otherwise those of a request.
 
-    :raises errors.AddressError: neither says it
+    :raises errors.AddressError: neither the settings nor the request have it
     """
     origin, path = settings.serve_origin or address.origin, settings.serve_path
     if origin is None:
@@ -171,10 +136,9 @@ def our_url(address: Address, settings: Settings) -> str:
 
 
 def _signed_address(body: bytes) -> t.Optional[Address]:
-    """The address at which we are called, as the body of an in-band sync has
-    it; None where it has none.
+    """Return the address in the body of an in-band sync; None if there is none.
 
-    :raises errors.BodyError: it is no such URL
+    :raises errors.BodyError: the body's ``url`` is not a URL that can be called
     """
     url = decode.json_object(body).get("url")
     if url is None or url == "":

@@ -12,7 +12,7 @@ from ..step import Step
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
-_current: "contextvars.ContextVar[Step]" = contextvars.ContextVar("inngest_wsgi_step")
+current: "contextvars.ContextVar[Step]" = contextvars.ContextVar("inngest_wsgi_step")
 
 
 def get_step_context() -> Step:
@@ -20,23 +20,23 @@ def get_step_context() -> Step:
 
     :raises LookupError: none is
     """
-    return _current.get()
+    return current.get()
 
 
 def trace() -> t.Sequence[t.Tuple[str, str]]:
     """The tracing headers of the call that is under way; none if none is."""
-    steps = _current.get(None)
+    steps = current.get(None)
     return () if steps is None else steps._call.trace
 
 
 @contextlib.contextmanager
 def set_step_context(steps: Step) -> t.Iterator[None]:
     """Make these the steps of the call that is under way."""
-    token = _current.set(steps)
+    token = current.set(steps)
     try:
         yield
     finally:
-        _current.reset(token)
+        current.reset(token)
 
 
 def step(step_id: str) -> t.Callable[[F], F]:
@@ -54,7 +54,7 @@ def step(step_id: str) -> t.Callable[[F], F]:
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
-            steps = _current.get(None)
+            steps = current.get(None)
             if steps is None:
                 return function(*args, **kwargs)
             # not as arguments of run(), whose own names they may have

@@ -18,9 +18,8 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import encode
-from .._messages import Call, Op, StepId
+from .._messages import Call, Failed, Op, Outcome, Returned, StepId, StepsReported
 from . import failures, memos
-from .outcome import Failed, Outcome, Returned, StepsReported
 from .parallel import ParallelGroup
 
 
@@ -582,9 +581,7 @@ class Engine:
                 error = exc
         self.exception = error
         failure = failures.describe(error)
-        call = self._call
-        last = call.max_attempts is not None and call.attempt + 1 >= call.max_attempts
-        final = last or not failure.retriable
+        final = self._call.is_last_attempt or not failure.retriable
         name = p.OP_STEP_FAILED if final else p.OP_STEP_ERROR
         return StepsReported(
             [op._replace(op=name, error=failure.error)], not final, failure.retry_after

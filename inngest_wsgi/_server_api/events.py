@@ -14,7 +14,7 @@ from .._codec import json as _json
 from .._settings import Settings
 from ..event import Event
 from ..middleware import SendEventsResult, Stack
-from ..step import Once
+from ..step import Idempotency
 from .client import SEND_RETRY, SIGNAL_RETRY, Http, Retry
 from .response import Answer
 
@@ -52,11 +52,13 @@ class Sender:
         self._deadline_s = deadline_s
 
     def send_events(
-        self, events: t.Union[Event, t.Sequence[Event]], once: t.Optional[Once] = None
+        self,
+        events: t.Union[Event, t.Sequence[Event]],
+        idempotency: t.Optional[Idempotency] = None,
     ) -> t.List[str]:
         """Send events; what is raised is said in ``Inngest.send``.
 
-        :param once: what sends them, if it may send them again
+        :param idempotency: makes the server derive the same ids at every attempt
         """
         batch = [events] if isinstance(events, Event) else list(events)
         for event in batch:
@@ -73,7 +75,7 @@ class Sender:
         try:
             encoded = _encoded(batch)
             for first in range(0, len(encoded), MAX_EVENTS):
-                self._send(encoded[first : first + MAX_EVENTS], ids, _seed(once, first))
+                self._send(encoded[first : first + MAX_EVENTS], ids, _seed(idempotency, first))
         except errors.Error as error:
             self._tell(SendEventsResult(ids, error.message))
             if not isinstance(error, errors.SendEventsError):
@@ -159,16 +161,17 @@ def _encoded(batch: t.Sequence[Event]) -> t.List[bytes]:
     return encoded
 
 
-def _seed(once: t.Optional[Once], first: int) -> str:
-    """Makes the server derive the same ids at every attempt.
+def _seed(idempotency: t.Optional[Idempotency], first: int) -> str:
+    """Return the seed from which the server derives the ids of the events: the
+    same at every attempt if there is an idempotency key, else a random one.
 
     :param first: which of the events is the first of this request
     """
-    if once is None:
+    if idempotency is None:
         ts, entropy = int(time.time() * 1000), os.urandom(10)
     else:
-        text = "{} {}".format(once.key, first)
-        ts, entropy = once.ts, hashlib.sha256(text.encode("utf-8")).digest()[:10]
+        text = "{} {}".format(idempotency.key, first)
+        ts, entropy = idempotency.ts, hashlib.sha256(text.encode("utf-8")).digest()[:10]
     return "{},{}".format(ts, base64.b64encode(entropy).decode("ascii"))
 
 

@@ -3,6 +3,7 @@
 Internal. In the order of a server: rate limit, debounce, idempotency,
 singleton, throttle; events for a batch only meet the last three.
 """
+
 from __future__ import annotations
 
 import logging
@@ -35,7 +36,10 @@ class Starter:
         raise NotImplementedError
 
     def begin(
-        self, function: Function, events: List[Event], delay: float = 0.0,
+        self,
+        function: Function,
+        events: List[Event],
+        delay: float = 0.0,
         correlation_id: Optional[str] = None,
     ) -> RunState:
         raise NotImplementedError
@@ -192,9 +196,7 @@ class Admission:
             starts.append(now + delay)
         return self._starter.begin(function, events, delay, correlation_id)
 
-    def _recent(
-        self, setting: str, function: Function, rate: Rate, event: Event
-    ) -> List[float]:
+    def _recent(self, setting: str, function: Function, rate: Rate, event: Event) -> List[float]:
         """When the function started within the period, or is going to."""
         key = (setting, function.function_id, _value(rate.key, event))
         after = self._starter.now() - rate.period

@@ -3,6 +3,7 @@
 Internal. Its worker threads share one lock with everything else in a server;
 only the HTTP calls themselves are made without it.
 """
+
 from __future__ import annotations
 
 import logging
@@ -53,9 +54,7 @@ class Executor(Runs):
         self._queue = Queue(clock, changed)
         self._caller = Caller()
         self._workers = [
-            threading.Thread(
-                target=self._work, name=f"inngest-local-worker-{number}", daemon=True
-            )
+            threading.Thread(target=self._work, name=f"inngest-local-worker-{number}", daemon=True)
             for number in range(max_workers)
         ]
 
@@ -121,7 +120,10 @@ class Executor(Runs):
 
     def retry_or_fail(self, call: Call, failure: Failure) -> None:
         self.note(
-            call.run, _state.FUNCTION_ERROR, step=call.name, attempt=call.attempt,
+            call.run,
+            _state.FUNCTION_ERROR,
+            step=call.name,
+            attempt=call.attempt,
             detail=failure.text,
         )
         if failure.retriable and call.attempt + 1 < call.run.function.max_attempts:
@@ -137,8 +139,12 @@ class Executor(Runs):
             delay = retry_delay(call.attempt)
         due = self.now() + delay
         self.note(
-            call.run, _state.RETRY_SCHEDULED, step=name or call.name, attempt=call.attempt + 1,
-            retry_in=delay, until=utc(due),
+            call.run,
+            _state.RETRY_SCHEDULED,
+            step=name or call.name,
+            attempt=call.attempt + 1,
+            retry_in=delay,
+            until=utc(due),
         )
         self.put(call.again(due))
 

@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 import uuid
@@ -55,7 +56,11 @@ def _invoke_function(report: Report, op: Op) -> None:
 
     def refuse(error: Dict[str, Any], child: Optional[str] = None) -> None:
         work.note(
-            run, _state.INVOKE_FAILED, step=op.display_name, op=op.op, child=child,
+            run,
+            _state.INVOKE_FAILED,
+            step=op.display_name,
+            op=op.op,
+            child=child,
             detail=f"{error['name']}: {error['message']}",
         )
         settle(work, run, op.id, {"error": error}, disable)
@@ -79,8 +84,13 @@ def _invoke_function(report: Report, op: Op) -> None:
     invoke = Invoke(run, op.id, op.display_name, disable, Timer(run, due, timed_out))
     work.invokes[child.run_id] = invoke
     work.note(
-        run, _state.INVOKING, step=op.display_name, op=op.op, until=utc(due),
-        child=child.run_id, detail=function_id,
+        run,
+        _state.INVOKING,
+        step=op.display_name,
+        op=op.op,
+        until=utc(due),
+        child=child.run_id,
+        detail=function_id,
     )
     work.put(invoke.timer)
 
@@ -148,7 +158,10 @@ def child_ended(work: Work, child: RunState, finished: Event) -> None:
     else:
         memo = finished.sent()
     work.note(
-        invoke.run, kind, step=invoke.name, child=child.run_id,
+        invoke.run,
+        kind,
+        step=invoke.name,
+        child=child.run_id,
         detail=f"{child.function.function_id} {child.status}",
     )
     settle(work, invoke.run, invoke.step_id, memo, invoke.disable)

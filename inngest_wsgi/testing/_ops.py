@@ -2,6 +2,7 @@
 
 Internal. To teach the server an op, add a handler to the room it belongs in.
 """
+
 from __future__ import annotations
 
 from typing import Dict, Optional
@@ -13,7 +14,10 @@ from ._queue import Call
 from ._work import Handler, Report, Work
 
 HANDLERS: Dict[str, Handler] = {
-    **_steps.HANDLERS, **_waits.HANDLERS, **_invokes.HANDLERS, **_gateway.HANDLERS,
+    **_steps.HANDLERS,
+    **_waits.HANDLERS,
+    **_invokes.HANDLERS,
+    **_gateway.HANDLERS,
 }
 
 #: Ops that a memo follows on later; until then their group is not finished.

@@ -3,6 +3,7 @@
 Internal. One condition variable guards the queue and all state of a server;
 it is notified on every change, so that whoever waits for a run can use it.
 """
+
 from __future__ import annotations
 
 import heapq
@@ -68,8 +69,14 @@ class Call(RunItem):
     def again(self, due: float) -> "Call":
         """The next attempt: the same job, one generation on (W6)."""
         return Call(
-            self.run, due, self.step_id, self.name, self.attempt + 1,
-            self.generation + 1, self.disable_immediate_execution, self.job_id,
+            self.run,
+            due,
+            self.step_id,
+            self.name,
+            self.attempt + 1,
+            self.generation + 1,
+            self.disable_immediate_execution,
+            self.job_id,
             self.current,
         )
 
@@ -81,7 +88,10 @@ class Timer(Item):
     """
 
     def __init__(
-        self, run: Optional[RunState], due: float, action: Callable[[], None],
+        self,
+        run: Optional[RunState],
+        due: float,
+        action: Callable[[], None],
         background: bool = False,
     ) -> None:
         super().__init__(run, due)

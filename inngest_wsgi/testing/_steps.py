@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, Optional
@@ -22,17 +23,22 @@ def store(work: Work, run: RunState, step_id: str, memo: Any) -> bool:
     """Keep a memo; False if that overflowed and so ended the run (W39)."""
     size = len(canonical(memo))
     if len(run.memos) + 1 >= work.step_count_limit:
-        work.fail(run, server_failure(
-            f"The function run exceeded the step limit of {work.step_count_limit} steps.",
-            "InngestErrFunctionOverflowed",
-        ))
+        work.fail(
+            run,
+            server_failure(
+                f"The function run exceeded the step limit of {work.step_count_limit} steps.",
+                "InngestErrFunctionOverflowed",
+            ),
+        )
         return False
     if run.memo_bytes + size > work.state_limit:
-        work.fail(run, server_failure(
-            "The function run exceeded the state size limit of "
-            f"{work.state_limit} bytes.",
-            "InngestErrStateOverflowed",
-        ))
+        work.fail(
+            run,
+            server_failure(
+                f"The function run exceeded the state size limit of {work.state_limit} bytes.",
+                "InngestErrStateOverflowed",
+            ),
+        )
         return False
     run.memo_bytes += size
     run.memos[step_id] = memo
@@ -95,8 +101,12 @@ def _step_error(report: Report, op: Op) -> None:
         _step_failed(report, op)
         return
     report.work.note(
-        report.run, _state.STEP_ERROR, step=op.display_name, attempt=call.attempt,
-        op=op.op, detail=describe(op.error),
+        report.run,
+        _state.STEP_ERROR,
+        step=op.display_name,
+        attempt=call.attempt,
+        op=op.op,
+        detail=describe(op.error),
     )
     report.work.retry(call, reported.retry_after, op.display_name)
 
@@ -116,7 +126,10 @@ def _step_planned(report: Report, op: Op) -> None:
     report.work.note(report.run, _state.STEP_PLANNED, step=op.display_name, op=op.op)
     report.work.put(
         Call(
-            report.run, report.work.now(), op.id, op.display_name,
+            report.run,
+            report.work.now(),
+            op.id,
+            op.display_name,
             disable_immediate_execution=report.disable,
         )
     )
@@ -130,14 +143,15 @@ def _discovery_request(report: Report, op: Op) -> None:
     run = report.run
     run.discoveries += 1
     if run.discoveries > _MOST_DISCOVERIES:
-        report.work.fail(run, local_failure(
-            f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
-            "a server would call again for ever (W34)"
-        ))
+        report.work.fail(
+            run,
+            local_failure(
+                f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
+                "a server would call again for ever (W34)"
+            ),
+        )
         return
-    report.work.put(
-        Call(run, report.work.now(), disable_immediate_execution=report.disable)
-    )
+    report.work.put(Call(run, report.work.now(), disable_immediate_execution=report.disable))
 
 
 HANDLERS: Dict[str, Handler] = {

@@ -1,4 +1,5 @@
 """Asking an app to register."""
+
 from __future__ import annotations
 
 import json

@@ -3,6 +3,7 @@ the answer that is being worked through.
 
 Internal.
 """
+
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional

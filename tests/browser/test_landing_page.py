@@ -366,7 +366,7 @@ def test_an_application_that_was_restarted(open_page, serve, unshared):
 def test_a_page_that_stays_too_old(open_page, serve, unshared):
     application = shop(unshared.url)
     page = settled(open_page(serve(application), expected=["403"]))
-    application._handler._landing._tokens._age_s = -1
+    application._router._landing._tokens._age_s = -1
     page.click("#sync")
     expect(page.locator("#synced")).to_contain_text("Not synced. The page is too old.")
     expect(page.locator("#sync")).to_have_text("Sync app")
@@ -423,7 +423,7 @@ def test_a_run_keeps_its_name(open_page, serve):
     quiet = Quiet()
     quiet.runs = [{"run_id": "01RUN", "status": "Running"}]
     application = shop(serve(quiet))
-    known = application._handler._landing._runs._known
+    known = application._router._landing._runs._known
     page = settled(open_page(serve(application)))
     page.click("#send-button")
     expect(page.locator("#sent")).to_contain_text("A run: running.")

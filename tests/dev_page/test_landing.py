@@ -433,7 +433,7 @@ class Overtaken(page.Landing):
 
 
 def test_a_sync_answers_what_came_of_itself(dev):
-    dev.application._handler._landing.__class__ = Overtaken
+    dev.application._router._landing.__class__ = Overtaken
     assert act(dev, "sync").get_json()["ok"] is False
 
 
@@ -1095,11 +1095,11 @@ def test_runs_are_remembered_within_bounds_by_any_number_of_threads(dev):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(dev.application._handler._landing._runs._known) == 500
+    assert len(dev.application._router._landing._runs._known) == 500
 
 
 def known(endpoint):
-    return list(endpoint.application._handler._landing._runs._known)
+    return list(endpoint.application._router._landing._runs._known)
 
 
 def test_the_last_runs_are_remembered(dev):

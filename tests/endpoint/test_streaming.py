@@ -30,7 +30,7 @@ def forced(handler, **options):
 
 
 def streams_of(endpoint):
-    return endpoint.application._handler._streams
+    return endpoint.application._router._streams
 
 
 def free_slots(endpoint):
@@ -490,7 +490,7 @@ def test_a_thread_that_died_without_a_word():
 
 LINE = (
     r"Run 01RUN of function shop-f has lost its connection, as was noticed after "
-    r"[0-9]+\.[0-9] s\. What the call comes to is dropped; the Inngest server tries it again\."
+    r"[0-9]+\.[0-9] s\. The outcome of the call is dropped; the Inngest server tries it again\."
 )
 
 

@@ -50,7 +50,7 @@ logging.getLogger("inngest_wsgi").addHandler(Lost())
 
 max_streams = int(os.environ["MAX_STREAMS"])
 endpoint = inngest.serve(client, [waits], streaming="allow", max_streams=max_streams)
-streams = endpoint._handler._streams
+streams = endpoint._router._streams
 # shorter than can be set, for there is no client to spare
 streams._keepalive_s = KEEPALIVE_S
 
