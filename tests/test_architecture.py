@@ -1,11 +1,14 @@
-"""Who may import whom: strictly downward, type-checking imports included."""
+"""Imports run downward, type-checking imports included, and the docs list every
+module."""
 
 import ast
 import pathlib
+import re
 
 import pytest
 
-PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "inngest_wsgi"
 
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
@@ -119,3 +122,17 @@ def test_the_local_server_shares_names_and_no_logic(path):
             assert not node.module.startswith("inngest_wsgi") or (
                 [a.name for a in node.names] == ["_protocol"]
             )
+
+
+def test_the_docs_list_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = set()
+    for section in re.split("^## ", text, flags=re.M)[1:]:
+        folder = re.match("`(.*)/`", section)
+        if folder:
+            place = "" if folder[1] == "inngest_wsgi" else folder[1] + "/"
+            names = re.findall(r"^\| `(\S+)` \|", section, re.M)
+            listed.update(place + name for name in names)
+    paths = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")}
+    modules = {str(p) for p in paths if p.name != "__init__.py" and p.parts[0] != "experimental"}
+    assert listed == modules
