@@ -67,7 +67,7 @@ MODULES = modules()
 
 
 def imports_of(path):
-    """The modules that are imported: ours with a dot in front."""
+    """Yield the imported modules; ours begin with a dot."""
     package = path.relative_to(PACKAGE).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -94,7 +94,7 @@ def test_imports_run_downward(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_sole_users(module):
+def test_third_parties_have_one_user(module):
     text = MODULES[module].read_text()
     tops = {name.split(".")[0] for name in imports_of(MODULES[module])}
     for thing, users in SOLE_USERS.items():

@@ -64,7 +64,7 @@ def test_a_handler_that_could_not_run_is_refused_when_it_is_declared(client, han
         ({"trigger": [EVENT] * 11}, "11 entries; the most is 10"),
     ],
 )
-def test_a_declaration_that_cannot_work_is_refused(client, options, said):
+def test_an_invalid_declaration_is_refused(client, options, said):
     with pytest.raises(inngest.FunctionConfigError, match=said):
         client.create_function(**dict({"fn_id": "f", "trigger": EVENT}, **options))(plain)
 
@@ -98,7 +98,7 @@ def test_a_list_that_holds_no_functions_is_refused(client, functions):
 @pytest.mark.parametrize(
     "options, named", [({"client": "shop"}, "client"), ({"http": object()}, "http")]
 )
-def test_what_serve_cannot_use_is_refused(client, options, named):
+def test_invalid_arguments_of_serve_are_refused(client, options, named):
     function = client.create_function(fn_id="f", trigger=EVENT)(plain)
     with pytest.raises(inngest.SettingsError, match=named):
         inngest.serve(**dict({"client": client, "functions": [function]}, **options))

@@ -13,15 +13,15 @@ def chromium():
 
 @pytest.fixture
 def serve():
-    """Serve an application until its pages are closed; gives its origin."""
+    """Serve an application until the end of the test; return its origin."""
     with contextlib.ExitStack() as stack:
         yield lambda application: stack.enter_context(serving(application))
 
 
 @pytest.fixture
 def open_page(chromium, serve):
-    """Open an endpoint as a person does. What goes wrong in the page, and
-    whatever is asked of another origin, is a failure of the test."""
+    """Open an endpoint in the browser. The test fails if an error occurs in the
+    page, or if the page sends a request to another origin."""
     contexts, wrong = [], []
 
     def open_page(origin, expected=(), query="", **options):

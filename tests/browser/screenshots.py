@@ -1,8 +1,8 @@
-"""Makes the pictures of the page in docs/.
+"""Take the screenshots of the dev page in docs/.
 
     python tests/browser/screenshots.py
 
-With the font Inter installed they look as on most machines of today.
+Install the font Inter first, so that they look as on most machines.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""A shop whose page is looked at, and what it is looked at with."""
+"""The endpoint of a shop, and the browser in which its dev page is tested."""
 
 import contextlib
 import shutil
@@ -15,7 +15,7 @@ FLAGS = (
 
 
 def shop(server, app_id="shop", dead=False, **serve):
-    """The endpoint of the shop, synced with a server at this origin."""
+    """Return the endpoint of the shop, configured for a server at this origin."""
     client = inngest.Inngest(app_id=app_id, app_version="2026.4", is_production=False)
 
     @client.create_function(
@@ -84,5 +84,5 @@ def browser():
 
 
 def settled(page):
-    """When the page has said what it thinks of the server."""
+    """Wait until the page shows the state of the server; return the page."""
     page.wait_for_selector("#server.good, #server.bad, #server:not([class]) >> text=at")

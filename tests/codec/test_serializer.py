@@ -1,4 +1,4 @@
-"""What is not JSON, made JSON where an ``output_type`` says so."""
+"""Serializers: values that are not JSON, with an ``output_type``."""
 
 import dataclasses
 import datetime
@@ -44,7 +44,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value, typ, wire", VALUES)
-def test_what_pydantic_knows(value, typ, wire):
+def test_types_that_pydantic_serializes(value, typ, wire):
     seen = []
 
     def handler(ctx):
@@ -67,7 +67,7 @@ class Own:
 
 
 @pytest.mark.parametrize("serializer", [Own(), inngest.PydanticSerializer()])
-def test_the_output_of_a_function_and_of_one_that_is_invoked(serializer):
+def test_output_types_of_functions_and_invoked_functions(serializer):
     client = inngest.Inngest("shop", is_production=False, serializer=serializer)
 
     @client.create_function(fn_id="f", trigger=inngest.TriggerEvent("a"), output_type=Point)
@@ -96,7 +96,7 @@ def test_the_output_of_a_function_and_of_one_that_is_invoked(serializer):
 
 
 @pytest.mark.parametrize("work", ["step", "function"])
-def test_what_the_serializer_cannot_do_fails_once(work):
+def test_an_unserializable_value_fails_without_a_retry(work):
     client = inngest.Inngest("shop", is_production=False, serializer=Own())
 
     def handler(ctx):
@@ -128,7 +128,7 @@ def test_what_the_serializer_cannot_do_fails_once(work):
         (b"\xff", bytes),
     ],
 )
-def test_what_pydantic_would_lose_fails_once(value, typ):
+def test_a_value_that_pydantic_would_change_fails_without_a_retry(value, typ):
     endpoint = Endpoint(
         lambda ctx: ctx.step.run("a", lambda: value, output_type=typ),
         client={"serializer": inngest.PydanticSerializer()},
@@ -137,7 +137,7 @@ def test_what_pydantic_would_lose_fails_once(value, typ):
     assert op["op"] == "StepFailed" and "step 'a' of function shop-f" in op["error"]["message"]
 
 
-def test_what_cannot_be_read_again_fails_once():
+def test_a_value_that_cannot_be_read_back_fails_without_a_retry():
     endpoint = Endpoint(
         lambda ctx: ctx.step.run("a", lambda: None, output_type=Model),
         client={"serializer": inngest.PydanticSerializer()},
@@ -166,7 +166,7 @@ def test_an_output_type_without_a_serializer_is_refused():
     assert "needs a serializer" in endpoint.call().get_json()["message"]
 
 
-def test_what_is_no_serializer_is_refused():
+def test_an_invalid_serializer_is_refused():
     with pytest.raises(inngest.SettingsError, match="serializer: .*deserialize"):
         inngest.Inngest("shop", serializer=object())
 
@@ -194,7 +194,7 @@ def test_the_package_does_not_need_pydantic():
         ((1, (2,)), [1, [2]]),
     ],
 )
-def test_what_json_makes_of_it(value, wire):
+def test_values_as_json_represents_them(value, wire):
     assert Endpoint(lambda ctx: ctx.step.run("a", lambda: value)).op()["data"] == wire
 
 
@@ -208,7 +208,7 @@ def test_what_json_makes_of_it(value, wire):
         ({"when": WHEN}, "$.when is not JSON: datetime"),
     ],
 )
-def test_what_has_no_form_in_json(value, said):
+def test_values_without_a_json_form_are_refused(value, said):
     op = Endpoint(lambda ctx: ctx.step.run("a", lambda: value)).op()
     assert op["op"] == "StepFailed" and said in op["error"]["message"]
     assert "step 'a' of function shop-f" in op["error"]["message"]

@@ -1,5 +1,5 @@
-"""Text with an unpaired surrogate goes out with U+FFFD in its place,
-everywhere alike: the server fails a run over one in a step's output (W70)."""
+"""An unpaired surrogate is sent as U+FFFD everywhere, because the server fails a
+run whose step output has one (W70)."""
 
 import json
 
@@ -25,7 +25,7 @@ from inngest_wsgi._codec import json as _json
         ("é\ud800\U0001f600", "é\ufffd\U0001f600"),
     ],
 )
-def test_what_is_sent(text, sent):
+def test_surrogates_are_replaced_in_json(text, sent):
     assert _json.dumps({text: [text]}) == json.dumps(
         {sent: [sent]}, ensure_ascii=False, separators=(",", ":")
     ).encode("utf-8")
@@ -85,7 +85,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("streaming", [False, "force"])
 @pytest.mark.parametrize("case", ANSWERS)
-def test_in_an_answer(case, streaming):
+def test_surrogates_in_an_answer(case, streaming):
     handler, found_in = ANSWERS[case]
     data = Endpoint(handler, streaming=streaming).call().data
     body = inner_of(data)[2] if streaming else data
@@ -100,7 +100,7 @@ def test_in_an_answer(case, streaming):
         (lambda ctx: ctx.step.send_signal("a", signal="s", data={"x": BAD}), "/v1/signals"),
     ],
 )
-def test_in_what_is_sent_to_the_server(handler, path):
+def test_surrogates_in_requests_to_the_server(handler, path):
     server = Scripted((200, {"ids": ["01A"], "data": {"run_id": "01B"}}))
     with serving(server) as origin:
         client = {"event_api_base_url": origin, "api_base_url": origin}
@@ -110,7 +110,7 @@ def test_in_what_is_sent_to_the_server(handler, path):
     assert GOOD.encode("utf-8") in request.get_data()
 
 
-def test_the_output_over_which_a_run_failed():
+def test_the_recorded_output_that_made_a_run_fail():
     recording = recordings.load("122")
     exchange, *_ = recordings.calls(recording)
     assert b'"caf\\udce9"' in exchange.answer.body

@@ -1,4 +1,4 @@
-"""The checks that several modules make of what a user gave."""
+"""Checks of a user's values that several modules share."""
 
 import datetime
 

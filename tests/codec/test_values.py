@@ -37,13 +37,13 @@ def test_canonical_numbers(value):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "\ud800", {"\ud800": 1}])
-def test_what_has_no_canonical_form(value):
+def test_values_without_a_canonical_form_are_refused(value):
     with pytest.raises(ValueError):
         jcs.canonical(value)
 
 
 @given(json_values)
-def test_json_comes_back_as_it_went_out(value):
+def test_json_round_trip(value):
     assert _json.loads(_json.dumps(value)) == value
 
 
@@ -78,7 +78,7 @@ def deep():
         (b"bytes", "$", "bytes"),
     ],
 )
-def test_what_cannot_be_json_is_named_with_its_path(value, path, why):
+def test_a_value_that_is_not_json_is_named_with_its_path(value, path, why):
     with pytest.raises(inngest.OutputError) as caught:
         _json.dumps(value)
     assert str(caught.value).startswith(path + " is not JSON: ")
@@ -114,13 +114,13 @@ def test_durations(value, ms, text):
     + ["9" * 200 + "s"]
     + [-1, 1.5, datetime.timedelta.min, True, None, datetime.timedelta(seconds=-1), float("nan")],
 )
-def test_what_is_no_duration(value):
+def test_invalid_durations_are_refused(value):
     with pytest.raises(ValueError):
         durations.milliseconds(value)
 
 
 @given(st.integers(0, 400 * 86400 * 1000))
-def test_a_duration_keeps_its_length_as_text(ms):
+def test_a_duration_as_text_has_the_same_length(ms):
     assert durations.milliseconds(durations.to_timestr(ms)) == ms
 
 

@@ -1,6 +1,9 @@
-"""The whole vocabulary, by the SDK and the local server over HTTP, in dev and
-in cloud mode, and once with every call streamed: a table of functions, what
-each is to end in, and its effects, each exactly once."""
+"""Every kind of step, run by the SDK and the local server over HTTP, in dev mode,
+in cloud mode, and with every call streamed.
+
+A table has the functions, the result that each must have, and its side
+effects, each of which must happen exactly once.
+"""
 
 import collections
 import dataclasses
@@ -26,8 +29,8 @@ class Point:
     y: int
 
 
-class World:
-    """The functions, and what their steps have done."""
+class Workload:
+    """The functions, and a record of their steps' side effects."""
 
     def __init__(self, client):
         self.client = client
@@ -68,18 +71,18 @@ class World:
         return work
 
 
-def branches(world, ctx):
+def branches(workload, ctx):
     def two():
-        first = ctx.step.run("b1", world.effect, "b1")
+        first = ctx.step.run("b1", workload.effect, "b1")
         ctx.step.sleep("bz", "1h")
-        return first + ctx.step.run("b2", world.effect, "b2")
+        return first + ctx.step.run("b2", workload.effect, "b2")
 
-    return (lambda: ctx.step.run("a", world.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
+    return (lambda: ctx.step.run("a", workload.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
 
 
-def build(world):
-    """Declares them all."""
-    define = world.function
+def build(workload):
+    """Declare all functions."""
+    define = workload.function
 
     @define("sequence")
     def sequence(w, ctx):
@@ -182,7 +185,7 @@ def build(world):
 
     @step("decorated")
     def decorated(value):
-        return world.effect(value)
+        return workload.effect(value)
 
     @define("decorator")
     def decorator(w, ctx):
@@ -197,7 +200,7 @@ def build(world):
                 pass
         return "done"
 
-    @define("fails", retries=0, on_failure=lambda ctx: world.effect(failure_of(ctx)))
+    @define("fails", retries=0, on_failure=lambda ctx: workload.effect(failure_of(ctx)))
     def fails(w, ctx):
         ctx.step.run("bad", w.failing("bad"))
 
@@ -243,8 +246,8 @@ def provider(environ, start_response):
 
 
 @pytest.fixture(scope="module", params=["dev", "cloud", "cloud-streamed"])
-def world(request):
-    """An app that is synced with a server; the clock is virtual."""
+def workload(request):
+    """An app that is synced with a server that has a virtual clock."""
     key = None if request.param == "dev" else KEY
     streaming = "force" if request.param == "cloud-streamed" else False
     statuses = set()
@@ -260,20 +263,20 @@ def world(request):
             event_api_base_url=server.url,
             serializer=inngest.PydanticSerializer(),
         )
-        world = World(client)
-        build(world)
-        world.server, world.provider = server, outside
-        world.streamed, world.statuses = bool(streaming), statuses
-        endpoint = inngest.serve(client, world.functions, streaming=streaming)
+        workload = Workload(client)
+        build(workload)
+        workload.server, workload.provider = server, outside
+        workload.streamed, workload.statuses = bool(streaming), statuses
+        endpoint = inngest.serve(client, workload.functions, streaming=streaming)
         with serving(noting(statuses, endpoint)) as app:
             server.sync(app + "/api/inngest")
-            yield world
-    # a world may have been made for a test in which nothing is called
+            yield workload
+    # a workload may have been made for a test in which nothing is called
     assert statuses <= {"201"} if streaming else "201" not in statuses
 
 
 def noting(statuses, application):
-    """With the statuses of all answers to calls."""
+    """Wrap an application, and record the statuses of its answers to calls."""
 
     def noted(environ, start_response):
         def start(status, *args):
@@ -287,8 +290,8 @@ def noting(statuses, application):
 
 
 @pytest.fixture(autouse=True)
-def no_effects(world):
-    del world.effects[:]
+def no_effects(workload):
+    del workload.effects[:]
 
 
 GROUP = ["a", "b1", "b2"]
@@ -320,26 +323,26 @@ TABLE = [
 
 
 @pytest.mark.parametrize("name, output, effects", TABLE)
-def test_functions_end_as_they_are_to(world, name, output, effects):
-    (event_id,) = world.server.send({"name": "test/" + name, "data": {"n": 7}})
-    run = world.server.wait_for_run(event_id, timeout=30)
+def test_each_function_ends_with_the_expected_result(workload, name, output, effects):
+    (event_id,) = workload.server.send({"name": "test/" + name, "data": {"n": 7}})
+    run = workload.server.wait_for_run(event_id, timeout=30)
     assert (run.status, run.output) == ("Completed", output), run.history
-    assert count(world.effects) == count(effects)
-    assert ("201" in world.statuses) is world.streamed
+    assert count(workload.effects) == count(effects)
+    assert ("201" in workload.statuses) is workload.streamed
 
 
 def count(effects):
     return collections.Counter(map(json.dumps, effects))
 
 
-def test_an_expression_that_does_not_hold_starts_nothing(world):
-    (event_id,) = world.server.send({"name": "test/expression", "data": {"n": 5}})
+def test_a_false_expression_starts_no_run(workload):
+    (event_id,) = workload.server.send({"name": "test/expression", "data": {"n": 5}})
     with pytest.raises(LookupError):
-        world.server.wait_for_run(event_id)
+        workload.server.wait_for_run(event_id)
 
 
-def test_an_event_that_is_waited_for(world):
-    server = world.server
+def test_waiting_for_an_event(workload):
+    server = workload.server
     with server.hold():
         (event_id,) = server.send({"name": "test/wait", "data": {"n": 7}})
         server.wait_for(event_id, "waiting")
@@ -349,8 +352,8 @@ def test_an_event_that_is_waited_for(world):
     assert run.output == {"n": 7, "for": "us"}
 
 
-def test_a_signal_that_is_waited_for(world):
-    server = world.server
+def test_waiting_for_a_signal(workload):
+    server = workload.server
     with server.hold():
         (waiting,) = server.send({"name": "test/signal-wait", "data": {}})
         server.wait_for(waiting, "waiting")
@@ -359,41 +362,41 @@ def test_a_signal_that_is_waited_for(world):
         assert server.wait_for_run(waiting).output == {"signal": "go", "data": [1]}
 
 
-def test_events_that_a_function_sends(world):
-    (event_id,) = world.server.send({"name": "test/send", "data": {}})
-    assert world.server.wait_for_run(event_id).output == 2
-    world.wait_for_effects(0, 1)
+def test_sending_events_from_a_function(workload):
+    (event_id,) = workload.server.send({"name": "test/send", "data": {}})
+    assert workload.server.wait_for_run(event_id).output == 2
+    workload.wait_for_effects(0, 1)
 
 
-def test_a_function_that_has_failed_for_good(world):
-    (event_id,) = world.server.send({"name": "test/fails", "data": {}})
-    run = world.server.wait_for_run(event_id)
+def test_the_failure_handler_of_a_failed_function(workload):
+    (event_id,) = workload.server.send({"name": "test/fails", "data": {}})
+    run = workload.server.wait_for_run(event_id)
     assert (run.status, run.output["message"]) == ("Failed", "bad")
-    world.wait_for_effects("bad tried", ["bad", "shop-fails"])
+    workload.wait_for_effects("bad tried", ["bad", "shop-fails"])
 
 
-def test_one_run_for_many_events(world):
+def test_a_batch_of_events_starts_one_run(workload):
     events = [{"name": "test/batched", "data": {"i": i}} for i in range(3)]
-    ids = world.server.send(events)
-    runs = {world.server.wait_for_run(event_id, timeout=20).run_id for event_id in ids}
+    ids = workload.server.send(events)
+    runs = {workload.server.wait_for_run(event_id, timeout=20).run_id for event_id in ids}
     assert len(runs) == 2
-    assert count(world.effects) == count([[0, 1], [2]])
+    assert count(workload.effects) == count([[0, 1], [2]])
 
 
-def test_a_run_that_is_cancelled(world):
-    server = world.server
+def test_cancelling_a_run(workload):
+    server = workload.server
     with server.hold():
         (event_id,) = server.send({"name": "test/cancelled", "data": {"n": 7}})
         server.wait_for(event_id, "sleeping")
         server.send({"name": "test/stop", "data": {"n": 7}})
         assert server.wait_for_run(event_id).status == "Cancelled"
-    assert world.effects == ["begun"]
+    assert workload.effects == ["begun"]
 
 
-def test_an_edited_input(world):
-    server = world.server
+def test_a_rerun_with_edited_input(workload):
+    server = workload.server
     (event_id,) = server.send({"name": "test/sequence", "data": {"n": 7}})
     before = server.wait_for_run(event_id)
-    del world.effects[:]
+    del workload.effects[:]
     again = server.wait_for_run(server.rerun(before.run_id, from_step="same", input=[42]))
-    assert 42 in again.output and 42 in world.effects
+    assert 42 in again.output and 42 in workload.effects

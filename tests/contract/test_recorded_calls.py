@@ -1,6 +1,5 @@
-"""Every recorded call whose steps we have goes through the application
-object; what comes out is compared with what the server was given then, op by
-op."""
+"""Replay every recorded call whose steps the library supports through the
+application object, and compare the answer with the recorded one, op by op."""
 
 import datetime
 import json
@@ -179,7 +178,7 @@ def wait_timeout(ctx):
 
 
 def caught(call):
-    """What a function does with a step that fails."""
+    """Return the error of a failing step as a value."""
     try:
         return call()
     except inngest.StepError as error:
@@ -233,7 +232,7 @@ def send_one(ctx):
 
 
 def named(ctx, *ids):
-    """Branches that are one step each."""
+    """Return branches of one step each."""
     return tuple(lambda i=i: ctx.step.run(i, i.upper) for i in ids)
 
 
@@ -447,7 +446,7 @@ CASES = [
 
 
 class RecordedApi:
-    """Stands for the server: answers our requests as it did then."""
+    """A server that answers the library's own requests with the recorded answers."""
 
     def __init__(self, recording, after):
         self._exchanges = recording.exchanges[recording.exchanges.index(after) + 1 :]
@@ -494,7 +493,7 @@ def numbered():
 
 
 @pytest.mark.parametrize("recording, fn_id, function, exchange", list(numbered()))
-def test_answer_is_the_recorded_one(recording, fn_id, function, exchange):
+def test_each_answer_equals_the_recorded_one(recording, fn_id, function, exchange):
     response = recordings.replay(application(recording, fn_id, function, exchange), exchange)
     recorded = exchange.answer
     assert response.headers["X-Inngest-Sdk"].startswith("inngest-wsgi:v")
@@ -513,7 +512,7 @@ def test_answer_is_the_recorded_one(recording, fn_id, function, exchange):
 
 
 @pytest.mark.parametrize("recording, fn_id, function, exchange", list(numbered()))
-def test_so_is_what_a_stream_ends_in(recording, fn_id, function, exchange):
+def test_each_streamed_answer_equals_the_recorded_one(recording, fn_id, function, exchange):
     whole, stream = [
         recordings.replay(
             application(recording, fn_id, function, exchange, streaming=streaming), exchange
@@ -540,9 +539,7 @@ RACES = [
 
 
 @pytest.mark.parametrize("number, fn_id, function", RACES)
-def test_in_and_after_a_race_group_everything_races_and_nothing_runs_unplanned(
-    number, fn_id, function
-):
+def test_ops_in_and_after_a_race_group_are_planned_and_marked(number, fn_id, function):
     recording = recordings.load(number)
     for exchange in recordings.calls(recording):
         if "fnId={}&".format(fn_id) not in exchange.query:
@@ -566,8 +563,8 @@ def is_run_complete(body):
 
 
 def retry_of(answer):
-    """What the server makes of it: absent is ``false``, and a ``StepFailed``
-    is final whatever the header says."""
+    """Return the effective ``X-Inngest-No-Retry``: a missing one is ``false``,
+    and a ``StepFailed`` is final whatever the header says."""
     body = answer.body if hasattr(answer, "body") else answer.data
     if b"StepFailed" in body:
         return "true"
@@ -575,8 +572,8 @@ def retry_of(answer):
 
 
 def comparable(body):
-    """What the server reads of an answer. Left out are tracebacks, and what
-    is said differently with one meaning: when a sleep ends."""
+    """Return the parts of an answer that the server reads, without tracebacks,
+    and without the end of a sleep, which can be written in different ways."""
     if isinstance(body, list) and body and isinstance(body[0], dict) and "op" in body[0]:
         return [comparable_op(op) for op in body]
     if isinstance(body, dict) and "stack" in body:
@@ -601,7 +598,7 @@ def comparable_op(op):
 
 
 def comparable_opts(op):
-    """Without nulls, and without what has the same meaning left out."""
+    """Return ``opts`` without nulls and without values that equal the default."""
     opts = {k: v for k, v in (op.get("opts") or {}).items() if v is not None}
     if op["op"] == "Sleep":
         opts.pop("duration", None)
@@ -623,7 +620,7 @@ def comparable_opts(op):
         ("32", "wire-app-cancellable", cancellable, "5m"),
     ],
 )
-def test_a_sleep_says_how_long(number, fn_id, function, duration):
+def test_a_sleep_is_sent_as_a_duration(number, fn_id, function, duration):
     recording = recordings.load(number)
     exchange = recordings.calls(recording)[0]
     response = recordings.replay(application(recording, fn_id, function, exchange), exchange)
@@ -638,7 +635,7 @@ def test_a_relative_retry_after_is_in_seconds():
     assert recordings.replay(app, exchange).headers["Retry-After"] == "3"
 
 
-def test_the_traceback_of_a_step_is_of_the_users_code_alone():
+def test_the_traceback_of_a_step_contains_only_user_code():
     recording = recordings.load("08")
     exchange = recordings.calls(recording)[0]
     app = application(recording, "wire-app-step-retry", step_retry, exchange)
@@ -649,7 +646,7 @@ def test_the_traceback_of_a_step_is_of_the_users_code_alone():
 
 
 @pytest.mark.parametrize("number, calls", [("34", 2), ("39", 1)])
-def test_what_was_left_out_is_fetched_with_the_trace_of_the_call(number, calls):
+def test_omitted_state_is_fetched_with_the_trace_headers(number, calls):
     recording = recordings.load(number)
     seen = []
 
@@ -669,7 +666,7 @@ def test_what_was_left_out_is_fetched_with_the_trace_of_the_call(number, calls):
         assert seen == [("GET", "batch", trace), ("GET", "actions", trace)]
 
 
-def test_the_event_is_the_first_of_those_that_are_fetched():
+def test_the_event_is_the_first_fetched_event():
     events = [{"name": "first", "data": {}}, {"name": "second", "data": {}}]
 
     class Api:
@@ -685,7 +682,7 @@ def test_the_event_is_the_first_of_those_that_are_fetched():
 @pytest.mark.parametrize(
     "status, body", [(410, {"error": "run ended"}), (200, "text"), (200, {}), (200, [])]
 )
-def test_what_cannot_be_fetched_is_tried_again(status, body):
+def test_a_failed_fetch_of_the_state_is_retried(status, body):
     class Api:
         def request(self, method, url, **kwargs):
             return type("Answer", (), {"status": status, "data": json.dumps(body).encode()})
@@ -695,6 +692,6 @@ def test_what_cannot_be_fetched_is_tried_again(status, body):
     assert "X-Inngest-No-Retry" not in response.headers
 
 
-def test_a_call_says_how_long_its_function_took():
+def test_the_answer_has_the_functions_duration():
     response = Endpoint(lambda ctx: None).call()
     assert re.fullmatch(r"call;dur=[0-9.]+", response.headers["Server-Timing"])

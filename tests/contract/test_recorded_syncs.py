@@ -1,5 +1,5 @@
-"""Every recorded sync and introspection: what the server asked of an SDK, asked
-of the endpoint; what the server answered to a registration, answered to ours."""
+"""Replay every recorded sync and introspection: the server's requests to the
+endpoint, and the server's answers to the endpoint's registration."""
 
 import json
 import urllib.parse
@@ -33,7 +33,7 @@ def id_of(recording):
 
 
 def asked():
-    """What servers asked of SDKs, calls of functions left out."""
+    """Return the recorded requests of servers to SDKs, except calls of functions."""
     for number, recording in RECORDINGS.items():
         for at, exchange in enumerate(recording.exchanges):
             is_call = exchange.method == "POST" and "probe" not in exchange.query
@@ -42,7 +42,8 @@ def asked():
 
 
 def registered_in(recording, at):
-    """The functions of the recorded app: in what it answered, or sent next."""
+    """Return the recorded app's functions, from its answer or from the
+    registration that follows."""
     for exchange in recording.exchanges[at:] + recording.exchanges[:at]:
         for body in (exchange.answer.body, exchange.body):
             try:
@@ -76,7 +77,7 @@ def declared(client, wire):
 
 
 def app_like(recording, at, origin):
-    """An endpoint with the recorded app's id, mode, keys and functions."""
+    """Return an endpoint with the recorded app's id, mode, keys and functions."""
     wires = [wire for wire in registered_in(recording, at) if not wire["id"].endswith("-failure")]
     fn_id = wires[0]["id"] if wires else "prod-app-two"
     app_id = fn_id[: fn_id.index("-app") + 4]
@@ -96,7 +97,7 @@ def app_like(recording, at, origin):
 
 
 @pytest.mark.parametrize("recording, at", list(asked()))
-def test_what_a_server_asks_is_answered_as_recorded(recording, at):
+def test_recorded_requests_are_answered_as_recorded(recording, at):
     exchange, number = recording.exchanges[at], id_of(recording)
     refused = number == "59" and exchange.method == "PUT"
     server = Scripted((401, "Authentication failed\n") if refused else OK)
@@ -172,7 +173,7 @@ def register_answers():
 
 
 @pytest.mark.parametrize("exchange", list(register_answers()))
-def test_what_a_server_answers_to_a_sync_is_passed_on(exchange, caplog):
+def test_the_servers_answer_to_a_sync_is_passed_on(exchange, caplog):
     answer = exchange.answer
     server = Scripted((answer.status, answer.body.decode()))
     with serving(server) as origin:

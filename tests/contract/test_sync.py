@@ -26,7 +26,7 @@ def nothing(ctx):
 
 
 def app_of(functions, app_id, **options):
-    """An endpoint at http://localhost:3000/api/inngest."""
+    """Return an endpoint at http://localhost:3000/api/inngest."""
     serve = {k: options.pop(k) for k in list(options) if k.startswith(("s", "http", "base"))}
     client = inngest.Inngest(app_id=app_id, **options)
     declared = [
@@ -85,7 +85,7 @@ def test_the_registration_of_a_plain_function_is_the_recorded_one():
         (inngest.TriggerEvent(event="sync/rich"), {"retries": 0}, {"retries": {"attempts": 0}}),
     ],
 )
-def test_the_registration_holds_what_is_set_and_no_null(trigger, more, wire):
+def test_the_registration_has_only_options_that_are_set(trigger, more, wire):
     server = Scripted(OK)
     with serving(server) as origin:
         put(app_of([("rich", trigger, more)], "sync-app", is_production=False, base_url=origin))
@@ -124,7 +124,7 @@ def test_a_signed_sync_and_its_bearer():
 
 
 @pytest.mark.parametrize("refusal", [401, 403])
-def test_after_a_refusal_the_fallback_key_is_tried(refusal):
+def test_the_fallback_key_is_tried_after_a_refusal(refusal):
     server = Scripted((refusal, "Authentication failed\n"), OK)
     with serving(server) as origin:
         application = app_of(
@@ -175,7 +175,7 @@ def test_after_a_refusal_the_fallback_key_is_tried(refusal):
         ([(503, {"error": "busy"})], 500, "busy", 3),
     ],
 )
-def test_what_the_server_says_is_passed_on(answers, status, message, tries, caplog):
+def test_the_servers_message_is_passed_on(answers, status, message, tries, caplog):
     caplog.set_level("INFO", "inngest_wsgi")
     server = Scripted(*answers)
     with serving(server) as origin:
@@ -196,14 +196,14 @@ def test_what_the_server_says_is_passed_on(answers, status, message, tries, capl
 
 
 @pytest.mark.parametrize("retries, tries", [(0, 1), (1, 2), (None, 3)])
-def test_how_often_a_sync_is_tried_again_is_a_setting(retries, tries):
+def test_sync_retries_sets_the_number_of_attempts(retries, tries):
     server = Scripted((503, "busy"))
     with serving(server) as origin:
         response = Endpoint(nothing, base_url=origin, sync_retries=retries).request("PUT")
     assert (response.status_code, len(server.requests)) == (500, tries)
 
 
-def test_a_sync_ends_in_time_however_often_it_is_to_be_tried():
+def test_sync_timeout_limits_all_attempts_together():
     server = Scripted((503, "busy"))
     with serving(server) as origin:
         endpoint = Endpoint(nothing, base_url=origin, sync_retries=10, sync_timeout=500)
@@ -213,7 +213,7 @@ def test_a_sync_ends_in_time_however_often_it_is_to_be_tried():
 
 
 @pytest.mark.parametrize("key", [None, KEY])
-def test_what_a_server_says_back_to_us_is_not_shown(key, caplog):
+def test_secrets_that_the_server_repeats_are_not_shown(key, caplog):
     def echo(environ, start_response):
         request = Request(environ)
         text = "Cannot {} {} {}".format(request.method, request.path, request.headers)
@@ -233,7 +233,7 @@ def test_what_a_server_says_back_to_us_is_not_shown(key, caplog):
         assert secret not in " ".join([message, caught.value.message] + logged)
 
 
-def test_a_short_event_key_does_not_garble_what_is_said():
+def test_a_short_event_key_is_not_masked_in_messages():
     with serving(Scripted((400, {"error": "bad data"}))) as origin:
         client = {"event_key": "a", "event_api_base_url": origin}
         endpoint = Endpoint(nothing, client=client)
@@ -243,7 +243,7 @@ def test_a_short_event_key_does_not_garble_what_is_said():
 
 @contextlib.contextmanager
 def refusing():
-    """Where nobody listens."""
+    """Yield an origin at which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     yield "http://127.0.0.1:{}".format(port)
@@ -251,13 +251,13 @@ def refusing():
 
 @contextlib.contextmanager
 def silent():
-    """It accepts, and never says a word."""
+    """Yield the origin of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield "http://127.0.0.1:{}".format(server.getsockname()[1])
 
 
 def saying(text):
-    """A server that says this to whoever asks, and hangs up."""
+    """Return a server that sends this text and closes the connection."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
@@ -280,7 +280,7 @@ def saying(text):
 
 @contextlib.contextmanager
 def certified_by_nobody():
-    """Its certificate is of an authority that is not known here."""
+    """Yield the origin of a server whose certificate is from an unknown authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with serving(Scripted(OK), ssl_context=context) as origin:
@@ -318,7 +318,7 @@ def test_a_server_that_gives_no_answer_is_named(server, said, caplog):
     assert message in line.message and line.exc_info is None
 
 
-def test_the_deploy_id_goes_to_the_server_and_into_no_address():
+def test_the_deploy_id_is_sent_but_not_registered():
     server = Scripted(OK)
     with serving(server) as origin:
         endpoint = Endpoint(nothing, base_url=origin)
@@ -329,7 +329,7 @@ def test_the_deploy_id_goes_to_the_server_and_into_no_address():
     assert "other" not in request.get_data(as_text=True)
 
 
-def test_app_id_of_serve_stands_in_for_the_clients():
+def test_app_id_of_serve_replaces_the_clients():
     server = Scripted(OK)
     with serving(server) as origin:
         endpoint = Endpoint(nothing, base_url=origin, app_id="market")
@@ -370,7 +370,7 @@ def test_an_unsigned_sync_in_cloud_mode(serve, environ, status, said, monkeypatc
         assert request.get_json()["url"] == "https://shop.example/api/inngest"
 
 
-def test_a_stranger_is_not_told_what_went_wrong(caplog):
+def test_an_unauthenticated_caller_gets_no_error_details(caplog):
     endpoint = Endpoint(
         nothing, cloud=True, base_url="http://127.0.0.1:9", serve_origin="https://shop.example"
     )
@@ -381,7 +381,7 @@ def test_a_stranger_is_not_told_what_went_wrong(caplog):
     assert "127.0.0.1:9 cannot be reached" in response.get_json()["message"]
 
 
-def test_a_kind_of_server_that_is_none_is_not_passed_on():
+def test_an_unknown_server_kind_is_not_passed_on():
     server = Scripted(OK)
     with serving(server) as origin:
         endpoint = Endpoint(nothing, base_url=origin)
@@ -393,7 +393,7 @@ def test_a_kind_of_server_that_is_none_is_not_passed_on():
     "key, signature, status",
     [(None, None, 200), (KEY, None, 401), (KEY, OTHER_KEY, 401), (KEY, KEY, 200)],
 )
-def test_in_band_in_dev_mode_is_signed_where_there_is_a_key(key, signature, status):
+def test_an_in_band_sync_in_dev_mode_needs_a_signature_if_there_is_a_key(key, signature, status):
     body = b'{"url":"http://localhost/x"}'
     headers = {"X-Inngest-Sync-Kind": "in_band"}
     if signature:
@@ -443,7 +443,7 @@ def test_an_in_band_sync_is_signed_over_the_canonical_form():
     assert is_signed(response)
 
 
-def test_in_band_switched_off_is_out_of_band(monkeypatch):
+def test_a_disabled_in_band_sync_becomes_out_of_band(monkeypatch):
     monkeypatch.setenv("INNGEST_ALLOW_IN_BAND_SYNC", "false")
     server = Scripted(OK)
     with serving(server) as origin:
@@ -501,7 +501,7 @@ def test_a_server_of_the_other_kind_is_refused(method, cloud, kind):
     assert "INNGEST_DEV" in response.get_json()["message"]
 
 
-def test_a_stranger_is_not_told_which_mode_it_is():
+def test_an_unauthenticated_caller_does_not_learn_the_mode():
     endpoint = Endpoint(nothing, cloud=True, serve_origin="https://shop.example")
     headers = {"X-Inngest-Server-Kind": "dev"}
     response = endpoint.request("PUT", signed=False, headers=headers)
@@ -509,13 +509,13 @@ def test_a_stranger_is_not_told_which_mode_it_is():
     assert "cloud" not in response.get_data(as_text=True)
 
 
-def test_a_server_of_our_kind_is_not():
+def test_a_server_of_the_same_kind_is_accepted():
     endpoint = Endpoint(nothing, cloud=True)
     response = endpoint.request("GET", headers={"X-Inngest-Server-Kind": "cloud"})
     assert response.status_code == 200
 
 
-def test_the_environment_and_the_platform_are_told(monkeypatch):
+def test_the_environment_and_the_platform_are_sent(monkeypatch):
     monkeypatch.setenv("RENDER", "true")
     server = Scripted(OK)
     with serving(server) as origin:
@@ -529,7 +529,7 @@ def test_the_environment_and_the_platform_are_told(monkeypatch):
         assert message.headers["X-Inngest-Sdk"] == message.headers["User-Agent"] == sdk
 
 
-def test_a_refusal_is_told_though_time_runs_out_before_the_other_key_is_tried():
+def test_a_refusal_is_reported_if_time_runs_out_before_the_fallback_key():
     refused = threading.Event()
 
     def slow(environ, start_response):

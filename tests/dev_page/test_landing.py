@@ -1,5 +1,4 @@
-"""The page of dev mode, seen from the network; tests/browser looks at it with
-a browser."""
+"""The dev page, tested over HTTP; tests/browser tests it in a browser."""
 
 import base64
 import hashlib
@@ -90,7 +89,7 @@ def act(endpoint, what, tokens=None, headers=OURS, body=None, **fields):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_who_prefers_html_is_shown_the_page(dev, method, accept, html):
+def test_clients_that_prefer_html_get_the_page(dev, method, accept, html):
     headers = {} if accept is None else {"Accept": accept}
     answer = dev.http.open("/api/inngest", method=method, headers=headers)
     assert answer.status_code == 200
@@ -118,7 +117,7 @@ def test_a_long_accept_header_is_not_read(dev):
         ({}, {"INNGEST_LANDING_PAGE": "0"}),
     ],
 )
-def test_without_the_page_there_is_json_alone(options, environ, monkeypatch):
+def test_without_the_page_every_client_gets_json(options, environ, monkeypatch):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     endpoint = Endpoint(handler, base_url=NOWHERE, **options)
@@ -132,7 +131,7 @@ def test_without_the_page_there_is_json_alone(options, environ, monkeypatch):
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_in_cloud_mode_nothing_of_the_page_exists(signed):
+def test_the_page_does_not_exist_in_cloud_mode(signed):
     server = Scripted((200, {}))
     with serving(server) as origin:
         endpoint = Endpoint(handler, cloud=True, base_url=origin)
@@ -152,7 +151,7 @@ def test_in_cloud_mode_nothing_of_the_page_exists(signed):
     assert server.requests == []
 
 
-def test_a_call_is_a_call_and_a_sync_a_sync(dev):
+def test_calls_and_syncs_do_not_get_the_page(dev):
     assert dev.call().status_code == 200
     assert dev.request("PUT", query="landing=state").get_json()["message"]
 
@@ -160,7 +159,7 @@ def test_a_call_is_a_call_and_a_sync_a_sync(dev):
 # -- the page itself -----------------------------------------------------
 
 
-def test_the_page_is_one_small_file_that_lets_nothing_else_in(dev):
+def test_the_page_is_one_small_file_and_loads_nothing_else(dev):
     text = PAGE.read_bytes()
     assert len(text) < 60000
     answer = dev.http.get("/api/inngest", headers={"Accept": BROWSER})
@@ -192,7 +191,7 @@ def digests(text, element):
     return "'sha256-{}'".format(base64.b64encode(hashlib.sha256(block).digest()).decode())
 
 
-def test_no_secret_is_in_anything_that_the_page_is_told():
+def test_no_secret_is_sent_to_the_page():
     runs = (200, {"data": [RUN]})
     server = Scripted((401, "no key"), runs, HTML, (401, "no such key"))
     with serving(server) as origin:
@@ -229,7 +228,7 @@ def test_no_secret_is_in_anything_that_the_page_is_told():
     assert set(shown) == {"/v1/events/e1/runs", "/fn/register"}
 
 
-def test_the_state_says_what_there_is(dev):
+def test_the_state_describes_the_app(dev):
     found = state(dev, here="http://localhost/api/inngest")
     assert found["app"] == {"id": "shop", "version": None}
     assert (found["mode"], found["env"]) == ("dev", None)
@@ -256,7 +255,7 @@ def test_the_state_says_what_there_is(dev):
         ((302, "", {"Location": "http://127.0.0.1:9/"}), None),
     ],
 )
-def test_any_answer_is_one(answer, words):
+def test_any_answer_shows_that_the_server_is_reachable(answer, words):
     server = Scripted(answer)
     with serving(server) as origin:
         endpoint = Endpoint(handler, base_url=origin, signing_key=KEY)
@@ -271,7 +270,7 @@ def test_any_answer_is_one(answer, words):
     assert "Authorization" not in request.headers
 
 
-def test_a_server_that_is_not_there_is_told_of_with_the_way_to_start_one(dev):
+def test_a_missing_server_is_reported_with_the_command_to_start_one(dev):
     found = ask(dev, "server").get_json()
     assert found["servers"][0]["reached"] is False
     (problem,) = found["problems"]
@@ -293,7 +292,7 @@ def test_the_command_to_copy_is_safe_in_a_shell(dev, path):
     assert said.splitlines() == ["inngest-cli@latest", "dev", "-u", state["url"]]
 
 
-def test_an_event_api_elsewhere_is_asked_too():
+def test_a_separate_event_api_is_checked_too():
     api = Scripted((200, {}, {"X-Inngest-Server-Kind": "dev"}))
     with serving(api) as origin:
         client = {"api_base_url": origin, "event_api_base_url": NOWHERE}
@@ -328,8 +327,8 @@ def test_an_event_is_sent_and_its_run_is_shown():
 
 
 def relay(origin):
-    """What is asked of it, it asks of an application elsewhere: the address in
-    a sync is the one that was called."""
+    """Return an application that forwards each request to an application
+    elsewhere; the address in a sync is the one that was called."""
     import urllib3
 
     pool = urllib3.PoolManager()
@@ -354,7 +353,7 @@ def relay(origin):
     return application
 
 
-def test_what_the_server_refuses_is_told_in_its_words():
+def test_a_refusal_is_reported_in_the_servers_words():
     server = Scripted((400, {"error": "App ID required"}))
     with serving(server) as origin:
         endpoint = Endpoint(handler, base_url=origin)
@@ -370,12 +369,12 @@ def test_what_the_server_refuses_is_told_in_its_words():
     assert "App ID required" in text(found["problems"][0]["what"])
 
 
-def test_a_sync_that_the_server_asked_for_is_known_too(dev):
+def test_a_sync_requested_by_the_server_is_remembered(dev):
     dev.request("PUT", query="")
     assert state(dev)["sync"]["ok"] is False
 
 
-def test_the_event_goes_through_the_middleware_of_the_client():
+def test_a_test_event_passes_through_the_clients_middleware():
     class Stamp(inngest.Middleware):
         def before_send_events(self, events):
             events[0].data["stamp"] = True
@@ -409,7 +408,7 @@ class Silent:
 
 
 @pytest.mark.parametrize("what", ["send", "runs"])
-def test_a_silent_server_is_waited_for_once_and_not_for_long(what):
+def test_a_silent_server_is_asked_once_with_a_short_timeout(what):
     silent = Silent()
     endpoint = Endpoint(handler, base_url=NOWHERE, http=silent)
     if what == "send":
@@ -421,7 +420,7 @@ def test_a_silent_server_is_waited_for_once_and_not_for_long(what):
 
 
 class Overtaken(page.Landing):
-    """One to which another's sync is told before it has answered."""
+    """A dev page that learns of another sync before its own has been answered."""
 
     @property
     def _last_sync(self):
@@ -432,7 +431,7 @@ class Overtaken(page.Landing):
         pass
 
 
-def test_a_sync_answers_what_came_of_itself(dev):
+def test_a_sync_returns_its_own_result(dev):
     dev.application._router._landing.__class__ = Overtaken
     assert act(dev, "sync").get_json()["ok"] is False
 
@@ -504,14 +503,14 @@ def test_the_server_is_asked_for_its_pages_until_it_has_them():
 @pytest.mark.parametrize(
     "answer", [(200, "<html>"), (200, "[]"), (200, {"data": None}), (200, {"data": {}}), (500, "")]
 )
-def test_an_answer_that_is_not_of_runs_is_an_error_in_words(answer):
+def test_an_invalid_answer_about_runs_is_an_error_message(answer):
     with serving(Scripted(answer)) as origin:
         found = ask(Endpoint(handler, base_url=origin), "runs", event="e1").get_json()
     assert found["runs"] == [] and len(found["error"]) > 10
 
 
 @pytest.mark.parametrize("event", ["", "../v1/runs", "a b", "é", "x" * 65, "a/b", "a\n"])
-def test_an_event_id_leads_nowhere_else(dev, event):
+def test_an_event_id_cannot_change_the_url(dev, event):
     answer = ask(dev, "runs", event=event)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "body_invalid")
 
@@ -521,7 +520,7 @@ def test_an_event_id_leads_nowhere_else(dev, event):
 
 @pytest.fixture
 def scripted():
-    """An endpoint and the server that nothing of what is refused may reach."""
+    """An endpoint, and the server that must not get a refused request."""
     server = Scripted((200, {"ids": ["e1"], "status": 200, "ok": True}))
     with serving(server) as origin:
         endpoint = Endpoint(handler, base_url=origin)
@@ -552,7 +551,7 @@ def other_process(endpoint):
     ],
 )
 @pytest.mark.parametrize("what", ["sync", "send"])
-def test_without_a_good_token_nothing_is_done(scripted, what, tokens, code):
+def test_an_action_without_a_valid_token_is_refused(scripted, what, tokens, code):
     body = json.dumps({"tokens": tokens(scripted), "event": {"name": "a"}})
     answer = act(scripted, what, body=body, tokens=[])
     assert answer.get_json()["code"] == code
@@ -570,7 +569,7 @@ def test_a_token_expires_within_the_hour(scripted, minutes, code):
     assert len(scripted.server.requests) == (code is None)
 
 
-def test_one_good_token_among_those_of_other_processes_is_enough(scripted):
+def test_one_valid_token_among_several_is_enough(scripted):
     tokens = [other_process(scripted), state(scripted)["token"], other_process(scripted)]
     assert act(scripted, "send", tokens, event={"name": "a"}).get_json()["ids"] == ["e1"]
 
@@ -619,7 +618,7 @@ def test_other_origins_are_refused(headers, reads, acts):
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; x=y"]
 )
-def test_what_a_form_could_send_is_refused(scripted, kind):
+def test_requests_that_a_form_could_send_are_refused(scripted, kind):
     answer = act(scripted, "send", headers=dict(OURS, **{"Content-Type": kind}), event={})
     assert (answer.status_code, answer.get_json()["code"]) == (415, "content_type")
     assert scripted.server.requests == []
@@ -628,7 +627,7 @@ def test_what_a_form_could_send_is_refused(scripted, kind):
 @pytest.mark.parametrize(
     "method, what", [("GET", "nonsense"), ("POST", "nonsense"), ("POST", "state"), ("GET", "send")]
 )
-def test_there_is_nothing_else(dev, method, what):
+def test_unknown_actions_are_not_found(dev, method, what):
     answer = dev.http.open("/api/inngest?landing=" + what, method=method, headers=OURS)
     assert (answer.status_code, answer.get_json()["code"]) == (404, "landing_unknown")
 
@@ -645,14 +644,16 @@ def test_there_is_nothing_else(dev, method, what):
         ("GET", "state", OURS, "", 200),
     ],
 )
-def test_every_answer_to_the_page_is_for_it_alone(dev, method, what, headers, body, status):
+def test_answers_to_the_page_cannot_be_stored_or_embedded(
+    dev, method, what, headers, body, status
+):
     answer = dev.http.open("/?landing=" + what, method=method, headers=headers, data=body)
     assert answer.status_code == status
     for name, value in page.PAGE_HEADERS:
         assert answer.headers.getlist(name) == [value]
 
 
-def test_so_is_what_goes_wrong_within(dev, monkeypatch):
+def test_internal_errors_cannot_be_stored_or_embedded(dev, monkeypatch):
     monkeypatch.setattr(descriptions, "functions", None)
     answer = ask(dev, "state")
     assert answer.status_code == 500
@@ -680,7 +681,7 @@ def test_so_is_what_goes_wrong_within(dev, monkeypatch):
         ({"name": "a", "dta": {}}, "has no 'dta'"),
     ],
 )
-def test_what_is_no_event_is_not_sent(scripted, event, words):
+def test_an_invalid_event_is_not_sent(scripted, event, words):
     answer = act(scripted, "send", event=event)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "body_invalid")
     assert words in answer.get_json()["message"]
@@ -688,7 +689,7 @@ def test_what_is_no_event_is_not_sent(scripted, event, words):
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"tokens": NaN}', "[" * 100000])
-def test_what_is_no_json_object_is_refused(scripted, body):
+def test_a_body_that_is_not_a_json_object_is_refused(scripted, body):
     answer = act(scripted, "send", tokens=[], body=body)
     assert answer.status_code == 400
     assert answer.get_json()["code"] in ("body_not_json", "body_invalid")
@@ -709,7 +710,7 @@ tokens = st.fixed_dictionaries({"tokens": st.lists(words)})
 @given(st.dictionaries(fields, values) | tokens, st.dictionaries(fields, values))
 @example({"tokens": ["\ud800"]}, {"name": "\udfff", "data": {"\ud800": "\ud800"}})
 @example({}, {"\ud800": 1})
-def test_no_body_makes_it_stumble(hostile, event):
+def test_no_body_causes_an_internal_error(hostile, event):
     answer = act(HOSTILE, "send", tokens=[], body=json.dumps(hostile))
     assert answer.status_code in (400, 403)
     answer = act(HOSTILE, "send", event=event)
@@ -717,7 +718,7 @@ def test_no_body_makes_it_stumble(hostile, event):
 
 
 class Nobody:
-    """Accepts whatever is sent."""
+    """An HTTP client that accepts every request."""
 
     status, data, headers = 200, b'{"ids": ["e"], "status": 200}', {}
 
@@ -822,7 +823,7 @@ C, T, R = inngest.Concurrency, inngest.Throttle, inngest.RateLimit
         ),
     ],
 )
-def test_settings_are_sentences(options, sentences):
+def test_settings_are_described_in_sentences(options, sentences):
     found = [text(setting["text"]) for setting in described(**options)["settings"]]
     assert len(found) == len(sentences)
     for one, expected in zip(found, sentences):
@@ -848,7 +849,7 @@ def test_every_option_of_a_function_is_described():
         (20, "20: each step is tried up to 21 times"),
     ],
 )
-def test_retries_are_a_sentence(retries, words):
+def test_retries_are_described_in_a_sentence(retries, words):
     assert text(described(retries=retries)["retries"]) == words
 
 
@@ -872,25 +873,25 @@ def test_retries_are_a_sentence(retries, words):
         ("0 0 * * 9", "On the schedule `0 0 * * 9` (UTC)"),
     ],
 )
-def test_a_schedule_is_in_words_where_it_is_simple(cron, words):
+def test_simple_schedules_are_described_in_words(cron, words):
     (trigger,) = described(inngest.TriggerCron(cron=cron))["triggers"]
     assert text(trigger["text"]).startswith(words)
     assert trigger["event"] is None
 
 
-def test_jitter_is_told():
+def test_jitter_is_described():
     (trigger,) = described(inngest.TriggerCron(cron="@daily", jitter="30s"))["triggers"]
     assert text(trigger["text"]) == "On the schedule `@daily` (UTC), up to 30 seconds later"
     (trigger,) = described(inngest.TriggerCron(cron="* * * * *", jitter=500))["triggers"]
     assert text(trigger["text"]).endswith("`* * * * *`, up to 500 milliseconds later")
 
 
-def test_a_failure_handler_is_told_of_with_its_function():
+def test_a_failure_handler_is_described_with_its_function():
     assert described()["on_failure"] is None
     assert described(on_failure=handler)["on_failure"] == "shop-f-failure"
 
 
-def test_a_trigger_has_an_event_to_try_it_with():
+def test_each_trigger_has_a_sample_event():
     trigger = [
         inngest.TriggerEvent(event="a", expression="event.data.total > 100"),
         inngest.TriggerEvent(event="b"),
@@ -1006,7 +1007,7 @@ def problems(client=None, told=LOCAL, came=LOCAL, here=LOCAL, concurrent=True, *
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_the_way_to_mend_it(options, level, what, mend):
+def test_each_problem_is_reported_with_advice(options, level, what, mend):
     (problem,) = problems(**options)
     assert problem.level == level
     assert what in text(problem.what) and mend in text(problem.mend)
@@ -1045,7 +1046,7 @@ def test_what_is_wrong_is_told_with_the_way_to_mend_it(options, level, what, men
         },
     ],
 )
-def test_what_is_right_is_not_complained_about(options):
+def test_a_correct_setup_has_no_problems(options):
     assert [p for p in problems(**options) if "environment" not in text(p.what)] == []
 
 
@@ -1066,14 +1067,14 @@ def test_the_address_that_the_browser_shows_is_compared(dev, here, words):
     assert [problem["what"][1] for problem in found] == words
 
 
-def test_a_server_with_one_thread_is_noticed(dev):
+def test_a_server_with_one_thread_is_reported(dev):
     for threads, processes, count in ((True, False, 0), (False, True, 0), (False, False, 1)):
         environ = {"wsgi.multithread": threads, "wsgi.multiprocess": processes}
         answer = dev.http.get("/?landing=state", environ_overrides=environ, headers=OURS)
         assert len(answer.get_json()["problems"]) == count
 
 
-def test_a_host_that_is_none_leaves_the_page_usable(dev):
+def test_the_page_works_with_an_invalid_host(dev):
     answer = dev.http.get("/?landing=state", headers=dict(OURS, Host="no host"))
     problem = answer.get_json()["problems"][0]
     assert answer.get_json()["url"] is None and problem["level"] == "error"
@@ -1085,7 +1086,7 @@ def test_a_host_that_is_none_leaves_the_page_usable(dev):
 # -- many at once --------------------------------------------------------
 
 
-def test_runs_are_remembered_within_bounds_by_any_number_of_threads(dev):
+def test_the_number_of_remembered_runs_is_limited(dev):
     def call_often(n):
         for run in range(300):
             dev.call(run_id="run-{}-{}".format(n, run))
@@ -1110,6 +1111,6 @@ def test_the_last_runs_are_remembered(dev):
 
 
 @pytest.mark.parametrize("run", ["", "x" * 65, "x" * 100000, "../x", "a b", "\u0660", "a\n"])
-def test_what_is_no_run_id_is_not_remembered(dev, run):
+def test_an_invalid_run_id_is_not_remembered(dev, run):
     assert dev.call(run_id=run).status_code == 200
     assert known(dev) == []

@@ -1,5 +1,5 @@
-"""At which address the endpoint is registered: through each framework's own
-mount, behind proxies, under real servers, and when a stranger asks."""
+"""The registered address: through each framework's own mount, behind proxies,
+under real servers, and for unsigned syncs."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ ALL = (bare,) + MOUNTS
 
 
 def latin(text):
-    """A text as PEP 3333 has it in an environ."""
+    """Return a text in the encoding that PEP 3333 uses in an environ."""
     return text.encode().decode("latin-1")
 
 
@@ -411,7 +411,7 @@ def registered(body):
 
 
 @pytest.mark.parametrize("mount, given", EACH)
-def test_it_registers_where_it_answers(mount, given, server):
+def test_the_registered_address_is_where_the_endpoint_answers(mount, given, server):
     application, url, environ = build(mount, given, server), given["url"], given["environ"]
 
     def in_band(body):
@@ -441,7 +441,7 @@ def test_it_registers_where_it_answers(mount, given, server):
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
-def test_it_answers_nowhere_else(mount):
+def test_the_endpoint_answers_at_no_other_address(mount):
     application = mount(Endpoint(lambda ctx: "done").application, "/api/inngest")
     assert ask(application, "GET", "/api/inngest").status_code == 200
     assert ask(application, "GET", "/api/inngestfoo").status_code == 404
@@ -472,7 +472,7 @@ def sync_in_band(body, **serve):
         ("https://a.example/my%20api/größe", "https://a.example/my%20api/gr%C3%B6%C3%9Fe"),
     ],
 )
-def test_the_url_of_a_signed_body(told, url):
+def test_an_in_band_sync_uses_the_url_of_its_body(told, url):
     answer = sync_in_band(json.dumps({"url": told}).encode())
     assert (answer.status_code, registered(answer.get_json())) == (200, url)
 
@@ -505,13 +505,13 @@ def test_the_url_of_a_signed_body(told, url):
         {},
     ],
 )
-def test_a_url_of_a_signed_body_that_is_none(told):
+def test_an_invalid_url_in_a_signed_body_is_refused(told):
     answer = sync_in_band(json.dumps({"url": told}).encode())
     assert (answer.status_code, answer.get_json()["code"]) == (400, "body_invalid")
     assert answer.get_json()["message"].startswith("url: ")
 
 
-def test_a_url_with_dots_is_none_to_be_called_by():
+def test_a_url_with_dot_segments_is_refused():
     answer = sync_in_band(b'{"url":"https://a.example/x/../y"}')
     assert (answer.status_code, answer.get_json()["code"]) == (400, "address_unknown")
     answer = sync_in_band(b'{"url":"https://a.example/x/../y"}', serve_path="/x")
@@ -575,7 +575,7 @@ ATTACKS = {
 
 
 def whole(request):
-    """All that a server was sent."""
+    """Return everything that a server received, as text."""
     return (
         request.method,
         request.environ["REQUEST_URI" if "REQUEST_URI" in request.environ else "RAW_URI"],
@@ -593,7 +593,7 @@ def stranger(server, mount=dispatcher, serve=None):
 @pytest.mark.parametrize("path", [None, "/set"])
 @pytest.mark.parametrize("mount", ALL)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_nothing_that_a_stranger_says_is_passed_on(attack, mount, path, server):
+def test_an_unsigned_sync_passes_nothing_on(attack, mount, path, server):
     headers, query, body = ATTACKS[attack]
     serve = {"serve_origin": ORIGIN, "serve_path": path}
     application = stranger(server, mount, serve)
@@ -609,7 +609,7 @@ def test_nothing_that_a_stranger_says_is_passed_on(attack, mount, path, server):
 
 @pytest.mark.parametrize("serve", [{}, {"serve_path": "/api/inngest"}])
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_address_is_taken_from_a_stranger(attack, serve, server):
+def test_no_address_is_taken_from_an_unsigned_sync(attack, serve, server):
     headers, query, body = ATTACKS[attack]
     application = stranger(server, serve=serve)
     answer = ask(application, "PUT", "/api/inngest" + query, body, None, headers)
@@ -619,7 +619,7 @@ def test_no_address_is_taken_from_a_stranger(attack, serve, server):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_strangers_may_be_kept_out(attack, server, monkeypatch):
+def test_unsigned_syncs_can_be_disabled(attack, server, monkeypatch):
     monkeypatch.setenv("INNGEST_ENABLE_UNAUTHED_SYNC", "false")
     headers, query, body = ATTACKS[attack]
     application = stranger(server)
@@ -628,7 +628,7 @@ def test_strangers_may_be_kept_out(attack, server, monkeypatch):
 
 
 @pytest.mark.parametrize("serve_origin", [None, ORIGIN])
-def test_a_stranger_has_no_in_band_sync(serve_origin, server):
+def test_an_unsigned_in_band_sync_is_refused(serve_origin, server):
     application = stranger(server, serve={"serve_origin": serve_origin})
     headers = {"X-Inngest-Sync-Kind": "in_band"}
     body = json.dumps({"url": EVIL}).encode()
@@ -657,7 +657,7 @@ def test_a_stranger_has_no_in_band_sync(serve_origin, server):
         (bare, "/api/inngest/..%2F..%2Fevil", 401),
     ],
 )
-def test_the_path_by_which_a_stranger_comes(mount, path, status, server):
+def test_the_path_of_an_unsigned_sync(mount, path, status, server):
     answer = ask(stranger(server, mount), "PUT", path)
     assert answer.status_code == status
     assert len(server.requests) == (status == 200)
@@ -672,7 +672,7 @@ def test_the_path_by_which_a_stranger_comes(mount, path, status, server):
     assert registered(server.requests[0].get_json()) == ORIGIN + "/set"
 
 
-def test_an_authority_in_the_path_is_a_path(server):
+def test_an_authority_in_the_path_is_treated_as_a_path(server):
     application = stranger(server, bare)
     headers = {"X-Inngest-Signature": sign(b"")}
     assert ask(application, "PUT", "//evil.example/x", headers=headers).status_code == 200
@@ -680,7 +680,7 @@ def test_an_authority_in_the_path_is_a_path(server):
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_a_deploy_id_is_passed_on_for_the_server_alone(signed, server):
+def test_a_deploy_id_is_passed_on_but_not_registered(signed, server):
     headers = {"X-Inngest-Signature": sign(b"")} if signed else {}
     target = "/api/inngest?deployId=d1"
     assert ask(stranger(server), "PUT", target, headers=headers).status_code == 200
@@ -719,7 +719,7 @@ def process_of(request, running, tmp_path_factory):
 
 
 def exchange(address, target, host, method="PUT", body=b""):
-    """Status and body of the answer to a request of these very bytes."""
+    """Send exactly these bytes; return the status and the body of the answer."""
     name, _, port = address.rpartition(":")
     lines = [b"%s %s HTTP/1.1" % (method.encode(), target)]
     lines += [b"Host: " + host] if host is not None else []
@@ -768,7 +768,7 @@ def test_under_a_real_server(process_of, server, at, target, host, url):
     assert (status, b"give up" in content) == (400, True), content
 
 
-def test_letters_that_no_request_line_may_have(process_of, server):
+def test_characters_that_a_request_line_may_not_have(process_of, server):
     # each server makes something else of them; what comes here is right
     exchange(process_of("/größe/x"), "/größe/x".encode(), b"a")
     found = [registered(request.get_json()) for request in server.requests]

@@ -1,5 +1,5 @@
-"""No answer is larger than the server takes (W72), however many steps stand
-side by side in it."""
+"""No answer is larger than the server's limit (W72), however many parallel steps
+it reports."""
 
 import json
 import re
@@ -48,8 +48,8 @@ def fetching(size):
 
 @pytest.fixture(params=[False, "force"], ids=["whole", "streamed"])
 def answered(request):
-    """Calls a function: its status, headers and body, as the server reads
-    them, none larger than the server takes."""
+    """Call a function; return the status, headers and body as the server reads
+    them, after checking that the answer is within the server's limit."""
 
     def call(handler):
         response = Endpoint(handler, streaming=request.param).call()
@@ -74,7 +74,7 @@ def answered(request):
         ([None] * 3, [fetching(8 * MIB - 200_000)], 0),
     ],
 )
-def test_inputs_are_left_out_the_largest_first(sizes, beside, kept, answered):
+def test_the_largest_inputs_are_left_out_first(sizes, beside, kept, answered):
     status, _, body = answered(fan_out(sizes, beside))
     ops = json.loads(body)
     assert (status, len(ops)) == (206, len(sizes) + len(beside))
@@ -91,7 +91,7 @@ def test_inputs_are_left_out_the_largest_first(sizes, beside, kept, answered):
     assert all(op["opts"]["payload"]["data"] for op in ops if op["op"] == "InvokeFunction")
 
 
-def test_the_fan_out_that_was_refused_is_small_enough():
+def test_the_recorded_fan_out_that_was_too_large_now_fits():
     recording = recordings.load("124")
     (exchange,) = recordings.calls(recording)
     assert int(exchange.answer.headers["content-length"]) > 8 * MIB
@@ -118,7 +118,7 @@ def test_the_fan_out_that_was_refused_is_small_enough():
         (fan_out([10], [invoking(5 * MIB), invoking(4 * MIB, "second")]), "call", 5 * MIB),
     ],
 )
-def test_what_has_no_room_is_a_final_error_that_names_step_and_size(handler, step, size, answered):
+def test_data_that_does_not_fit_is_a_final_error_with_step_and_size(handler, step, size, answered):
     status, headers, body = answered(handler)
     problem = json.loads(body)
     assert (status, problem["code"]) == (400, "output_invalid")
@@ -140,7 +140,7 @@ SMALL = inngest.Event(name="shop/small")
         ([SMALL] * 150_000, "it sends 150000 events"),
     ],
 )
-def test_events_that_have_no_room_fail_their_step_before_any_is_sent(events, said):
+def test_events_that_do_not_fit_fail_their_step_before_any_is_sent(events, said):
     server = Scripted((200, {"ids": ["01A"], "status": 200}))
     with serving(server) as origin:
         client = {"event_api_base_url": origin}

@@ -1,4 +1,4 @@
-"""Requests that are not calls of a function: refused, and without effect."""
+"""Requests that are not calls of a function are refused, and have no effect."""
 
 import io
 import json
@@ -86,13 +86,13 @@ def test_without_a_valid_signature_a_caller_learns_nothing(cloud, method, header
 
 
 @pytest.mark.parametrize("seconds", [-298, 0, 298])
-def test_a_signature_holds_five_minutes_either_way(cloud, seconds):
+def test_a_signature_may_be_five_minutes_off(cloud, seconds):
     headers = {"X-Inngest-Signature": sign(BODY, at=now_and(seconds))}
     response = cloud.request(body=BODY, headers=headers)
     assert (response.status_code, ran) == (200, ["01RUN"])
 
 
-def test_the_answer_is_signed_with_the_key_that_the_request_was():
+def test_the_answer_is_signed_with_the_key_of_the_request():
     endpoint = Endpoint(handler, cloud=True, signing_key=OTHER_KEY, signing_key_fallback=KEY)
     for key in (OTHER_KEY, KEY):
         headers = {"X-Inngest-Signature": sign(BODY, key)}
@@ -101,7 +101,7 @@ def test_the_answer_is_signed_with_the_key_that_the_request_was():
         assert is_signed(response, key)
 
 
-def test_dev_mode_asks_for_no_signature(dev):
+def test_dev_mode_needs_no_signature(dev):
     response = dev.request(body=BODY)
     assert (response.status_code, response.get_json()) == (200, "done")
     assert "X-Inngest-Signature" not in response.headers
@@ -151,7 +151,7 @@ FN = "fnId=shop-f&stepId=step"
     ],
 )
 @pytest.mark.parametrize("mode", ["dev", "cloud"])
-def test_what_is_not_a_call_is_refused_with_a_sentence(
+def test_a_request_that_is_not_a_call_is_refused_with_a_message(
     mode, query, body, status, code, said, request
 ):
     response = request.getfixturevalue(mode).request(query=query, body=body)
@@ -166,7 +166,7 @@ def test_what_is_not_a_call_is_refused_with_a_sentence(
 
 @pytest.mark.parametrize("method", ["DELETE", "PATCH", "TRACE", "BREW", "get"])
 @pytest.mark.parametrize("mode", ["dev", "cloud"])
-def test_an_unknown_method_is_told_the_known_ones(mode, method, request):
+def test_an_unknown_method_gets_the_allowed_ones(mode, method, request):
     environ = {"REQUEST_METHOD": method, "wsgi.input": io.BytesIO(), "QUERY_STRING": FN}
     endpoint = request.getfixturevalue(mode)
     answered = {}
@@ -181,7 +181,7 @@ def test_an_unknown_method_is_told_the_known_ones(mode, method, request):
 
 
 @pytest.mark.parametrize("mode", ["dev", "cloud"])
-def test_options_says_which_methods_there_are_and_nothing_of_other_origins(mode, request):
+def test_options_lists_the_methods_and_allows_no_other_origin(mode, request):
     endpoint = request.getfixturevalue(mode)
     headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
     answer = endpoint.request("OPTIONS", signed=False, headers=headers)
@@ -214,7 +214,7 @@ def test_a_body_that_cannot_be_read(dev, environ, status, code):
     assert json.loads(body)["code"] == code
 
 
-def test_a_chunked_body_is_read_where_the_server_ends_it(dev):
+def test_a_chunked_body_is_read_if_the_server_terminates_the_input(dev):
     environ = {
         "REQUEST_METHOD": "POST",
         "QUERY_STRING": FN,
@@ -239,7 +239,7 @@ class Slow(io.BytesIO):
         {"wsgi.input_terminated": True, "wsgi.input": Slow(BODY)},
     ],
 )
-def test_a_stream_that_gives_less_than_asked_is_read_on(dev, environ):
+def test_short_reads_of_the_body_are_continued(dev, environ):
     answered = []
     base = {"REQUEST_METHOD": "POST", "QUERY_STRING": FN}
     dev.application(dict(base, **environ), lambda s, h: answered.append(s))
@@ -247,7 +247,7 @@ def test_a_stream_that_gives_less_than_asked_is_read_on(dev, environ):
 
 
 @pytest.mark.parametrize("environ", [{"CONTENT_LENGTH": "10"}, {"wsgi.input_terminated": True}])
-def test_a_stream_that_breaks_is_the_clients_mistake(dev, environ, caplog):
+def test_a_body_that_breaks_off_is_a_client_error(dev, environ, caplog):
     class Broken:
         def read(self, size):
             raise OSError("invalid chunk size")
@@ -260,7 +260,7 @@ def test_a_stream_that_breaks_is_the_clients_mistake(dev, environ, caplog):
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD", "DELETE"])
 @pytest.mark.parametrize("query", [FN, "probe=trust", ""])
-def test_pep_3333_is_kept(method, query):
+def test_the_application_conforms_to_pep_3333(method, query):
     application = validator(Endpoint(handler, http=NoApi()).application)
     environ = {
         "REQUEST_METHOD": method,
@@ -287,7 +287,7 @@ def test_pep_3333_is_kept(method, query):
         {"Sec-Fetch-Site": "same-origin"},
     ],
 )
-def test_a_page_in_a_browser_runs_nothing(dev, method, headers):
+def test_requests_from_a_browser_run_no_function(dev, method, headers):
     answer = dev.request(method, FN, body=BODY, headers=headers)
     assert (answer.status_code, ran) == (403, [])
     assert "browser" in answer.get_json()["message"]
@@ -295,7 +295,7 @@ def test_a_page_in_a_browser_runs_nothing(dev, method, headers):
 
 @pytest.mark.parametrize("signed, status", [(True, "200 OK"), (False, "401 Unauthorized")])
 @pytest.mark.parametrize("mode", ["dev", "cloud"])
-def test_head_is_get_without_the_body(mode, signed, status, request):
+def test_head_is_answered_like_get_without_the_body(mode, signed, status, request):
     endpoint = request.getfixturevalue(mode)
     answered = {}
     for method in ("GET", "HEAD"):
@@ -311,7 +311,7 @@ def test_head_is_get_without_the_body(mode, signed, status, request):
     assert answered["HEAD"][0] == (status if endpoint.cloud else "200 OK")
 
 
-def test_an_error_of_ours_shows_the_network_nothing(caplog):
+def test_an_internal_error_shows_no_details(caplog):
     class Broken:
         def request(self, method, url, **kwargs):
             raise RuntimeError("signkey-test-" + SECRET)
@@ -324,7 +324,7 @@ def test_an_error_of_ours_shows_the_network_nothing(caplog):
     assert "RuntimeError" in caplog.text, "the log has the whole of it"
 
 
-def test_no_key_reaches_the_log(caplog):
+def test_no_key_is_logged(caplog):
     caplog.set_level(logging.DEBUG)
     endpoint = Endpoint(handler, cloud=True, client={"event_key": SECRET})
     endpoint.request(body=BODY, headers={"X-Inngest-Signature": sign(BODY, OTHER_KEY)})
@@ -333,8 +333,8 @@ def test_no_key_reaches_the_log(caplog):
     assert KEY.split("-")[-1] not in caplog.text and SECRET not in caplog.text
 
 
-def test_a_large_body_is_not_canonicalized_for_a_stranger(cloud, monkeypatch):
-    """It would cost seconds of work to say no."""
+def test_an_unverified_large_body_is_not_canonicalized(cloud, monkeypatch):
+    """Canonicalizing it only to refuse it would take seconds."""
     asked = []
     monkeypatch.setattr(jcs, "canonical", lambda value: asked.append(value) or b"other")
     large = json.dumps({"url": "http://x", "filler": "x" * 70_000}).encode()
@@ -352,7 +352,7 @@ def test_dev_mode_answers_a_signed_request_with_a_signature():
     assert wrong.status_code == 200 and "X-Inngest-Signature" not in wrong.headers
 
 
-def test_what_cannot_get_better_is_not_tried_again(cloud):
+def test_permanent_errors_are_not_retried(cloud):
     response = cloud.request(query=FN, body=b"{}")
     assert response.headers["X-Inngest-No-Retry"] == "true"
     response = cloud.request(query="fnId=shop-g", body=BODY)
@@ -396,7 +396,7 @@ class NoApi:
 
 
 @given(body=st.binary() | fields.map(lambda x: json.dumps(x).encode()), query=st.text())
-def test_no_body_brings_the_endpoint_down(body, query):
+def test_no_body_causes_an_unhandled_exception(body, query):
     response = Endpoint(handler, http=NoApi()).request(
         query="fnId=shop-f&" + query.encode("utf-8", "replace").decode(), body=body
     )
@@ -405,7 +405,7 @@ def test_no_body_brings_the_endpoint_down(body, query):
 
 
 @given(header=st.text(st.characters(min_codepoint=1, max_codepoint=255)), body=st.binary())
-def test_no_header_passes_for_a_signature(header, body):
+def test_no_random_header_is_a_valid_signature(header, body):
     environ = {
         "REQUEST_METHOD": "POST",
         "QUERY_STRING": FN,

@@ -1,5 +1,5 @@
-"""Keys: how they are given, which of two is used where, and that nobody is
-shown one."""
+"""Keys: how they are set, which of two is used for what, and that none is ever
+shown."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ EVENT = {"name": "test/event", "data": {}}
 
 
 def bearer(key):
-    """What ``Authorization`` has to be: PROTOCOL section 3."""
+    """Return the value that ``Authorization`` must have (PROTOCOL section 3)."""
     prefix, _, secret = key.rpartition("-")
     hashed = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
     return "Bearer {}{}".format(prefix + "-" if prefix else "", hashed)
@@ -147,7 +147,7 @@ def test_a_fallback_key_that_is_accepted_works(where, given, key, monkeypatch):
 
 @pytest.mark.parametrize("given, said, way_out", REFUSED.values(), ids=list(REFUSED))
 @pytest.mark.parametrize("where", ["client", "serve", "environment", "fallback serve", "fallback"])
-def test_a_key_that_is_none_is_refused_with_a_sentence(where, given, said, way_out, monkeypatch):
+def test_an_invalid_key_is_refused_with_a_message(where, given, said, way_out, monkeypatch):
     other = OTHER_KEY if where.startswith("fallback") else None
     with pytest.raises(inngest.SettingsError) as caught:
         app_with(where, given, monkeypatch, other=other)
@@ -159,7 +159,7 @@ def test_a_key_that_is_none_is_refused_with_a_sentence(where, given, said, way_o
 
 @pytest.mark.parametrize("given, said, way_out", NO_TEXT.values(), ids=list(NO_TEXT))
 @pytest.mark.parametrize("where", ["client", "serve", "fallback serve"])
-def test_what_is_no_text_is_no_key(where, given, said, way_out, monkeypatch):
+def test_a_key_that_is_not_text_is_refused(where, given, said, way_out, monkeypatch):
     other = OTHER_KEY if where.startswith("fallback") else None
     with pytest.raises(inngest.SettingsError) as caught:
         app_with(where, given, monkeypatch, other=other)
@@ -181,7 +181,7 @@ def assert_says(error, setting, said, way_out, given):
 
 
 @pytest.mark.parametrize("value", ["", " ", "\n", "\ufeff\r\n"])
-def test_a_variable_with_nothing_in_it_is_unset(value, monkeypatch):
+def test_an_empty_variable_counts_as_unset(value, monkeypatch):
     with pytest.raises(inngest.SettingsError, match="signing_key: is missing.*INNGEST_SIGNING"):
         app_with("environment", value, monkeypatch)
     application = app_with("fallback", value, monkeypatch, other=KEY)
@@ -201,7 +201,7 @@ def test_a_variable_with_nothing_in_it_is_unset(value, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("where", ["argument", "environment"])
-def test_an_event_key_is_a_part_of_the_path(where, given, path, monkeypatch):
+def test_the_event_key_is_part_of_the_path(where, given, path, monkeypatch):
     server = Scripted((200, {"ids": ["01A"], "status": 200}))
     if where == "environment":
         monkeypatch.setenv("INNGEST_EVENT_KEY", given)
@@ -227,7 +227,7 @@ def test_an_event_key_is_a_part_of_the_path(where, given, path, monkeypatch):
         (" \n", "empty", "leave it out"),
     ],
 )
-def test_an_event_key_that_is_none_is_refused_with_a_sentence(given, said, way_out, monkeypatch):
+def test_an_invalid_event_key_is_refused_with_a_message(given, said, way_out, monkeypatch):
     text = given.decode() if isinstance(given, bytes) else given
     with pytest.raises(inngest.SettingsError) as caught:
         inngest.Inngest("shop", event_key=given)
@@ -245,7 +245,7 @@ def test_an_event_key_that_is_none_is_refused_with_a_sentence(given, said, way_o
 @pytest.mark.parametrize("cloud", [True, False])
 @pytest.mark.parametrize("used", [KEY, OTHER_KEY])
 @pytest.mark.parametrize("step", ["step", step_hash("nowhere")])
-def test_an_answer_is_signed_with_the_key_that_the_call_was(cloud, used, step):
+def test_the_answer_is_signed_with_the_key_of_the_call(cloud, used, step):
     endpoint = Endpoint(nothing, cloud=cloud, signing_key=KEY, signing_key_fallback=OTHER_KEY)
     body = json.dumps(call_body()).encode()
     query = "fnId=shop-f&stepId=" + step
@@ -259,7 +259,7 @@ def test_an_answer_is_signed_with_the_key_that_the_call_was(cloud, used, step):
         assert answer.status_code == 200 and is_signed(answer, used)
 
 
-def test_in_dev_mode_a_signature_of_another_key_is_ignored():
+def test_dev_mode_ignores_a_signature_with_another_key():
     endpoint = Endpoint(nothing, signing_key=KEY)
     body = json.dumps(call_body()).encode()
     headers = {"X-Inngest-Signature": sign(body, OTHER_KEY)}
@@ -330,7 +330,9 @@ ROTATING = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY}
         ({"signing_key": KEY, "signing_key_fallback": KEY}, [KEY], [KEY]),
     ],
 )
-def test_every_request_is_made_with_the_key_that_fits(kind, others, keys, servers, tried, refusal):
+def test_every_request_uses_the_key_that_the_server_accepts(
+    kind, others, keys, servers, tried, refusal
+):
     server = Guarded(*servers, refusal=refusal)
     with serving(server) as origin:
         response = request_of(kind, origin, **keys)
@@ -352,7 +354,7 @@ def test_every_request_is_made_with_the_key_that_fits(kind, others, keys, server
         ({"signing_key": KEY, "signing_key_fallback": KEY + "\n"}, 1, "_FALLBACK with"),
     ],
 )
-def test_where_no_key_fits_the_settings_are_named(kind, keys, tries, named, refusal, caplog):
+def test_if_no_key_is_accepted_the_settings_are_named(kind, keys, tries, named, refusal, caplog):
     caplog.set_level(logging.DEBUG)
     server = Guarded("ab" * 32, refusal=refusal)
     with serving(server) as origin:
@@ -365,7 +367,7 @@ def test_where_no_key_fits_the_settings_are_named(kind, keys, tries, named, refu
     assert_no_key_in(message + caplog.text)
 
 
-def test_the_second_part_of_a_state_has_the_fallback_key_too():
+def test_the_second_request_for_a_state_uses_the_fallback_key_too():
     # the server changes its key between the two parts
     server = Guarded(KEY, OTHER_KEY)
     with serving(server) as origin:
@@ -375,7 +377,7 @@ def test_the_second_part_of_a_state_has_the_fallback_key_too():
     assert server.asked == [(kind, bearer(key)) for kind, key in keys]
 
 
-def test_the_advice_where_there_is_no_key():
+def test_the_advice_if_no_key_is_set():
     server = Guarded(KEY)
     with serving(server) as origin:
         response = Endpoint(nothing, base_url=origin).request("PUT")
@@ -400,7 +402,7 @@ def test_the_advice_for_a_branch_environment(env, said):
         ({"is_production": False}, "has none: set INNGEST_EVENT_KEY"),
     ],
 )
-def test_the_event_api_has_a_key_of_its_own_and_no_other(options, named, monkeypatch):
+def test_the_event_api_gets_only_the_event_key(options, named, monkeypatch):
     monkeypatch.setenv("INNGEST_SIGNING_KEY", KEY)
     monkeypatch.setenv("INNGEST_SIGNING_KEY_FALLBACK", OTHER_KEY)
     server = Scripted((401, {"status": 401, "message": "", "error": "Event key not found"}))
@@ -414,7 +416,7 @@ def test_the_event_api_has_a_key_of_its_own_and_no_other(options, named, monkeyp
 
 
 @pytest.mark.parametrize("pool", [None, urllib3.PoolManager()], ids=["our pool", "their pool"])
-def test_no_key_is_logged_by_whatever_we_ask_for(pool, caplog):
+def test_no_request_logs_a_key(pool, caplog):
     caplog.set_level(logging.DEBUG)
 
     def sending(ctx):

@@ -1,5 +1,5 @@
-"""A redirect on the way of a call makes a GET of it; what comes then is never
-taken for what the function returned (W73)."""
+"""A redirect turns a call into a GET. Its answer must never be taken for the
+function's result (W73)."""
 
 import json
 import logging
@@ -17,8 +17,8 @@ OLD = "http://shop.example/api/inngest?fnId=shop-f&stepId=step&secret=1"
 
 
 def followed(endpoint, method="GET", query="fnId=shop-f&stepId=step", body=CALL, **headers):
-    """What the server's client sends when it follows a redirect: as the
-    recording has it, with the body and the signature of the POST."""
+    """Send what the server's client sends when it follows a redirect, as in the
+    recording: a GET with the body and the signature of the POST."""
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     headers.setdefault("Referer", OLD)
     builder = EnvironBuilder(
@@ -33,7 +33,7 @@ def followed(endpoint, method="GET", query="fnId=shop-f&stepId=step", body=CALL,
     return Response(b"".join(chunks), status, headers)
 
 
-def test_the_recorded_call_is_answered_with_an_error_that_is_tried_again():
+def test_a_recorded_redirected_call_gets_a_retriable_error():
     recording = recordings.load("125")
     bent = [e for e in recording.exchanges if e.method == "GET" and "fnId" in e.query]
     ran = []
@@ -69,7 +69,9 @@ def test_the_recorded_call_is_answered_with_an_error_that_is_tried_again():
         ("GET", "fnId=shop-f&stepId=step", {"Accept": "text/html"}, "A call of function"),
     ],
 )
-def test_what_was_no_get_is_answered_with_the_way_out(method, query, headers, said, cloud, caplog):
+def test_a_redirected_request_gets_an_error_with_advice(
+    method, query, headers, said, cloud, caplog
+):
     ran = []
     endpoint = Endpoint(lambda ctx: ran.append(1), cloud=cloud)
     if cloud:
@@ -97,7 +99,7 @@ def test_what_was_no_get_is_answered_with_the_way_out(method, query, headers, sa
         ("http://\xe4.example/", "from http://\\xe4.example/,"),
     ],
 )
-def test_a_referer_is_quoted_with_care(referer, shown, caplog):
+def test_a_hostile_referer_is_quoted_safely(referer, shown, caplog):
     endpoint = Endpoint(lambda ctx: None)
     environ = EnvironBuilder(query_string="fnId=shop-f").get_environ()
     environ["HTTP_REFERER"] = referer
@@ -108,13 +110,13 @@ def test_a_referer_is_quoted_with_care(referer, shown, caplog):
     assert ("redirects it with" in message) if shown is None else (shown in message)
 
 
-def test_the_address_that_is_configured_is_the_way_out(caplog):
+def test_the_advice_names_the_configured_address(caplog):
     endpoint = Endpoint(lambda ctx: None, serve_origin="https://set.example", serve_path="/x")
     message = followed(endpoint).get_json()["message"]
     assert "leads to, https://set.example/x:" in message
 
 
-def test_an_address_that_cannot_be_told_is_left_out():
+def test_an_unknown_address_is_left_out():
     endpoint = Endpoint(lambda ctx: None)
     environ = EnvironBuilder(query_string="fnId=shop-f").get_environ()
     environ["HTTP_HOST"] = "no host"
@@ -123,7 +125,7 @@ def test_an_address_that_cannot_be_told_is_left_out():
 
 
 @pytest.mark.parametrize("signature", [None, "t=1&s=00", "other"])
-def test_who_may_not_ask_learns_nothing(signature):
+def test_an_unauthenticated_caller_learns_nothing(signature):
     endpoint = Endpoint(lambda ctx: None, cloud=True, key=KEY)
     headers = {}
     if signature is not None:
@@ -135,12 +137,12 @@ def test_who_may_not_ask_learns_nothing(signature):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Referer": "http://shop.example/admin"}])
-def test_an_introspection_is_still_one(headers):
+def test_an_introspection_is_not_taken_for_a_redirected_call(headers):
     response = Endpoint(lambda ctx: None).request("GET", headers=headers)
     assert (response.status_code, response.get_json()["function_count"]) == (200, 1)
 
 
-def test_a_redirect_that_keeps_the_method_is_no_trouble():
+def test_a_redirect_that_keeps_the_method_works():
     endpoint = Endpoint(lambda ctx: "done")
     response = endpoint.request(body=CALL, headers={"Referer": OLD})
     assert (response.status_code, response.get_json()) == (200, "done")

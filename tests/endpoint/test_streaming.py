@@ -1,4 +1,4 @@
-"""Streamed answers, by the application object alone."""
+"""Streamed answers of the application object, without a server."""
 
 import contextlib
 import contextvars
@@ -38,7 +38,7 @@ def free_slots(endpoint):
 
 
 def lost(caplog):
-    """The log's lines about connections that were lost."""
+    """Return the log's records about lost connections."""
     return [r.getMessage() for r in caplog.records if "lost its connection" in r.msg]
 
 
@@ -87,7 +87,7 @@ SERVERS = [
 
 @pytest.mark.parametrize("environ, uwsgi, streamed", SERVERS)
 @pytest.mark.parametrize("streaming", ["allow", "force", False, None])
-def test_which_servers_are_given_a_stream(environ, uwsgi, streamed, streaming, monkeypatch):
+def test_servers_that_get_a_stream(environ, uwsgi, streamed, streaming, monkeypatch):
     monkeypatch.delitem(sys.modules, "uwsgi", raising=False)
     if uwsgi is not None:
         module = types.ModuleType("uwsgi")
@@ -99,6 +99,21 @@ def test_which_servers_are_given_a_stream(environ, uwsgi, streamed, streaming, m
         assert (answer.status, inner_of(text)[2]) == (201, b'"done"')
     else:
         assert (answer.status, text) == (200, b'"done"')
+
+
+@pytest.mark.parametrize(
+    "environ, name",
+    [({"SERVER_SOFTWARE": "bjoern/3.2.2"}, "bjoern/3.2.2"), ({}, "it gives no name")],
+)
+def test_an_unknown_server_is_logged_once(environ, name, caplog):
+    caplog.set_level(logging.INFO, "inngest_wsgi")
+    endpoint = Endpoint(lambda ctx: "done", streaming="allow")
+    for _ in range(2):
+        assert Opened(endpoint.application, **environ).read() == b'"done"'
+    (record,) = [r for r in caplog.records if "in one piece" in r.msg]
+    assert record.levelname == "INFO"
+    said = record.getMessage()
+    assert "this WSGI server ({})".format(name) in said and 'streaming="force"' in said
 
 
 @pytest.mark.parametrize("cloud", [False, True])
@@ -124,7 +139,7 @@ def test_which_servers_are_given_a_stream(environ, uwsgi, streamed, streaming, m
         (413, {"CONTENT_LENGTH": str(9 * 1024 * 1024)}, BODY),
     ],
 )
-def test_what_is_never_streamed(cloud, status, environ, body):
+def test_requests_that_are_never_streamed(cloud, status, environ, body):
     endpoint = forced(lambda ctx: "done", cloud=cloud, http=NoApi())
     environ = dict(environ)
     if cloud:
@@ -138,7 +153,7 @@ def test_what_is_never_streamed(cloud, status, environ, body):
 
 
 @pytest.mark.parametrize("signature", ["", "t=1&s=" + "0" * 64, OTHER_KEY])
-def test_who_is_refused_is_told_so_in_one_piece(signature):
+def test_a_refusal_is_answered_in_one_piece(signature):
     if signature == OTHER_KEY:
         signature = sign(BODY, OTHER_KEY)
     endpoint = forced(lambda ctx: "done", cloud=True)
@@ -187,7 +202,7 @@ QUOTES = ['"' * 3_000_000]
 @pytest.mark.parametrize("cloud", [False, True])
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])
 @pytest.mark.parametrize("output", ["dön\u2028e \U0001f600", QUOTES], ids=["text", "value"])
-def test_a_stream_is_signed_within_with_the_key_that_the_call_was(cloud, key, output):
+def test_a_stream_is_signed_inside_with_the_key_of_the_call(cloud, key, output):
     endpoint = forced(
         lambda ctx: output, cloud=cloud, signing_key=OTHER_KEY, signing_key_fallback=KEY
     )
@@ -198,12 +213,12 @@ def test_a_stream_is_signed_within_with_the_key_that_the_call_was(cloud, key, ou
     assert is_signed_within(headers, body, key)
 
 
-def test_a_stream_that_nobody_signed_for_has_no_signature():
+def test_a_stream_for_an_unsigned_call_has_no_signature():
     answer = Opened(forced(lambda ctx: None, signing_key=KEY).application)
     assert "X-Inngest-Signature" not in inner_of(answer.read())[1]
 
 
-def test_a_space_comes_at_once_and_further_ones_while_the_function_runs():
+def test_a_space_is_sent_at_once_and_more_while_the_function_runs():
     go = threading.Event()
     endpoint = forced(lambda ctx: go.wait(20), keepalive_interval=250)
     answer = Opened(endpoint.application)
@@ -232,7 +247,7 @@ def test_the_answer_does_not_wait_for_the_next_space():
 
 @pytest.mark.parametrize("handler", [lambda ctx: "done", lambda ctx: ctx.step.sleep("a", "1h")])
 @pytest.mark.parametrize("taken", [0, 1, 2])
-def test_pep_3333_is_kept(handler, taken):
+def test_the_application_conforms_to_pep_3333(handler, taken):
     chunks = iter(validated(handler))
     for _ in range(taken):
         next(chunks)
@@ -243,7 +258,7 @@ def validated(handler):
     return Opened(validator(forced(handler).application)).chunks
 
 
-def test_pep_3333_is_kept_to_the_end():
+def test_the_application_conforms_to_pep_3333_until_close():
     chunks = validated(lambda ctx: "done")
     assert inner_of(b"".join(chunks))[2] == b'"done"'
     chunks.close()
@@ -253,7 +268,8 @@ def test_pep_3333_is_kept_to_the_end():
 
 
 def raising(kind, *args):
-    """Raises a new one each time: the traceback of one would grow."""
+    """Return a function that raises a new exception each time, because the
+    traceback of a single one would grow."""
 
     def handler(ctx):
         raise kind(*args)
@@ -370,8 +386,7 @@ SAME = {
 
 
 def both(handler, steps, ctx, **options):
-    """What a call is answered in one piece, and what it is inside of a
-    stream."""
+    """Return the answer to a call in one piece, and the answer inside of a stream."""
     body = call_body(steps, **ctx)
     if ctx.get("use_api"):
         body["events"] = None
@@ -392,14 +407,14 @@ def both(handler, steps, ctx, **options):
 
 
 @pytest.mark.parametrize("name", list(SAME))
-def test_a_stream_ends_in_what_one_piece_is(name):
+def test_a_streamed_answer_equals_the_answer_in_one_piece(name):
     in_one_piece, inner = both(*SAME[name], http=NoApi())
     assert inner == in_one_piece
 
 
 @pytest.mark.parametrize("target", [step_hash("a"), step_hash("gone")])
 @pytest.mark.parametrize("name", ["step", "step-remembered", "group", "value", "error"])
-def test_so_do_targeted_calls(name, target):
+def test_a_streamed_answer_to_a_targeted_call_is_equal(name, target):
     in_one_piece, inner = both(*SAME[name], http=NoApi(), target=target)
     assert inner == in_one_piece
 
@@ -411,7 +426,7 @@ HOOKS += ("transform_output", "before_response", "close")
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("name", ["value", "step", "step-remembered", "error", "sleep"])
 @pytest.mark.parametrize("exc", [(KeyError, "hook"), (inngest.RetryAfterError, "hook", 7000)])
-def test_so_do_calls_whose_middleware_fails(hook, name, exc):
+def test_a_streamed_answer_is_equal_if_middleware_fails(hook, name, exc):
     def fail(self, *args):
         raise exc[0](*exc[1:])
 
@@ -420,7 +435,7 @@ def test_so_do_calls_whose_middleware_fails(hook, name, exc):
     assert inner == in_one_piece
 
 
-def test_a_state_that_cannot_be_fetched_is_an_answer_in_the_stream():
+def test_a_failed_fetch_of_the_state_is_reported_in_the_stream():
     (status, headers, body), _ = both(*SAME["fetch-state-fails"], http=NoApi())
     assert (status, json.loads(body)["code"]) == (500, "api_failed")
     assert "X-Inngest-No-Retry" not in headers
@@ -430,9 +445,8 @@ def inner_answer(handler, **options):
     return inner_of(Opened(forced(handler, **options).application).read())
 
 
-def test_what_one_piece_can_bring_and_a_stream_cannot():
-    """Text in text has its quotes escaped twice, and no other form; and there
-    must be room for the spaces."""
+def test_an_output_that_fits_in_one_piece_but_not_in_a_stream():
+    """Quotes in a text are escaped twice in a stream, and the spaces need room too."""
     for output, size in (('"' * 3_000_000, 12), ("x" * (8 * 1024 * 1024 - 10), 8)):
         assert Endpoint(lambda ctx: output).call().status_code == 200
         status, headers, body = inner_answer(lambda ctx: output)
@@ -441,8 +455,8 @@ def test_what_one_piece_can_bring_and_a_stream_cannot():
         assert re.search(r"has {}\d{{6}} bytes when it is streamed".format(size), body.decode())
 
 
-def test_no_stream_is_larger_than_the_server_reads():
-    """With all the spaces of two hours."""
+def test_no_stream_is_larger_than_the_servers_limit():
+    """Even with the spaces of two hours."""
     frame = len(as_value(encode.streamed(Response(200, [], b"[]")), b"[]"))
     most = _calls.RESPONSE_LIMIT - 2 * 3600 * 4 - frame - 2
     body = b'["%b"]' % (b"x" * most)
@@ -456,7 +470,7 @@ def test_no_stream_is_larger_than_the_server_reads():
 
 @pytest.mark.parametrize("exc", [SystemExit, KeyboardInterrupt, gevent.GreenletExit])
 @pytest.mark.parametrize("place", [raising, lambda exc: in_step(raising(exc), 1)])
-def test_what_would_end_the_process_ends_the_thread_alone(exc, place, caplog):
+def test_a_process_exit_ends_only_the_thread(exc, place, caplog):
     endpoint = forced(place(exc))
     status, headers, body = inner_of(Opened(endpoint.application).read())
     problem = json.loads(body)
@@ -467,7 +481,7 @@ def test_what_would_end_the_process_ends_the_thread_alone(exc, place, caplog):
     assert free_slots(endpoint) == 64
 
 
-def test_an_answer_that_cannot_even_be_written(monkeypatch, caplog):
+def test_an_answer_that_cannot_be_encoded(monkeypatch, caplog):
     def streamed(response):
         raise MemoryError
 
@@ -479,7 +493,7 @@ def test_an_answer_that_cannot_even_be_written(monkeypatch, caplog):
     assert free_slots(endpoint) == 64
 
 
-def test_a_thread_that_died_without_a_word():
+def test_a_thread_that_ended_without_an_answer():
     stream = _streaming.Stream(Call("f", None, "01RUN", 0, 1, False, {}, [], {}), 0.01)
     stream.is_running = lambda: False
     text = b"".join(stream)
@@ -495,7 +509,7 @@ LINE = (
 
 
 @pytest.mark.parametrize("ends, taken", [(False, 0), (False, 1), (False, 3), (True, 1), (True, 2)])
-def test_a_client_that_has_gone_is_logged_once(ends, taken, caplog):
+def test_a_disconnect_is_logged_once(ends, taken, caplog):
     contexts, go = [], threading.Event()
 
     def handler(ctx):
@@ -525,7 +539,7 @@ def test_a_client_that_has_gone_is_logged_once(ends, taken, caplog):
     assert chunks._answer is None, "so is what came later"
 
 
-def test_a_stream_that_has_ended_is_closed_without_a_word(caplog):
+def test_closing_a_finished_stream_logs_nothing(caplog):
     contexts = []
     answer = Opened(forced(contexts.append).application)
     assert inner_of(b"".join(answer.chunks))[0] == 200
@@ -535,7 +549,7 @@ def test_a_stream_that_has_ended_is_closed_without_a_word(caplog):
     assert lost(caplog) == [] and not contexts[0].disconnected.is_set()
 
 
-def test_the_log_says_how_long_it_was(caplog):
+def test_the_log_says_after_how_long_the_disconnect_was_noticed(caplog):
     answer = Opened(forced(lambda ctx: ctx.disconnected.wait(20)).application)
     answer.chunks._since -= 3723
     answer.chunks.close()
@@ -553,7 +567,7 @@ def test_the_log_says_how_long_it_was(caplog):
     ],
 )
 @pytest.mark.parametrize("target", ["step", step_hash("b")])
-def test_no_step_is_begun_for_nobody(begin, target):
+def test_no_step_begins_after_a_disconnect(begin, target):
     done, ends = [], []
 
     class Api:
@@ -578,7 +592,7 @@ def test_no_step_is_begun_for_nobody(begin, target):
     assert (done, ends) == ([], ["Interrupt"])
 
 
-def test_a_step_that_runs_is_not_broken_off():
+def test_a_running_step_is_not_interrupted():
     done, running = [], threading.Event()
 
     def work(ctx):
@@ -597,7 +611,7 @@ def test_a_call_in_one_piece_is_never_disconnected():
     assert response.get_json() is False
 
 
-def test_a_server_that_says_itself_that_the_client_has_gone(caplog):
+def test_a_server_that_reports_the_disconnect(caplog):
     gone, contexts = [], []
 
     def handler(ctx):
@@ -615,7 +629,7 @@ def test_a_server_that_says_itself_that_the_client_has_gone(caplog):
     assert len(lost(caplog)) == 1
 
 
-def test_a_server_that_cannot_say_it_is_asked_no_more(caplog):
+def test_a_server_whose_disconnect_check_fails_is_not_asked_again(caplog):
     asked, go = [], threading.Event()
 
     def broken():
@@ -630,7 +644,7 @@ def test_a_server_that_cannot_say_it_is_asked_no_more(caplog):
     assert len(asked) == 1 and "OSError: boom" in caplog.text
 
 
-def test_a_log_that_raises_is_not_in_the_way(monkeypatch):
+def test_a_log_handler_that_raises_does_no_harm(monkeypatch):
     def broken(record):
         raise ValueError("of a filter")
 
@@ -648,7 +662,7 @@ def test_a_log_that_raises_is_not_in_the_way(monkeypatch):
     assert gone.wait(20)
 
 
-def test_the_last_attempt_is_not_said_to_be_tried_again(caplog):
+def test_the_log_does_not_announce_a_retry_on_the_last_attempt(caplog):
     endpoint = forced(lambda ctx: ctx.disconnected.wait(20))
     body = json.dumps(call_body(attempt=3, max_attempts=4)).encode()
     Opened(endpoint.application, body).chunks.close()
@@ -657,7 +671,7 @@ def test_the_last_attempt_is_not_said_to_be_tried_again(caplog):
     ]
 
 
-def test_an_answer_that_cannot_begin_has_no_client(caplog):
+def test_a_start_response_that_raises_counts_as_a_disconnect(caplog):
     gone = threading.Event()
     endpoint = forced(lambda ctx: ctx.disconnected.wait(20) and gone.set())
 
@@ -670,8 +684,8 @@ def test_an_answer_that_cannot_begin_has_no_client(caplog):
     assert gone.wait(20) and len(lost(caplog)) == 1
 
 
-def test_a_place_is_given_back_once(monkeypatch):
-    """Also where the server's thread is interrupted as the other starts."""
+def test_a_slot_is_released_once(monkeypatch):
+    """Also if the server's thread is interrupted while the other one starts."""
     go, start = threading.Event(), threading.Thread.start
 
     def interrupted(thread):
@@ -689,8 +703,8 @@ def test_a_place_is_given_back_once(monkeypatch):
     assert free_slots(endpoint) == 2
 
 
-def test_the_request_is_kept_when_the_server_uses_its_environ_again():
-    """As uWSGI does: the next request of the thread is in the same one."""
+def test_the_environ_is_copied_if_the_server_reuses_it():
+    """uWSGI uses one environ for all requests of a thread."""
     seen, cleared = [], threading.Event()
 
     class Look(inngest.Middleware):
@@ -726,7 +740,7 @@ def test_a_call_beyond_the_limit_is_answered_in_one_piece(late, caplog):
         keepalive_interval=250,
     )
     slow = [Opened(endpoint.application) for _ in range(2)]
-    # one whose client has gone holds its place as well
+    # a call whose client has disconnected still occupies its slot
     slow[0].chunks.close()
     body = json.dumps(call_body(attempt=1)).encode()
     answer = Opened(endpoint.application, body)
@@ -741,7 +755,7 @@ def test_a_call_beyond_the_limit_is_answered_in_one_piece(late, caplog):
     assert Opened(endpoint.application, body).status == 201
 
 
-def test_who_has_read_an_answer_finds_its_place_free():
+def test_the_slot_is_free_when_the_client_has_read_the_answer():
     endpoint = forced(lambda ctx: "done", max_streams=1)
     slots = streams_of(endpoint)._slots
     release = slots.release
@@ -752,7 +766,7 @@ def test_who_has_read_an_answer_finds_its_place_free():
         assert [next(answer.chunks), next(answer.chunks)[:1]] == [b" ", b"{"]
 
 
-def test_where_no_thread_can_be_had_the_answer_is_in_one_piece(monkeypatch, caplog):
+def test_if_no_thread_can_start_the_answer_is_in_one_piece(monkeypatch, caplog):
     def start(self):
         raise RuntimeError("can't start new thread")
 
@@ -773,7 +787,7 @@ def test_where_no_thread_can_be_had_the_answer_is_in_one_piece(monkeypatch, capl
 request_id = contextvars.ContextVar("request_id", default="none")
 
 
-def test_context_variables_are_those_of_the_call():
+def test_the_thread_has_the_context_variables_of_the_call():
     changed = threading.Event()
 
     def handler(ctx):
@@ -796,7 +810,7 @@ def test_context_variables_are_those_of_the_call():
     assert request_id.get() == "none"
 
 
-def test_the_thread_says_whose_it_is_and_holds_up_no_exit():
+def test_the_thread_has_the_runs_name_and_is_a_daemon():
     def handler(ctx):
         thread = threading.current_thread()
         return [thread.name, thread.daemon]
@@ -804,8 +818,11 @@ def test_the_thread_says_whose_it_is_and_holds_up_no_exit():
     assert json.loads(inner_answer(handler)[2]) == ["inngest_wsgi run 01RUN", True]
 
 
+# -- call contexts ---------------------------------------------------------------------
+
+
 def around(log, name, fail=None):
-    """What writes down what becomes of it, and where."""
+    """Return a call context that logs each event with the name of its thread."""
 
     class Manager:
         def __enter__(self):
@@ -832,7 +849,7 @@ OURS = "inngest_wsgi run 01RUN"
 
 
 @pytest.mark.parametrize("raised", [None, ValueError, SystemExit])
-def test_what_is_carried_from_thread_to_thread(raised):
+def test_call_contexts_are_entered_in_the_functions_thread(raised):
     log, here = [], threading.current_thread().name
 
     def handler(ctx):
@@ -864,7 +881,7 @@ def test_what_is_carried_from_thread_to_thread(raised):
         ),
     ],
 )
-def test_what_fails_around_a_call(fail, steps, caplog):
+def test_errors_in_call_contexts(fail, steps, caplog):
     log = []
     contexts = [around(log, "a"), around(log, "b", fail), around(log, "c")]
     endpoint = forced(lambda ctx: log.append(("function", "")) or 1, call_context=contexts)
@@ -886,14 +903,14 @@ def test_what_fails_around_a_call(fail, steps, caplog):
 
 
 @pytest.mark.parametrize("streaming", ["allow", False])
-def test_a_call_in_one_piece_has_it_around_it_too(streaming):
+def test_call_contexts_surround_calls_in_one_piece(streaming):
     log, here = [], threading.current_thread().name
     endpoint = Endpoint(lambda ctx: 1, streaming=streaming, call_context=[around(log, "a")])
     assert endpoint.call().get_json() == 1
     assert log == [("a", "made", here), ("a", "entered", here), ("a", "left", here)]
 
 
-def test_what_is_around_it_cannot_hide_that_the_rest_is_missing():
+def test_a_call_context_cannot_hide_that_a_later_one_failed():
     @contextlib.contextmanager
     def forgiving(environ):
         with contextlib.suppress(Exception):
@@ -906,7 +923,7 @@ def test_what_is_around_it_cannot_hide_that_the_rest_is_missing():
 
 
 @pytest.mark.parametrize("contexts", ["abc", 1, [None], {"a": 1}, contextlib.suppress])
-def test_what_cannot_be_around_a_call_is_refused_at_once(contexts):
+def test_an_invalid_call_context_is_refused(contexts):
     for streaming in (False, "force"):
         with pytest.raises(inngest.SettingsError, match="call_context"):
             Endpoint(lambda ctx: 1, streaming=streaming, call_context=contexts)
@@ -923,7 +940,7 @@ values = st.recursive(
 
 @settings(deadline=None)
 @given(value=values, status=st.sampled_from([200, 206, 400, 500]), spaces=st.integers(1, 3))
-def test_no_part_of_a_stream_is_an_answer(value, status, spaces):
+def test_no_part_of_a_stream_is_a_valid_answer(value, status, spaces):
     body = json.dumps(value).encode()
     headers = [("X-Inngest-Sdk", "a:v1")]
     text = encode.streamed(Response(status, headers, body))
@@ -936,7 +953,7 @@ def test_no_part_of_a_stream_is_an_answer(value, status, spaces):
 
 
 def as_value(text, body):
-    """A stream in the form that it has when it is very large."""
+    """Return a stream in the form that it has if it is very large."""
     status, headers, _ = inner_of(b" " + text)
     limit = encode.MAX_STREAM_BYTES
     try:
@@ -949,7 +966,7 @@ def as_value(text, body):
 
 
 def parses(text):
-    """Whether anybody could take it for a whole answer."""
+    """Return True if the text is valid JSON."""
     outcome = _answers.understand(_calls.Answer(201, {"x-inngest-sdk": "a"}, text), None, 0)
     refused = isinstance(outcome, _outcomes.Failure) and "a 201 " in outcome.text
     try:

@@ -1,5 +1,5 @@
-"""Streams through the frameworks: mounted in each, on sockets, and what
-docs/streaming.md carries over into the function's thread."""
+"""Streams through each framework's mount, over sockets, and the recipes of
+docs/streaming.md."""
 
 import http.client
 import json
@@ -51,7 +51,7 @@ class Waiting:
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
-def test_spaces_come_through_a_mount_as_they_are_sent(mount):
+def test_spaces_pass_through_a_mount_as_they_are_sent(mount):
     with Waiting(mount) as app:
         connection, answer = app.call()
         assert answer.status == 201
@@ -68,7 +68,7 @@ def test_spaces_come_through_a_mount_as_they_are_sent(mount):
 
 @pytest.mark.parametrize("mount", MOUNTS)
 @pytest.mark.parametrize("spaces", [0, 2])
-def test_a_mount_says_that_the_client_has_gone(mount, spaces, caplog):
+def test_a_disconnect_is_noticed_through_a_mount(mount, spaces, caplog):
     with Waiting(mount) as app:
         connection, answer = app.call()
         assert answer.read(spaces) == b" " * spaces
@@ -82,7 +82,7 @@ def test_a_mount_says_that_the_client_has_gone(mount, spaces, caplog):
 
 
 def recipe(name, **names):
-    """What the code of a recipe in the docs defines."""
+    """Execute a recipe of the docs, and return the names that it defines."""
     text = DOCS.read_text(encoding="utf-8")
     code = text.partition("\n**{}.**".format(name))[2].partition("```python\n")[2]
     exec(code.partition("```")[0], names)
@@ -97,7 +97,7 @@ def streamed_output(application):
 
 
 @pytest.mark.parametrize("with_recipe", [True, False])
-def test_the_request_of_pyramid_is_there(with_recipe):
+def test_the_pyramid_recipe_restores_the_request(with_recipe):
     from pyramid.config import Configurator
     from pyramid.threadlocal import get_current_registry, get_current_request, manager
     from pyramid.wsgi import wsgiapp2
@@ -134,7 +134,7 @@ def test_the_request_of_pyramid_is_there(with_recipe):
 
 
 @pytest.mark.parametrize("with_recipe", [True, False])
-def test_the_session_of_the_call_is_given_back(with_recipe):
+def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
     import contextlib
 
     from sqlalchemy import create_engine, pool, text
@@ -171,7 +171,7 @@ def test_the_session_of_the_call_is_given_back(with_recipe):
 
 
 @pytest.mark.parametrize("with_recipe", [True, False])
-def test_the_connections_of_the_call_are_closed(with_recipe, tmp_path):
+def test_the_django_recipe_closes_the_connections(with_recipe, tmp_path):
     import contextlib
 
     import django
@@ -203,7 +203,7 @@ def test_the_connections_of_the_call_are_closed(with_recipe, tmp_path):
     assert seen == [with_recipe]
 
 
-def test_there_is_no_other_recipe_in_the_docs():
+def test_every_recipe_in_the_docs_is_tested():
     section = DOCS.read_text(encoding="utf-8").partition("\n## Recipes")[2].partition("\n## ")[0]
     names = re.findall(r"^\*\*(\w+)\.\*\*", section, re.M)
     assert names == ["Pyramid", "SQLAlchemy", "Django"]

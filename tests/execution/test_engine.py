@@ -1,4 +1,4 @@
-"""Replay: what a call ends in, whatever the function does."""
+"""Replay: the outcome of a call, whatever the function does."""
 
 import asyncio
 import collections
@@ -80,7 +80,7 @@ def test_an_edited_input_runs_the_step_with_it():
         ("text", "Error", "text", None),
     ],
 )
-def test_a_failed_step_raises_where_it_is_awaited(error, name, message, stack):
+def test_a_failed_step_raises_in_the_function(error, name, message, stack):
     def handler(ctx):
         with pytest.raises(inngest.StepError) as caught:
             ctx.step.run("a", lambda: None)
@@ -90,7 +90,7 @@ def test_a_failed_step_raises_where_it_is_awaited(error, name, message, stack):
     assert response.get_json() == [name, message, stack]
 
 
-def test_a_failed_step_that_is_let_through_is_final_and_keeps_its_own_error():
+def test_an_uncaught_step_error_is_final_and_keeps_the_steps_error():
     error = {"name": "CardDeclined", "message": "no funds", "stack": "the step's own"}
     endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
     response = endpoint.call({step_hash("a"): {"error": error}})
@@ -218,14 +218,14 @@ def test_code_that_swallows_everything_does_not_finish_a_run(handler, caplog):
     assert "Let BaseException pass" in caplog.text
 
 
-def test_code_that_swallows_nothing_is_not_blamed(caplog):
+def test_code_that_swallows_nothing_is_not_logged(caplog):
     caplog.set_level(logging.WARNING)
     Endpoint(run_a).op()
     assert caplog.text == ""
 
 
 class Cancelled(BaseException):
-    """As trio's and other libraries' are."""
+    """A cancellation like those of trio and other libraries."""
 
 
 #: Not an Exception, and yet an error of the code that raises it.
@@ -260,7 +260,7 @@ def returns_in_finally(ctx, work):
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit()])
 @pytest.mark.parametrize("go_on", [goes_on, goes_on_with_steps, returns_in_finally])
 @pytest.mark.parametrize("target", ["step", "a", "x"])
-def test_what_ends_a_process_cannot_be_held_up_in_a_step(error, go_on, target, caplog):
+def test_a_process_exit_in_a_step_cannot_be_swallowed(error, go_on, target, caplog):
     def handler(ctx):
         work = raising(error)
         if target == "x":
@@ -273,7 +273,7 @@ def test_what_ends_a_process_cannot_be_held_up_in_a_step(error, go_on, target, c
     assert "Let BaseException pass" in caplog.text
 
 
-def test_an_interrupt_that_is_kept_ends_no_other_call():
+def test_an_interrupt_raised_again_ends_no_other_call():
     kept = []
 
     def handler(ctx):
@@ -295,7 +295,7 @@ def test_an_interrupt_that_is_kept_ends_no_other_call():
 
 
 def kept_interrupt():
-    """The exception that ended a call, as no code should keep it."""
+    """Return the interrupt that ended a call, which no code should keep."""
     kept = []
 
     def handler(ctx):
@@ -310,7 +310,7 @@ def kept_interrupt():
 
 
 def hooked(hook, misuse):
-    """A middleware that does in one hook what it must not."""
+    """Return a middleware whose hook calls this function."""
 
     class Misusing(inngest.Middleware):
         ctx = None
@@ -456,7 +456,7 @@ def test_no_interrupt_leaves_the_endpoint(case, streaming):
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit()])
 @pytest.mark.parametrize("place", ["function", "step"])
-def test_what_ends_a_process_passes_through(error, place):
+def test_a_process_exit_passes_through(error, place):
     def handler(ctx):
         if place == "step":
             ctx.step.run("a", raising(error))
@@ -498,7 +498,7 @@ def test_a_step_needs_an_id(step_id):
     ],
 )
 @pytest.mark.parametrize("swallow", [False, True])
-def test_two_steps_of_one_hash_are_refused_and_both_are_named(ids, refused, other, swallow):
+def test_two_steps_with_one_hash_are_refused_and_both_are_named(ids, refused, other, swallow):
     def handler(ctx):
         found = []
         for user_id in ids:
@@ -560,7 +560,7 @@ def test_immediate_execution_disabled_plans_a_step_instead():
         (lambda ctx: "finished", "the function ended without it"),
     ],
 )
-def test_a_targeted_step_that_is_gone_is_an_error_that_is_tried_again(handler, said):
+def test_a_targeted_step_that_is_gone_is_a_retriable_error(handler, said):
     response = Endpoint(handler).call(step=step_hash("renamed"))
     problem = response.get_json()
     assert response.status_code == 500
@@ -614,7 +614,7 @@ def test_a_function_output_that_is_too_large():
     assert (response.status_code, response.get_json()["code"]) == (400, "output_invalid")
 
 
-def test_an_error_of_a_step_is_cut_too():
+def test_a_step_error_is_truncated_too():
     error = {"name": "E" * 10**6, "message": "m", "stack": "s" * 10**6}
     endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
     response = endpoint.call({step_hash("a"): {"error": error}})
@@ -633,7 +633,7 @@ class Trap(dict):
 
 
 @pytest.mark.parametrize("place", ["function", "step"])
-def test_an_output_that_cannot_even_be_looked_at(place):
+def test_an_output_whose_inspection_raises(place):
     def handler(ctx):
         return ctx.step.run("a", Trap, {"a": 1}) if place == "step" else Trap(a=1)
 
@@ -644,7 +644,7 @@ def test_an_output_that_cannot_even_be_looked_at(place):
 
 @pytest.mark.parametrize("place", ["function", "step", "branch"])
 @pytest.mark.parametrize("error", BASE_ERRORS, ids=lambda error: type(error).__name__)
-def test_a_base_exception_that_ends_no_process_is_an_error(error, place):
+def test_other_base_exceptions_are_errors(error, place):
     work = raising(error)
 
     def handler(ctx):
@@ -666,7 +666,7 @@ def test_a_base_exception_that_ends_no_process_is_an_error(error, place):
     assert problem["name"] == type(error).__name__
 
 
-def test_a_timeout_that_failed_a_step_can_be_caught():
+def test_a_timeout_in_a_step_can_be_caught():
     def handler(ctx):
         try:
             ctx.step.run("a", raising(gevent.Timeout(2)))
@@ -692,7 +692,7 @@ def test_a_targeted_step_that_is_done_already_is_not_reported_again():
     assert Endpoint(handler).call(done, step=step_hash("a")).get_json() == 1
 
 
-def test_where_an_error_comes_from():
+def test_the_cause_of_an_error_is_reported():
     def handler(ctx):
         try:
             try:
@@ -709,7 +709,7 @@ def test_where_an_error_comes_from():
     assert "direct cause" in problem["stack"] and "third" in problem["stack"]
 
 
-def test_where_an_error_does_not_come_from():
+def test_a_suppressed_cause_is_not_reported():
     def handler(ctx):
         try:
             raise KeyError("first")
@@ -726,7 +726,7 @@ def test_the_cause_of_a_steps_error_is_kept():
     assert endpoint.call({step_hash("a"): {"error": error}}).get_json()["cause"] == cause
 
 
-def test_a_chain_without_end_is_cut():
+def test_an_endless_chain_of_causes_is_truncated():
     def handler(ctx):
         error = None
         for n in range(100):
@@ -754,7 +754,7 @@ def test_an_error_without_a_readable_message():
     assert "no readable message" in response.get_json()["message"]
 
 
-def test_an_enormous_message_is_cut():
+def test_an_enormous_message_is_truncated():
     response = Endpoint(lambda ctx: raising(ValueError("x" * 10**7))()).call()
     assert len(response.data) < 200_000
     assert "characters left out" in response.get_json()["message"]
@@ -768,7 +768,7 @@ def test_quiet_errors_are_not_logged(caplog):
     assert "loud" in caplog.text and "shop-f" in caplog.text and "01RUN" in caplog.text
 
 
-def test_a_context_holds_what_the_server_said():
+def test_the_context_has_the_servers_values():
     def handler(ctx):
         found = [ctx.run_id, ctx.attempt, ctx.event.name, ctx.event.id, len(ctx.events)]
         return found + [ctx.job_id, ctx.request_id]

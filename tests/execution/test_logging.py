@@ -1,4 +1,4 @@
-"""``ctx.logger``: each line once, with the call it belongs to."""
+"""``ctx.logger`` logs each line once, with the call it belongs to."""
 
 import io
 import logging
@@ -58,7 +58,7 @@ class Prefix(logging.LoggerAdapter):
 
 
 @pytest.mark.parametrize("known, lines", CALLS)
-def test_an_adapter_of_the_users_own(known, lines, caplog):
+def test_a_user_defined_adapter(known, lines, caplog):
     caplog.set_level(logging.INFO, "the.users.own")
     logger = Prefix(logging.getLogger("the.users.own"), {})
     Endpoint(chatty, client={"logger": logger}).call(known)
@@ -70,7 +70,7 @@ def test_an_adapter_of_the_users_own(known, lines, caplog):
 
 
 @pytest.mark.parametrize("known, lines", CALLS)
-def test_a_logger_that_binds(known, lines):
+def test_a_logger_with_bind(known, lines):
     out = io.StringIO()
     logger = structlog.wrap_logger(
         structlog.PrintLogger(out), processors=[structlog.processors.JSONRenderer()]
@@ -90,7 +90,7 @@ def test_a_logger_that_binds(known, lines):
     assert all(line in written for line in lines)
 
 
-def test_what_is_bound_to_a_logger_is_silent_too():
+def test_a_bound_logger_is_silent_during_replay_too():
     out = io.StringIO()
     logger = structlog.wrap_logger(structlog.PrintLogger(out))
 
@@ -113,7 +113,7 @@ class Uncopyable(logging.LoggerAdapter):
         raise TypeError("no")
 
 
-def test_levels_of_ones_own(caplog):
+def test_custom_log_levels(caplog):
     logger = WithNotice("own.levels", level=1)
     logger.addHandler(caplog.handler)
 
@@ -134,7 +134,7 @@ def test_levels_of_ones_own(caplog):
 
 
 class Own:
-    """Not much of a logger."""
+    """A logger with only a few methods."""
 
     def __init__(self):
         self.lines = []
@@ -158,7 +158,7 @@ def test_any_logger(known, lines):
     assert logger.lines == lines
 
 
-def test_what_is_asked_of_the_logger_is_silent_too(caplog):
+def test_other_methods_of_the_logger_are_silent_too(caplog):
     caplog.set_level(logging.DEBUG, "inngest_wsgi")
     found = []
 

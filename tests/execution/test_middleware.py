@@ -10,7 +10,7 @@ OK = (200, {"ids": ["01A"], "status": 200})
 
 
 def recording(log, name):
-    """A middleware that writes down its hooks."""
+    """Return a middleware that records the calls of its hooks."""
 
     class Recorder(inngest.Middleware):
         def __init__(self, client, raw_request):
@@ -47,7 +47,7 @@ def recording(log, name):
 
 
 class Endpoints(Endpoint):
-    """With the client's and the function's middleware."""
+    """An endpoint whose client and function have middleware."""
 
     def __init__(self, handler, outer, inner, **options):
         self.inngest = inngest.Inngest("shop", is_production=False, middleware=outer)
@@ -61,7 +61,7 @@ class Endpoints(Endpoint):
 
 
 def logged(handler, *args, **options):
-    """What two middlewares write down of a call."""
+    """Return what two middlewares record of a call."""
     log = []
     endpoint = Endpoints(
         lambda ctx: handler(ctx, log), [recording(log, "c")], [recording(log, "f")]
@@ -136,13 +136,13 @@ def test_the_order_of_the_hooks(handler, known, options, between):
     assert logged(handler, dict(known), **options) == begin(len(known)) + between + LEAVE
 
 
-def test_new_code_begins_at_the_end_at_the_latest():
+def test_before_execution_runs_at_the_end_at_the_latest():
     removed = dict(A, **{step_hash("removed"): {"data": 0}})
     log = logged(lambda ctx, log: ctx.step.run("a", lambda: 1), removed)
     assert log[4:] == NEW + DONE + output("1 None None") + LEAVE
 
 
-def test_memos_that_are_taken_out_are_not_waited_for():
+def test_removed_memos_do_not_delay_before_execution():
     class Forget(inngest.Middleware):
         def transform_input(self, ctx, function, steps):
             assert steps.pop(step_hash("removed")) == {"data": 0}
@@ -158,7 +158,7 @@ def test_memos_that_are_taken_out_are_not_waited_for():
     assert log.index("c before_execution") < log.index("code")
 
 
-def test_new_code_begins_at_an_unknown_step_although_memos_are_left():
+def test_before_execution_runs_at_an_unknown_step_although_memos_are_left():
     left_over = {step_hash("renamed"): {"data": 0}}
     log = logged(two_steps, dict(left_over))
     assert log[4:8] == ["code 0"] + NEW + ["step a"]
@@ -186,7 +186,7 @@ def test_input_memos_and_output_can_be_changed():
     assert endpoint.call({step_hash("a"): {"data": 4}}).get_json() == [[True, 8]]
 
 
-def test_an_event_that_was_waited_for_can_be_changed_too():
+def test_an_awaited_event_can_be_changed_too():
     class Redact(inngest.Middleware):
         def transform_input(self, ctx, function, steps):
             for memo in steps.values():
@@ -222,7 +222,7 @@ HOOKS = [
 @pytest.mark.parametrize(
     "error, status", [(ValueError("why"), 500), (inngest.NonRetriableError("why"), 400)]
 )
-def test_a_hook_that_raises_fails_the_call_by_its_own_name(hook, error, status):
+def test_a_hook_that_raises_makes_the_call_fail_and_is_named(hook, error, status):
     def broken(self, *args):
         raise error
 
@@ -263,7 +263,7 @@ def test_close_is_called_whatever_happens(caplog):
 
 
 def test_a_session_for_each_call():
-    """The example of the docs."""
+    """The example in docs/functions.md."""
     opened, closed = [], []
 
     class DatabaseSession(inngest.Middleware):
@@ -320,7 +320,7 @@ def test_the_hooks_of_sending():
     assert first[0]["data"] == {"stamp": 1}
 
 
-def test_the_hooks_of_sending_hear_of_a_failure():
+def test_the_hooks_of_sending_get_a_failure():
     log = []
     server = Scripted((400, {"ids": ["01A"], "status": 400, "error": "event name is empty"}))
     with serving(server) as origin:
@@ -369,7 +369,7 @@ def test_an_asynchronous_hook_is_refused():
     assert b"plain" not in response.data
 
 
-def test_an_error_that_is_none_is_refused():
+def test_an_error_that_is_not_an_exception_is_refused():
     class Text(inngest.Middleware):
         def transform_output(self, result):
             result.error = "text"
@@ -379,7 +379,7 @@ def test_an_error_that_is_none_is_refused():
 
 
 @pytest.mark.parametrize("hook", ["before_execution", "before_response"])
-def test_a_hook_may_say_when_to_try_again(hook):
+def test_a_hook_may_raise_retry_after_error(hook):
     def busy(self):
         raise inngest.RetryAfterError("busy", "1h")
 
@@ -388,7 +388,7 @@ def test_a_hook_may_say_when_to_try_again(hook):
     assert (response.status_code, response.headers["Retry-After"]) == (500, "3600")
 
 
-def test_every_close_is_called_although_one_ends_the_process():
+def test_every_close_is_called_even_if_one_raises_a_process_exit():
     log = []
 
     class Leaves(inngest.Middleware):
@@ -400,7 +400,7 @@ def test_every_close_is_called_although_one_ends_the_process():
     assert log[-1] == "c close"
 
 
-def test_a_failure_to_send_is_what_is_raised():
+def test_a_failure_to_send_is_raised_although_hooks_fail_too():
     class Raises(inngest.Middleware):
         def after_send_events(self, result):
             raise ValueError("hook")
@@ -413,7 +413,7 @@ def test_a_failure_to_send_is_what_is_raised():
 
 
 @pytest.mark.parametrize("middleware", [inngest.Middleware, [1], "text"])
-def test_what_is_no_list_of_middleware_is_refused(middleware):
+def test_an_invalid_list_of_middleware_is_refused(middleware):
     with pytest.raises(inngest.SettingsError, match="middleware: .*list"):
         inngest.Inngest("shop", middleware=middleware)
     with pytest.raises(inngest.SettingsError, match="function 'f'"):

@@ -1,4 +1,4 @@
-"""Parallel groups, and steps where no step can be."""
+"""Parallel groups, and steps where steps are not allowed."""
 
 import threading
 
@@ -25,7 +25,7 @@ def planned(response):
     return [(op["op"], op["displayName"]) for op in response.get_json()]
 
 
-def test_a_group_reports_what_each_branch_comes_to():
+def test_a_group_reports_the_next_step_of_each_branch():
     endpoint = Endpoint(
         lambda ctx: ctx.group.parallel(
             (
@@ -45,7 +45,7 @@ def test_a_group_reports_what_each_branch_comes_to():
     assert endpoint.call(known).get_json() == ["A", None, None, "no step at all"]
 
 
-def test_no_branches_at_all():
+def test_a_group_without_branches():
     assert Endpoint(lambda ctx: ctx.group.parallel(())).call().get_json() == []
 
 
@@ -53,13 +53,13 @@ RACE, WAIT = inngest.ParallelMode.RACE, inngest.ParallelMode.WAIT
 
 
 def group(ctx, *branches, mode=WAIT):
-    """A group whose branches are steps, by name, or functions."""
+    """Run a group whose branches are functions, or steps given by name."""
     made = tuple(run(ctx, one) if isinstance(one, str) else one for one in branches)
     return ctx.group.parallel(made, parallel_mode=mode)
 
 
 def modes(response):
-    """What each op says of its group's mode: None for wait."""
+    """Return the parallel mode of each op; None is the default mode."""
     assert response.status_code == 206, response.data
     return {
         op["displayName"]: (op["opts"] or {}).get("parallelMode") for op in response.get_json()
@@ -139,7 +139,7 @@ def race_that_is_empty(ctx):
         (race_that_is_empty, (), None, {"after": "race"}),
     ],
 )
-def test_every_op_in_beside_and_after_a_race_group_says_so(handler, known, target, expected):
+def test_every_op_in_beside_and_after_a_race_group_is_marked(handler, known, target, expected):
     step = "step" if target is None else step_hash(target)
     response = Endpoint(handler).call(memos(*known), step=step)
     assert modes(response) == expected
@@ -152,7 +152,7 @@ def failing(*args):
 
 
 @pytest.mark.parametrize("attempt, op", [(0, "StepError"), (3, "StepFailed")])
-def test_a_step_that_fails_beside_a_race_says_so(attempt, op):
+def test_a_step_that_fails_beside_a_race_group_is_marked(attempt, op):
     def handler(ctx):
         race = [lambda: group(ctx, "a", mode=RACE)]
         group(ctx, lambda: ctx.step.run("before", failing), *race)
@@ -162,7 +162,7 @@ def test_a_step_that_fails_beside_a_race_says_so(attempt, op):
     assert modes(response) == {"before": "race"}
 
 
-def test_looking_for_a_race_runs_nothing_and_logs_nothing(caplog):
+def test_the_search_for_a_race_group_runs_and_logs_nothing(caplog):
     caplog.set_level("INFO")
     ran = []
 
@@ -193,7 +193,7 @@ def test_looking_for_a_race_runs_nothing_and_logs_nothing(caplog):
     assert "beside" not in caplog.text and "on the way out" not in caplog.text
 
 
-def test_what_ends_a_process_passes_while_a_race_is_looked_for():
+def test_a_process_exit_passes_through_the_search_for_a_race_group():
     def leave():
         raise SystemExit
 
@@ -201,7 +201,7 @@ def test_what_ends_a_process_passes_while_a_race_is_looked_for():
         Endpoint(lambda ctx: group(ctx, "a", leave)).call(step=step_hash("a"))
 
 
-def test_code_that_swallows_is_told_of_though_a_race_is_looked_for(caplog):
+def test_swallowing_code_is_logged_during_the_search_for_a_race_group(caplog):
     def handler(ctx):
         def second():
             swallow(lambda: group(ctx, "a", "b"))
@@ -222,7 +222,7 @@ def two_of_two(ctx):
     return ctx.group.parallel((lambda: branch("a"), lambda: branch("b")))
 
 
-def test_branches_go_on_by_themselves():
+def test_branches_continue_independently():
     endpoint = Endpoint(two_of_two)
     assert planned(endpoint.call(memos("b1"))) == [("StepPlanned", "a1"), ("StepPlanned", "b2")]
     assert planned(endpoint.call(memos("b1"), step=step_hash("b2"))) == [("StepRun", "b2")]
@@ -238,7 +238,7 @@ def test_a_targeted_call_runs_its_step(known, target):
 @pytest.mark.parametrize(
     "known, target", [((), "a2"), (("a1",), "gone"), (("a1", "a2", "b1", "b2"), "gone")]
 )
-def test_a_targeted_call_for_a_step_that_no_branch_comes_to_is_tried_again(known, target):
+def test_a_targeted_call_for_a_step_in_no_branch_is_retriable(known, target):
     response = Endpoint(two_of_two).call(memos(*known), step=step_hash(target))
     assert response.headers["X-Inngest-No-Retry"] == "false"
     problem = response.get_json()
@@ -267,7 +267,7 @@ def test_an_error_is_raised_once_all_branches_have_ended(known, answer):
     assert found == answer
 
 
-def test_an_error_outside_of_a_step_is_the_functions():
+def test_an_error_outside_of_a_step_makes_the_function_fail():
     def handler(ctx):
         ctx.group.parallel((run(ctx, "a"), lambda: 1 / 0))
 
@@ -377,7 +377,7 @@ def test_an_id_whose_uses_have_no_order_is_refused(in_branches, known):
         lambda ctx: swallow(run(ctx, "inner")),
     ],
 )
-def test_a_step_in_a_step_fails_it_whatever_is_swallowed(inner):
+def test_a_step_in_a_step_fails_even_if_the_error_is_swallowed(inner):
     op = Endpoint(lambda ctx: ctx.step.run("outer", lambda: inner(ctx))).op()
     assert (op["op"], op["displayName"]) == ("StepFailed", "outer")
     assert "it is inside step 'outer'" in op["error"]["message"]
@@ -397,7 +397,7 @@ def test_a_step_in_another_thread_fails_the_function():
     assert "group.parallel" in problem["message"]
 
 
-def test_the_step_after_a_thread_is_not_blamed_for_it():
+def test_a_step_after_a_misused_thread_is_not_blamed():
     charged = []
 
     def handler(ctx):
@@ -415,7 +415,7 @@ def test_a_step_in_another_thread_of_a_step_fails_the_step():
     assert "another thread" in op["error"]["message"]
 
 
-def test_a_step_that_is_kept_is_refused_when_the_call_has_ended():
+def test_a_step_is_refused_after_its_call_has_ended():
     kept = []
     Endpoint(lambda ctx: kept.append(ctx)).call()
     for call in (run(kept[0], "a"), lambda: kept[0].group.parallel(())):
@@ -439,7 +439,7 @@ def test_steps_in_a_generator():
     assert endpoint.call(known).get_json() == ["A", "B"]
 
 
-def test_a_generator_that_is_left_half_way_ends_nothing():
+def test_an_unfinished_generator_does_not_end_the_call():
     def generator(ctx):
         yield ctx.step.run("a", lambda: 1)
         yield ctx.step.run("b", lambda: 2)

@@ -1,6 +1,9 @@
-"""Random programs of steps, run by an interpreter that knows no protocol and
-by the engine with a server's side played to it: the same result, and each
-side effect exactly once, in whatever order the parallel steps end."""
+"""Random programs of steps have the same result with the engine as with an
+interpreter that knows no protocol.
+
+The engine runs against a simulated server. Each side effect must happen
+exactly once, in whatever order the parallel steps end.
+"""
 
 import json
 
@@ -43,11 +46,11 @@ programs = st.recursive(steps | sleeps, compound, max_leaves=8)
 
 
 class Failure(Exception):
-    """A step of the reference that has failed for good."""
+    """A step that has failed for good, in the reference interpreter."""
 
 
 class Reference:
-    """Runs a program as if steps were calls."""
+    """Run a program as if its steps were plain function calls."""
 
     def __init__(self):
         self.effects = []
@@ -112,7 +115,7 @@ setattr(Reference, "finally", Reference.finally_)
 
 
 class Interpreter:
-    """Runs a program with the steps of a context."""
+    """Run a program with the steps of a context."""
 
     def __init__(self, ctx, effects, failed):
         self.ctx = ctx
@@ -176,8 +179,8 @@ setattr(Interpreter, "finally", Interpreter.finally_)
 
 
 class Player:
-    """Plays the server's side of one run, deciding by ``choose`` whatever a
-    server leaves to chance."""
+    """Simulate the server's side of one run; ``choose`` decides whatever depends
+    on chance in a server."""
 
     def __init__(self, endpoint, choose, effects):
         self.endpoint = endpoint
@@ -190,7 +193,7 @@ class Player:
         self.jobs = [("step", 0, False, 0)]
 
     def play(self):
-        """The run's end: ("ok", output) or ("failed", message)."""
+        """Return the end of the run: ("ok", output) or ("failed", message)."""
         for _ in range(2000):
             assert self.jobs, "nothing is left to do, and the run has not ended"
             end = self.call(*self.jobs.pop(self.choose(len(self.jobs))))
@@ -270,7 +273,7 @@ class Player:
 @pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
 @settings(deadline=None, max_examples=300)
 @given(program=programs, data=st.data())
-def test_programs_end_as_they_would_without_a_server(program, data):
+def test_random_programs_have_the_same_result_as_without_a_server(program, data):
     reference = Reference()
     try:
         expected = ("ok", json.loads(json.dumps(reference.run(program))))

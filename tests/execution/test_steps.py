@@ -1,4 +1,4 @@
-"""The vocabulary of steps: what each sends, gives back, and refuses."""
+"""Each kind of step: what it sends, returns and refuses."""
 
 import datetime
 import functools
@@ -87,7 +87,7 @@ def parallel(ctx, **options):
         (parallel, {"parallel_mode": "race"}, "ParallelMode"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_by_name(call, options, said):
+def test_a_step_that_cannot_be_sent_is_refused_by_name(call, options, said):
     response = Endpoint(lambda ctx: call(ctx, **options)).call()
     problem = response.get_json()
     assert (response.status_code, problem["code"]) == (400, "step_config_invalid")
@@ -96,7 +96,7 @@ def test_what_cannot_be_sent_is_refused_by_name(call, options, said):
     assert said in problem["message"]
 
 
-def test_an_event_that_was_waited_for_is_an_event():
+def test_an_awaited_event_is_an_event_object():
     wire = {"name": "e", "data": {"a": 1}, "id": "i", "ts": 5, "user": {}}
     found = []
     Endpoint(lambda ctx: found.append(wait(ctx))).call({step_hash("w"): wire})
@@ -126,7 +126,7 @@ def test_invoke_always_has_a_payload():
     assert op["opts"] == {"function_id": "other-f", "payload": {"data": {}}}
 
 
-def test_a_cancelled_function_is_an_error_where_it_is_awaited():
+def test_invoking_a_cancelled_function_raises():
     import recordings
 
     exchange = recordings.calls(recordings.load("42"))[2]
@@ -141,7 +141,7 @@ def test_a_cancelled_function_is_an_error_where_it_is_awaited():
     assert answer == ["FunctionCancelled", "the invoked function was cancelled"]
 
 
-def test_a_result_that_looks_like_an_event_is_a_result():
+def test_a_result_that_looks_like_an_event_is_returned_as_it_is():
     # wrapped, as every result is
     memo = {"data": {"name": "inngest/function.finished"}}
     assert Endpoint(invoke).call({step_hash("w"): memo}).get_json() == memo["data"]
@@ -200,7 +200,7 @@ def test_events_that_are_not_accepted_fail_their_step():
     assert op["op"] == "StepFailed" and "reserved" in op["error"]["message"]
 
 
-def test_another_attempt_at_sending_asks_for_the_same_ids(monkeypatch):
+def test_a_second_attempt_to_send_asks_for_the_same_ids(monkeypatch):
     monkeypatch.setattr(client.time, "sleep", lambda seconds: None)
     first, busy = (200, {"ids": ["01A"] * 5000}), [(503, "")] * 5
     server = Scripted(first, *busy, first, (200, {"ids": ["01B"]}))
@@ -215,7 +215,7 @@ def test_another_attempt_at_sending_asks_for_the_same_ids(monkeypatch):
     assert len(set(seeds)) == 2 and seeds[0] == seeds[-2] != seeds[-1]
 
 
-def test_two_steps_that_send_ask_for_ids_of_their_own():
+def test_two_sending_steps_ask_for_different_ids():
     server = Scripted((200, {"ids": ["01A"]}))
     with serving(server) as origin:
         for name in ("w", "v"):
@@ -233,7 +233,7 @@ def test_an_event_that_is_not_json_is_named():
     assert op["error"]["message"].startswith("Event 'a' cannot be sent: $.data.x[0]")
 
 
-def test_ai_wrap_runs_here():
+def test_ai_wrap_runs_in_the_application():
     op = Endpoint(lambda ctx: ctx.step.ai.wrap("w", lambda x: x + 1, 1)).op()
     assert (op["op"], op["data"]) == ("StepRun", 2)
     assert op["opts"] == {"type": "step.ai.wrap", "input": [1]}
@@ -259,7 +259,7 @@ def test_ai_wrap_runs_here():
         ),
     ],
 )
-def test_ai_infer_speaks_to_each_provider(provider, url, form, headers):
+def test_ai_infer_builds_each_providers_request(provider, url, form, headers):
     adapter = provider.Adapter(auth_key="k", model="m")
     body = {"messages": []}
     endpoint = Endpoint(lambda ctx: ctx.step.ai.infer("w", adapter=adapter, body=body))
@@ -289,12 +289,12 @@ class Trap(dict):
         (lambda ctx: ctx.step.sleep("w", 1), "Sleep"),
     ],
 )
-def test_an_edited_input_is_no_result(call, opcode):
+def test_an_edited_input_is_not_taken_for_a_result(call, opcode):
     op = Endpoint(call).op({step_hash("w"): {"input": [{"a": 1}]}}, step=step_hash("w"))
     assert op["op"] == opcode
 
 
-def test_an_edited_input_is_what_a_model_is_asked():
+def test_an_edited_input_replaces_the_body_for_the_model():
     adapter = openai.Adapter(auth_key="k", model="m")
     endpoint = Endpoint(lambda ctx: ctx.step.ai.infer("w", adapter=adapter, body={"n": 1}))
     memos = {step_hash("w"): {"input": [{"n": 2}]}}
@@ -313,12 +313,12 @@ def test_an_edited_input_is_what_a_model_is_asked():
         (("x" * 100_000,), None),
     ],
 )
-def test_arguments_are_shown_if_they_can_be(args, shown):
+def test_arguments_are_reported_if_they_are_json(args, shown):
     op = Endpoint(lambda ctx: ctx.step.run("w", lambda *args: 1, *args)).op()
     assert op["opts"].get("input") == shown
 
 
-def test_arguments_are_shown_as_they_were_given():
+def test_arguments_are_reported_as_they_were_given():
     op = Endpoint(lambda ctx: ctx.step.run("w", lambda found: found.clear(), [1])).op()
     assert op["opts"]["input"] == [[1]]
 
@@ -350,7 +350,7 @@ def double(x, *, plus=0):
     return x * 2 + plus
 
 
-def test_a_decorated_function_is_a_step_within_a_call_and_itself_elsewhere():
+def test_a_decorated_function_is_a_step_only_within_a_call():
     endpoint = Endpoint(lambda ctx: double(2, plus=1))
     op = endpoint.op()
     assert (op["op"], op["displayName"], op["data"]) == ("StepRun", "double", 5)
@@ -368,7 +368,7 @@ def test_a_decorated_function_may_have_any_names():
     assert op["data"] == [1, 2, 3]
 
 
-def test_the_step_context_is_that_of_the_call():
+def test_the_step_context_belongs_to_the_call():
     def handler(ctx):
         return get_step_context() is ctx.step
 
@@ -377,7 +377,7 @@ def test_the_step_context_is_that_of_the_call():
         get_step_context()
 
 
-def test_each_thread_has_the_step_context_of_its_own_call():
+def test_each_thread_has_its_own_step_context():
     barrier = threading.Barrier(2, timeout=20)
     found = []
 

@@ -17,7 +17,7 @@ EVENT = inngest.Event(name="shop/order.placed", data={"id": 1})
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch):
-    """The waits between attempts, which are not waited."""
+    """The pauses between attempts, recorded instead of waited for."""
     found = []
     monkeypatch.setattr(_client.time, "sleep", found.append)
     return found
@@ -73,7 +73,7 @@ def test_a_retry_asks_for_the_same_ids(status, waits):
     assert (len(server.requests), len(seeds), len(waits)) == (3, 1, 2)
 
 
-def test_five_attempts_and_growing_waits(waits):
+def test_five_attempts_with_growing_waits(waits):
     server = Scripted((503, {"error": "busy"}))
     with serving(server) as origin:
         with pytest.raises(inngest.SendEventsError, match="0 of 1 events were accepted: busy"):
@@ -94,7 +94,7 @@ def test_five_attempts_and_growing_waits(waits):
         ((303, ""), [], "HTTP status 303"),
     ],
 )
-def test_what_was_not_accepted_is_an_error_that_has_the_ids_of_the_rest(answer, ids, said):
+def test_an_error_has_the_ids_of_the_accepted_events(answer, ids, said):
     server = Scripted(answer)
     with serving(server) as origin:
         with pytest.raises(inngest.SendEventsError, match=said) as caught:
@@ -104,7 +104,7 @@ def test_what_was_not_accepted_is_an_error_that_has_the_ids_of_the_rest(answer, 
     assert len(server.requests) == 1, "a client's own mistake is not sent again"
 
 
-def test_nobody_there(caplog):
+def test_a_server_that_cannot_be_reached(caplog):
     caplog.set_level(logging.DEBUG)
     with pytest.raises(inngest.SendEventsError) as caught:
         client_of("http://127.0.0.1:9", event_key="secret-key").send(EVENT)
@@ -135,7 +135,7 @@ def test_in_cloud_mode_an_event_key_is_needed():
         (inngest.Event(name="a", data={"x": object()}), inngest.OutputError),
     ],
 )
-def test_what_is_no_event_is_not_sent(events, error):
+def test_an_invalid_event_is_not_sent(events, error):
     with pytest.raises(error):
         client_of("http://127.0.0.1:9").send(events)
 
@@ -144,7 +144,7 @@ def _send_in_child(client, results):
     results.put(client.send(EVENT))
 
 
-def test_a_key_is_hidden_behind_any_path(caplog):
+def test_the_event_key_is_masked_in_any_path(caplog):
     caplog.set_level(logging.DEBUG)
     server = Scripted((200, {"ids": ["01A"]}))
     with serving(server) as origin:
@@ -179,7 +179,7 @@ def test_after_a_fork_each_process_has_its_own_connection():
 
 
 class OwnHttp:
-    """The least that the ``http`` option asks for."""
+    """An object with the minimum that the ``http`` option needs."""
 
     def __init__(self):
         self.asked = []
@@ -189,7 +189,7 @@ class OwnHttp:
         return type("Response", (), {"status": 200, "data": b'{"modified": true}'})
 
 
-def test_http_makes_our_requests():
+def test_the_http_option_makes_the_requests():
     own = OwnHttp()
     endpoint = Endpoint(
         lambda ctx: None,
@@ -211,7 +211,7 @@ def test_an_event_that_is_too_large_is_refused_before_any_is_sent():
 
 
 def accepting(environ, start_response):
-    """Accepts every event."""
+    """A server that accepts every event."""
     count = len(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
     answer = {"ids": ["01A"] * count, "status": 200}
     return Response(json.dumps(answer), 200)(environ, start_response)
@@ -222,7 +222,7 @@ def test_more_events_than_the_server_takes_at_once():
         assert len(client_of(origin).send([EVENT] * 10_001)) == 10_001
 
 
-def test_when_a_later_part_fails_the_ids_of_the_earlier_are_kept():
+def test_ids_of_earlier_parts_are_kept_if_a_later_part_fails():
     server = Scripted((200, {"ids": ["01A"] * 5000}), (400, {"error": "no", "ids": ["01B"]}))
     with serving(server) as origin:
         with pytest.raises(inngest.SendEventsError, match="5001 of 5002") as caught:

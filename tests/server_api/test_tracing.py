@@ -1,5 +1,5 @@
-"""Tracing headers (W3C Trace Context) of a call, on the requests made because
-of it."""
+"""The trace headers (W3C Trace Context) of a call are sent with the requests that
+it causes."""
 
 import json
 
@@ -48,7 +48,7 @@ def send_by_the_client(ctx):
         ),
     ],
 )
-def test_they_are_passed_on(handler, use_api, answers, paths, trace, streaming):
+def test_trace_headers_are_passed_on(handler, use_api, answers, paths, trace, streaming):
     global current
     server = Scripted(*answers)
     with serving(server) as origin:

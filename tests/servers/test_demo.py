@@ -8,7 +8,7 @@ from demos import is_left_alone, start
 
 
 @pytest.mark.parametrize("app", ["bottle", "pyramid"])
-def test_the_run_is_shown_and_each_effect_is_there_once(app, tmp_path):
+def test_the_demo_shows_the_run_and_each_effect_happens_once(app, tmp_path):
     demo = start(tmp_path, "demo.py", app)
     out, err = demo.communicate(timeout=60)
     assert demo.returncode == 0, out + err
@@ -32,7 +32,7 @@ def test_the_run_is_shown_and_each_effect_is_there_once(app, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("when", ["local server", "sync", "sleeping"])
-def test_stopped_early_it_leaves_nothing_behind(number, when, tmp_path):
+def test_an_interrupted_demo_leaves_nothing_behind(number, when, tmp_path):
     demo = start(tmp_path, "demo.py", "bottle")
     for line in demo.stdout:
         if when in line:

@@ -1,6 +1,8 @@
-"""A rotation of the signing key under load: the application under a real
-server, restarted in steps, and the local server with one key and then the
-other."""
+"""A rotation of the signing key under load.
+
+The application runs under a real server and is restarted in steps; the local
+server has first the old key, then the new one.
+"""
 
 import collections
 import contextlib
@@ -52,8 +54,7 @@ def wait_until(condition, what):
 
 
 class Relay:
-    """Passes requests on to where ``target`` says, and keeps them with their
-    answers."""
+    """Forwards requests to ``target``, and keeps them with their answers."""
 
     def __init__(self, target=None):
         self.target = target
@@ -94,7 +95,7 @@ class Relay:
 
 
 class App:
-    """The application under gunicorn, with the keys it was last given."""
+    """The application under gunicorn, with the keys of its last start."""
 
     def __init__(self, relay, workers, threads, directory, **environ):
         self._relay = relay
@@ -109,7 +110,7 @@ class App:
         self._stack.close()
 
     def start(self, *keys):
-        """A process of its own, which takes over from the one before."""
+        """Start a new process, which replaces the one before."""
         self._started += 1
         self._state = str(self._directory / "app{}".format(self._started))
         self._configure(keys)
@@ -119,9 +120,9 @@ class App:
         self._relay.target = origin
 
     def reload(self, keys, release):
-        """Other workers in the same process, as its operator would.
+        """Replace the workers of the process, as an operator would.
 
-        :param release: lets a call end that is under way in the old ones
+        :param release: lets a call end that is in progress in an old worker
         """
         begun, ended = self._count(".begun"), self._count(".ended")
         self._configure(keys)
@@ -132,7 +133,7 @@ class App:
         wait_until(lambda: self._count(".ended") == ended + self._workers, "an old worker stays")
 
     def replace(self, keys, release):
-        """Another process beside the old one, which then ends."""
+        """Start a second process beside the old one, which then ends."""
         state, origin = self._state, self._relay.target
         self.start(*keys)
         new, self._state = self._state, state
@@ -144,7 +145,7 @@ class App:
         self._state = new
 
     def _others_end(self, ended):
-        """All workers, but for the one that has a call under way."""
+        """Wait until all workers have ended except the one with a call in progress."""
         wait_until(lambda: self._count(".ended") >= ended + self._workers - 1, "old workers stay")
         assert self._count(".ended") == ended + self._workers - 1, "a call was broken off"
 
@@ -172,7 +173,8 @@ class App:
 
 
 class Load:
-    """Syncs and runs without a pause, in several threads, until it is left."""
+    """Syncs and runs functions without a pause, in several threads, until the
+    context is left."""
 
     THREADS = 3
 
@@ -200,8 +202,7 @@ class Load:
             thread.join()
 
     def go_on(self):
-        """Until every thread has done something from beginning to end, what
-        it was at not counted."""
+        """Wait until every thread has begun and completed another piece of work."""
         with self._changed:
             wanted = {number: self._done[number] + 2 for number in range(len(self._threads))}
             for number, count in wanted.items():
@@ -216,8 +217,7 @@ class Load:
 
     @contextlib.contextmanager
     def long_call(self):
-        """Within the block, a call is under way until the function that it
-        is given is called."""
+        """Keep a call in progress until the yielded function is called."""
         n = self._next()
         begun, end = (str(self._directory / "{}.{}".format(n, what)) for what in ("begun", "end"))
         data = {"n": n, "begun": begun, "end": end}
@@ -228,7 +228,7 @@ class Load:
 
     @property
     def effects(self):
-        """What there must be, each once, after all."""
+        """Return the side effects that must have happened, each once."""
         return self._n
 
     def _next(self):
@@ -267,14 +267,14 @@ class Load:
 
 
 def key_of(header, body):
-    """Which of the keys made a signature."""
+    """Return the key that made a signature."""
     stamp = (header or "").partition("t=")[2].partition("&")[0]
     (key,) = [key for key in (OLD, NEW) if sign(body, key, int(stamp)) == header]
     return key
 
 
 def kinds(passed):
-    """The last part of each path, and the status."""
+    """Return the last part of each path, with the status."""
     return {(p.request.path.rpartition("/")[2], p.status) for p in passed}
 
 

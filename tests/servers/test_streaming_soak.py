@@ -1,4 +1,4 @@
-"""Thousands of clients that go away leave no thread, no descriptor, no place
+"""Thousands of clients that disconnect leave no thread, no descriptor, no slot
 and no memory behind."""
 
 import concurrent.futures
@@ -118,7 +118,7 @@ def state_of(place):
 
 
 def soak(place, moments, number):
-    """Let so many clients go away; what is left when all are gone."""
+    """Let this many clients disconnect; return the state of the server afterwards."""
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda n: go_away(place, moments, n), range(number)))
     found = {}
@@ -132,7 +132,7 @@ def soak(place, moments, number):
 
 
 @pytest.mark.parametrize("server", list(SERVERS))
-def test_clients_that_go_away_leave_nothing_behind(server):
+def test_disconnected_clients_leave_nothing_behind(server):
     moments = MOMENTS_OF[server]
     environ = {"MAX_STREAMS": str(MAX_STREAMS), "KEPT_BYTES": str(KEPT_BYTES)}
     with process(SERVERS[server], LISTENING, **environ) as place:

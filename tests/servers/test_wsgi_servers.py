@@ -1,5 +1,5 @@
-"""The endpoint under real WSGI servers, driven over HTTP by the local
-server, in both modes."""
+"""The endpoint under real WSGI servers, called by the local server over HTTP, in
+both modes."""
 
 import urllib.request
 
@@ -36,7 +36,7 @@ def effects(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=list(SERVERS))
 def app(request, server, effects):
-    """The origin of the mounted application, which is synced."""
+    """The origin of the mounted and synced application."""
     environ = {"EFFECTS": str(effects), "HOME": str(effects.parent)}
     if server.signing_key is None:
         environ["INNGEST_DEV"] = server.url
@@ -58,7 +58,7 @@ def app(request, server, effects):
         ("timeout", "Completed", ["Timeout", "2 seconds"], ["tried", "tried"]),
     ],
 )
-def test_functions_run_to_their_end(app, server, effects, name, status, output, done):
+def test_functions_run_to_completion(app, server, effects, name, status, output, done):
     effects.write_text("")
     (event_id,) = server.send({"name": "test/" + name, "data": {"n": 7}})
     run = server.wait_for_run(event_id, timeout=30)
@@ -77,7 +77,7 @@ def test_functions_run_to_their_end(app, server, effects, name, status, output, 
         ("keeper", "an exception that ended another call was raised again", ["first"]),
     ],
 )
-def test_a_misuse_is_answered_and_costs_no_worker(app, server, effects, name, said, done):
+def test_a_misuse_is_answered_and_does_not_kill_the_worker(app, server, effects, name, said, done):
     def worker():
         (event_id,) = server.send({"name": "test/alive"})
         return server.wait_for_run(event_id, timeout=60).output
@@ -98,12 +98,12 @@ def test_a_cron_function(app, server, effects):
     assert (run.status, run.output) == ("Completed", "inngest/scheduled.timer")
 
 
-def test_the_pages_beside_it_are_there(app):
+def test_the_pages_beside_the_endpoint_work(app):
     with urllib.request.urlopen(app + "/", timeout=20) as answer:
         assert answer.read() == b"a page"
 
 
-def test_two_keys_that_differ_are_noticed_at_the_sync(effects):
+def test_a_sync_detects_different_keys(effects):
     with LocalServer(signing_key=KEY) as server:
         environ = dict(INNGEST_SIGNING_KEY=OTHER_KEY, INNGEST_BASE_URL=server.url)
         with process(WAITRESS, LISTENING, EFFECTS=str(effects), **environ) as origin:

@@ -14,7 +14,7 @@ OTHER_KEY = "signkey-test-" + "cd" * 32
 
 
 def sign(body, key=KEY, at=None):
-    """``X-Inngest-Signature`` by the book: PROTOCOL section 3."""
+    """Return ``X-Inngest-Signature`` for a body (PROTOCOL section 3)."""
     stamp = str(int(time.time() if at is None else at))
     secret = key.split("-")[-1].encode()
     mac = hmac.new(secret, body + stamp.encode(), hashlib.sha256)
@@ -28,7 +28,7 @@ def is_signed(response, key=KEY):
 
 
 def call_body(steps=None, **ctx):
-    """The body of a call."""
+    """Return the body of a call."""
     event = {"name": "test/event", "data": {}, "id": "e1", "ts": 1}
     context = {
         "run_id": "01RUN",
@@ -82,7 +82,7 @@ class Endpoint:
         return self.request(query="fnId=shop-f&stepId=" + step, body=body)
 
     def op(self, steps=None, **options):
-        """The one op that a call is answered with."""
+        """Call the function; return the only op of the answer."""
         response = self.call(steps, **options)
         assert response.status_code == 206, response.data
         (op,) = response.get_json()

@@ -1,4 +1,4 @@
-"""Running a demo of the examples, and looking for what it leaves behind."""
+"""Run a demo of the examples, and find what it leaves behind."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 
 def start(tmp_path, script, *arguments):
-    """Start a demo which keeps all it has in ``tmp_path``."""
+    """Start a demo that keeps all its files in ``tmp_path``."""
     environ = dict(os.environ, HOME=str(tmp_path), TMPDIR=str(tmp_path), INNGEST_DEV="nonsense")
     return subprocess.Popen(
         [sys.executable, "-u", str(EXAMPLES / script)] + list(arguments),
@@ -22,8 +22,11 @@ def start(tmp_path, script, *arguments):
 
 
 def is_left_alone(tmp_path):
-    """Whether nothing runs with the demo's temporary folder, and it is empty.
-    What was killed takes a moment to be gone."""
+    """Return True if no process uses the demo's temporary folder, and the folder
+    is empty.
+
+    Waits a moment for killed processes to end.
+    """
     until = time.monotonic() + 5
     while processes_of(tmp_path) and time.monotonic() < until:
         time.sleep(0.01)
@@ -31,7 +34,8 @@ def is_left_alone(tmp_path):
 
 
 def processes_of(tmp_path):
-    """Command lines of what runs with the demo's temporary folder."""
+    """Return the command lines of the processes that use the demo's temporary
+    folder."""
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:

@@ -1,6 +1,6 @@
 """An application with the endpoint mounted in it, for real servers.
 
-What its steps do is a line in the file that ``EFFECTS`` names.
+Each side effect of a step is a line in the file that ``EFFECTS`` names.
 """
 
 import os

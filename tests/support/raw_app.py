@@ -1,7 +1,7 @@
-"""A raw WSGI application for the tests of the local server to call.
+"""A raw WSGI application that the local server calls in its tests.
 
-It knows nothing of the SDK: it registers what it is told to, and answers
-calls with whatever a test gives it.
+It does not use the SDK: a test decides what it registers, and how it answers
+calls.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ def recording(number):
 
 
 def calls_of(recorded):
-    """The exchanges in which the server called a function."""
+    """Return the exchanges in which the server called a function."""
     return [
         exchange
         for exchange in recorded["exchanges"]
@@ -177,7 +177,7 @@ def signature(key, body, at=None):
 
 
 def ask(method, url, body=b"", headers=None):
-    """One HTTP request, with the answer read."""
+    """Make an HTTP request; return the answer, already read."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
     try:
@@ -203,7 +203,7 @@ def post(url, value, headers=None):
 
 @contextlib.contextmanager
 def served(reply, register=None, key=None, **options):
-    """A synced raw app and the server that calls it, in virtual time."""
+    """Yield a synced raw app and the server that calls it, in virtual time."""
     options.setdefault("clock", VirtualClock())
     options.setdefault("retry_interval", 2)
     with RawApp(reply, register, key) as app:

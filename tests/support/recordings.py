@@ -15,7 +15,7 @@ _SHORTENED = re.compile(r"([^\s<\"])<(\d+) times>")
 
 
 def load(number):
-    """A recording, its exchanges as objects."""
+    """Return a recording, with its exchanges as objects."""
     (path,) = HERE.glob("{}-*.json".format(number))
     found = json.loads(path.read_text())
     found["exchanges"] = [_exchange(e) for e in found["exchanges"]]
@@ -45,7 +45,7 @@ def _full(body):
 
 
 def calls(recording):
-    """The exchanges in which the server called a function."""
+    """Return the exchanges in which the server called a function."""
     return [
         e
         for e in recording.exchanges

@@ -1,6 +1,6 @@
 """An application for a rotation of keys under load, for a real server.
 
-What its steps do is a line in the file that ``EFFECTS`` names.
+Each side effect of a step is a line in the file that ``EFFECTS`` names.
 """
 
 import os
@@ -51,8 +51,7 @@ def waits(ctx):
 
 @client.create_function(fn_id="long", trigger=inngest.TriggerEvent(event="rotating/long"))
 def long(ctx):
-    """Its step is under way from when the one file is there until the other
-    is."""
+    """Run a step that creates one file when it begins, and ends when another exists."""
 
     def under_way():
         open(ctx.event.data["begun"], "x").close()

@@ -1,5 +1,5 @@
-"""An application whose every call waits for its client to go away, and which
-says what is left of them; for real servers."""
+"""An application whose calls wait until their client disconnects, and which
+reports the resources still in use; for real servers."""
 
 import gc
 import json
@@ -56,7 +56,7 @@ streams._keepalive_s = KEEPALIVE_S
 
 
 def resident():
-    """The bytes of this process that are in memory."""
+    """Return this process's resident memory, in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,5 +1,5 @@
-"""Streamed answers, opened as a server does, and taken apart without the
-package's help."""
+"""Open streamed answers as a server does, and decode them without the package's
+help."""
 
 import io
 import json
@@ -17,7 +17,7 @@ _NOT_COMPARED = ("Content-Length", "Server-Timing", "X-Inngest-Signature")
 
 
 class Opened:
-    """An answer whose chunks are taken one by one."""
+    """A streamed answer whose chunks are read one by one."""
 
     def __init__(self, application, body=BODY, **environ):
         base = {
@@ -37,7 +37,7 @@ class Opened:
         self.headers = dict(headers)
 
     def read(self):
-        """What is left, as one text."""
+        """Read the rest of the stream, and close it."""
         text = b"".join(self.chunks)
         if hasattr(self.chunks, "close"):
             self.chunks.close()
@@ -45,7 +45,7 @@ class Opened:
 
 
 def inner_of(text):
-    """The status, the headers and the body in a stream's text, whole."""
+    """Return the status, the headers and the body in the text of a complete stream."""
     assert text[:1] == b" " and text.lstrip(b" ")[:1] == b"{"
     found = json.loads(text)
     assert sorted(found) == ["body", "headers", "status"]
@@ -58,7 +58,7 @@ def inner_of(text):
 
 
 def comparable(status, headers, body):
-    """An answer without what is another each time."""
+    """Return an answer without the parts that differ each time."""
     kept = {name: value for name, value in headers.items() if name not in _NOT_COMPARED}
     return status, kept, _TIMING.sub(b"", body)
 

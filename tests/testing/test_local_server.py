@@ -1,4 +1,4 @@
-"""What the local server offers to those who write tests and demos with it."""
+"""The local server's interface for tests and demos."""
 
 import contextlib
 import datetime
@@ -44,7 +44,7 @@ def kinds(run):
 
 @contextlib.contextmanager
 def held():
-    """A reply that waits to be let go, and the means to wait for it."""
+    """Return a reply that waits until it is released, and the events to control it."""
     arrived, let_go = threading.Semaphore(0), threading.Event()
 
     def reply(call):
@@ -166,7 +166,7 @@ def test_retry_after_on_a_success_counts_as_an_attempt():
 # -- waiting and following -------------------------------------------------------
 
 
-def test_waiting_in_vain_says_how_far_the_run_came():
+def test_a_timeout_while_waiting_says_how_far_the_run_got():
     with held() as (reply, arrived, let_go):
         with served(reply) as (app, server):
             (event_id,) = server.send({"name": "raw/go"})
@@ -181,7 +181,7 @@ def test_waiting_in_vain_says_how_far_the_run_came():
             let_go.set()
 
 
-def test_waiting_for_what_never_comes():
+def test_waiting_for_a_run_that_never_starts():
     with served(done) as (app, server):
         (event_id,) = server.send({"name": "raw/nobody"})
         with pytest.raises(LookupError, match="triggered no run"):
@@ -237,7 +237,7 @@ def test_cron():
 
 
 def strip_ids(event):
-    """An event with what differs from run to run left out."""
+    """Return an event without the parts that differ from run to run."""
     event = json.loads(json.dumps(event))
     assert isinstance(event.pop("ts"), int) and event.pop("id")
     data = event["data"]
@@ -305,7 +305,7 @@ def test_function_finished_event_of_a_success():
 # -- use_api ----------------------------------------------------------------------------
 
 
-def test_a_big_state_is_left_to_the_api():
+def test_a_big_state_is_left_out_and_served_by_the_api():
     reply = in_order(ops(op("StepRun", "big", data="x" * 2000)), answer(200, "done"))
     with served(reply, body_limit=2000) as (app, server):
         run_of(server)
@@ -453,7 +453,7 @@ def test_sync_with_an_app_that_registers_elsewhere():
             server.sync(app.url)
 
 
-def test_sync_with_nobody():
+def test_sync_with_an_app_that_cannot_be_reached():
     with socket.socket() as taken, LocalServer() as server:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(SyncError) as caught:
@@ -491,7 +491,7 @@ def some_item(due):
 
 
 class Condition(threading.Condition):
-    """Says when, and for how long, somebody waits for it."""
+    """A condition variable that records when and how long it is waited for."""
 
     def __init__(self):
         super().__init__(threading.RLock())
@@ -522,7 +522,7 @@ def test_a_virtual_clock_stands_still_while_something_is_in_flight():
     assert clock.now() == 100 + WEEK
 
 
-def test_what_is_left_of_an_ended_run_does_not_move_the_clock():
+def test_leftovers_of_an_ended_run_do_not_move_the_clock():
     clock = VirtualClock(start=100)
     queue = Queue(clock, threading.Condition(threading.RLock()))
     left, useful = some_item(100 + WEEK), some_item(100 + 2 * WEEK)
@@ -547,7 +547,7 @@ def test_an_idle_server_in_virtual_time_does_not_spin():
     assert changed.waits == [None]
 
 
-def test_dates_of_the_app_are_distances_from_its_own_now():
+def test_dates_of_the_app_are_relative_to_its_own_clock():
     def reply(call):
         if call.number == 0:
             return ops(op("Sleep", "long", name="4w"))
@@ -586,7 +586,7 @@ def test_stopping_leaves_nothing_behind():
         ask("GET", server.url + "/nothing")
 
 
-def test_stopping_breaks_off_what_is_in_flight(monkeypatch):
+def test_stopping_aborts_calls_in_progress(monkeypatch):
     monkeypatch.setattr(_server, "_GRACE", 0.1)
     with held() as (reply, arrived, let_go):
         with RawApp(reply) as app, LocalServer() as server:
@@ -612,7 +612,7 @@ def test_stopping_breaks_off_what_is_in_flight(monkeypatch):
             let_go.set()
 
 
-def test_stopping_lets_a_call_end_that_is_about_to():
+def test_stopping_lets_a_nearly_finished_call_end():
     with held() as (reply, arrived, let_go):
         with RawApp(reply) as app, LocalServer() as server:
             app.server_url = server.url

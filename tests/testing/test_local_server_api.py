@@ -80,7 +80,7 @@ def test_event_api(cloud, exchange):
         assert [bool(_ULID.match(i)) for i in ids] == [bool(i) for i in expected_ids]
 
 
-def test_events_that_a_refused_list_carried_before_the_bad_one_start_runs():
+def test_events_before_the_invalid_one_of_a_list_start_runs():
     with served(lambda call: answer(200, "done")) as (app, server):
         got = post(server.url + "/e/k", [{"name": "raw/go", "data": {}}, {"name": ""}])
         assert got.status == 400
@@ -148,7 +148,7 @@ def register(server, **changes):
     return post(server.url + "/fn/register", {"appname": "raw", "functions": [fn]})
 
 
-def test_a_setting_it_does_not_act_on_is_refused_by_name():
+def test_an_unsupported_setting_is_refused_by_name():
     with LocalServer() as server:
         got = register(server, checkpoint={"batch_steps": 3})
         assert got.status == 400
@@ -172,7 +172,7 @@ def test_a_setting_it_does_not_act_on_is_refused_by_name():
     ],
     ids=str,
 )
-def test_what_it_cannot_read_is_refused_by_name(settings, what):
+def test_an_unreadable_setting_is_refused_by_name(settings, what):
     with LocalServer() as server:
         got = register(server, **settings)
         assert got.status == 400

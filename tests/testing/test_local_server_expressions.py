@@ -75,7 +75,7 @@ def holds(text):
         "event.data.id.further == null",
     ],
 )
-def test_what_holds(text):
+def test_expressions_that_are_true(text):
     assert holds(text)
 
 
@@ -114,7 +114,7 @@ def test_what_holds(text):
         "event.data.list.x == 1",
     ],
 )
-def test_what_does_not_hold(text):
+def test_expressions_that_are_false(text):
     assert not holds(text)
 
 
@@ -146,7 +146,7 @@ def test_what_does_not_hold(text):
         "1 = 1",
     ],
 )
-def test_what_is_no_expression(text):
+def test_invalid_expressions(text):
     with pytest.raises(ExpressionError):
         Expression(text)
 
@@ -170,7 +170,7 @@ def test_what_is_no_expression(text):
         ("__import__('os').system('true')", "__import__()"),
     ],
 )
-def test_what_is_outside_of_the_part_that_is_read(text, what):
+def test_unsupported_expressions(text, what):
     with pytest.raises(UnsupportedExpression) as caught:
         Expression(text)
     assert what in str(caught.value)
@@ -189,7 +189,7 @@ def test_keys():
 
 
 @given(st.text("event.data()[]!=&|<>?:'\"+-1a \\", max_size=30))
-def test_no_text_does_anything_but_compile_or_raise(text):
+def test_any_text_compiles_or_raises_an_expression_error(text):
     try:
         expression = Expression(text, ("event", "async"))
     except ExpressionError:

@@ -32,7 +32,7 @@ def event(name="raw/go", **data):
 
 
 def started(server):
-    """The data of the events of all runs, oldest run first."""
+    """Return the event data of all runs, oldest run first."""
     return [[e["data"] for e in run.events] for run in server.runs()]
 
 
@@ -109,7 +109,7 @@ def test_batches_by_key_and_by_time():
     assert {len(call.body["events"]) for call in app.calls} == {1, 2}
 
 
-def test_events_that_are_not_for_the_batch():
+def test_events_that_do_not_join_the_batch():
     batch = {"maxSize": 9, "timeout": "10s", "if": "event.data.many == true"}
     with served(lambda call: DONE, with_settings(batchEvents=batch)) as (app, server):
         with server.hold():
@@ -121,7 +121,7 @@ def test_events_that_are_not_for_the_batch():
 # -- cancellation ------------------------------------------------------------------
 
 
-def test_an_event_cancels_the_runs_that_it_is_about():
+def test_an_event_cancels_only_matching_runs():
     def register(url):
         cancel = [
             {"event": "raw/stop", "if": "event.data.k == async.data.k"},
@@ -303,7 +303,7 @@ def test_a_rate_limit():
         finish(server)
 
 
-def test_throttling_puts_runs_off():
+def test_throttling_delays_runs():
     settings = with_settings(throttle={"limit": 2, "period": "1m"})
     with served(lambda call: DONE, settings) as (app, server):
         with server.hold():
@@ -342,8 +342,8 @@ def test_debouncing_for_no_longer_than_its_timeout():
 
 
 class Crowd:
-    """Counts the calls under way; each stays until as many are there as the
-    test expects, and none may come on top of that."""
+    """Counts concurrent calls: each waits until the expected number is in
+    progress, and there must never be more."""
 
     def __init__(self, expected):
         self.barrier = threading.Barrier(expected, timeout=5)
@@ -382,7 +382,7 @@ def test_concurrency(limits, events, expected):
     assert len(app.calls) == len(events)
 
 
-def test_a_run_that_sleeps_takes_no_place():
+def test_a_sleeping_run_does_not_count_for_concurrency():
     with served(napping, with_settings(concurrency=[{"limit": 1}])) as (app, server):
         with server.hold():
             ids = server.send([event(), event()])
@@ -403,7 +403,7 @@ def test_a_limit_that_functions_share():
     assert (crowd.most, len(app.calls)) == (1, 3)
 
 
-def test_a_run_that_is_cancelled_while_it_waits_for_its_turn():
+def test_cancelling_a_run_that_waits_for_its_turn():
     arrived, let_go = threading.Event(), threading.Event()
 
     def reply(call):

@@ -1,7 +1,7 @@
-"""The local server reacts to an app's answers as a real server was seen to.
+"""The local server reacts to an app's answers as a real server did.
 
-The experiments in the recordings 110 to 113: a raw app gave these answers,
-and ``observed`` is what a real server made of them.
+The experiments in the recordings 110 to 113: a raw app gave these answers, and
+``observed`` is the reaction of a real server.
 """
 
 import datetime
@@ -84,7 +84,7 @@ _CUT = re.compile(r"\.\.\. \((\d+) bytes\)\Z")
 
 
 def restored(given):
-    """An answer of an experiment, with a shortened body at full length."""
+    """Return an answer of an experiment, with a shortened body at full length."""
     cut = _CUT.search(given["body"])
     if cut is None:
         return given
@@ -99,8 +99,8 @@ def restored(given):
 
 
 def together(experiment, reply):
-    """Hold calls back that a real server made at the same time, until all are
-    here; otherwise the first to end the run would keep the others away."""
+    """Hold back calls that a real server made at the same time until all have
+    arrived; otherwise the first one could end the run and prevent the others."""
     if experiment["id"] not in ("206-two-stepruns", "206-two-stepruns-reqver1"):
         return reply
     barrier = threading.Barrier(2, timeout=5)
@@ -227,7 +227,7 @@ def test_every_experiment_is_accounted_for():
 
 
 def planner(version, first):
-    """An app with a group of parallel steps, and the step c after it."""
+    """Return an app with a group of parallel steps, and the step c after it."""
     headers = {"X_Inngest_Req_Version": version}
     names = {hashed(name): name for name in first + ("c",)}
 
@@ -347,7 +347,7 @@ def test_planning_finished_steps_again_fails_the_run():
     assert FAILED_AT_ONCE["planned-already-planned"] in run.output["error"]["message"]
 
 
-def test_a_target_that_plans_itself_again_leaves_nothing_to_do():
+def test_a_target_that_plans_itself_again_leaves_no_work():
     reply = two_planned({"a": ops(op("StepPlanned", "a")), "b": ops(op("StepRun", "b", data=2))})
     _, run = react("", reply, 1)
     assert run.status == "Failed"
@@ -523,7 +523,7 @@ def test_retry_after(name, header, delay):
         ("sleep-until-key", 0),
     ],
 )
-def test_sleeps_as_long(name, seconds):
+def test_sleeps_last_as_long_as_observed(name, seconds):
     experiment = EXPERIMENTS[name]
     _, run = react(name, in_order(*experiment["responses_by_call"]), 0)
     (woke,) = [entry for entry in run.history if entry.kind == "woke"]

@@ -149,7 +149,8 @@ class Replayed:
 
 @contextlib.contextmanager
 def replayed(number, replaced=(), only=None):
-    """The app and the server of a recording; compared when all is over.
+    """Yield a recording and a server that replays it; compare the calls at the
+    end.
 
     :param only: the functions to keep of the recording; all if None.
     """
@@ -205,7 +206,8 @@ def compare_call(call, real, expected, lucky):
 
 
 def scrubbed(value):
-    """A value, with what differs from run to run replaced by its type."""
+    """Return a value in which whatever differs from run to run is replaced by its
+    type."""
     if isinstance(value, list):
         return [scrubbed(element) for element in value]
     if not isinstance(value, dict):
@@ -270,7 +272,7 @@ def trigger_of(recorded, position=0):
         "97",
     ],
 )
-def test_from_one_event(number):
+def test_runs_of_one_event_equal_the_recording(number):
     with replayed(number) as (recorded, server):
         server.send(trigger_of(recorded))
         run = server.wait_for_run(trigger_of(recorded)["id"])
@@ -295,7 +297,7 @@ def test_streams(fn_id, status):
     assert run.status == status
 
 
-def test_a_wait_that_an_event_fulfils():
+def test_a_wait_fulfilled_by_an_event():
     with replayed("17") as (recorded, server):
         (memo,) = body_of(calls_of(recorded)[1])["steps"].values()
         with server.hold():
@@ -319,7 +321,7 @@ def test_a_batch():
     assert run.output == recorded["runs"][0]["output"]
 
 
-def test_a_run_that_an_event_cancels():
+def test_a_run_cancelled_by_an_event():
     with replayed("32") as (recorded, server):
         cancelled = trigger_of(recorded)
         with server.hold():
@@ -334,7 +336,7 @@ def test_a_run_that_an_event_cancels():
     assert (run.output, recorded["runs"][0]["output"]) == (None, {})
 
 
-def test_an_invoked_run_that_is_cancelled():
+def test_an_invoked_run_is_cancelled():
     with replayed("42") as (recorded, server):
         with server.hold():
             server.send(trigger_of(recorded))

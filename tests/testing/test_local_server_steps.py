@@ -34,7 +34,7 @@ def invoke(step, function_id="raw-child", **opts):
 
 
 def by_function(**replies):
-    """Answer each function's calls in its own way."""
+    """Return a reply that answers each function's calls with that function's reply."""
     numbers = {}
     lock = threading.Lock()
 
@@ -96,7 +96,7 @@ def test_an_event_that_came_too_late_or_too_early():
     assert [e.at for e in run.history if e.kind == "wait timed out"] == [10000, 20000]
 
 
-def test_an_event_is_for_the_wait_that_there_is_and_not_for_the_next():
+def test_an_event_resumes_the_current_wait_and_not_the_next():
     def reply(call):
         for step in ("first", "second"):
             if hashed(step) not in call.steps:
@@ -164,7 +164,7 @@ def test_waiting_in_real_time():
 # -- holding, and waiting for something ----------------------------------------------
 
 
-def test_a_held_server_stands_still_and_goes_on():
+def test_a_held_server_stops_and_continues():
     with served(in_order(ops(op("Sleep", "s", name="1w")), DONE)) as (app, server):
         with server.hold():
             with server.hold():
@@ -205,7 +205,7 @@ def test_a_held_server_is_advanced():
     ]
 
 
-def test_what_cannot_be_advanced():
+def test_advance_needs_a_held_server_that_is_idle():
     let_go = threading.Event()
 
     def reply(call):
@@ -235,7 +235,7 @@ def test_a_hold_ends_with_an_exception():
         assert run_of(server).status == "Completed"
 
 
-def test_waiting_for_what_does_not_happen():
+def test_waiting_for_a_condition_that_never_holds():
     with served(lambda call: DONE) as (app, server):
         run = run_of(server)
         assert server.wait_for(run.run_id, "completed").kind == "completed"
@@ -282,7 +282,7 @@ def test_a_child_that_fails():
     assert kinds(run) == ["started", "invoking", "invoke failed", "completed"]
 
 
-def test_a_child_that_takes_too_long_goes_on():
+def test_a_child_that_exceeds_the_timeout_continues():
     reply = by_function(
         parent=in_order(ops(invoke("i", timeout="5s")), DONE),
         child=in_order(ops(op("Sleep", "s", name="1h")), answer(200, "late")),
@@ -294,7 +294,7 @@ def test_a_child_that_takes_too_long_goes_on():
     assert (run.history[-1].at, child.status, child.output) == (5000, "Completed", "late")
 
 
-def test_what_has_come_in_time_is_not_timed_out_later():
+def test_a_result_that_came_in_time_does_not_time_out_later():
     group = [invoke("i", timeout="1h"), wait("w"), signal("s")]
     nap = ops(op("Sleep", "nap", name="1w"))
     reply = by_function(parent=in_order(ops(*group), nap, DONE), child=answer(200, 1))
@@ -323,7 +323,7 @@ def test_what_has_come_in_time_is_not_timed_out_later():
     )
 
 
-def test_a_parent_that_has_ended_is_left_alone():
+def test_a_parent_that_has_ended_is_not_resumed():
     slow = in_order(ops(op("Sleep", "s", name="1h")), answer(200, "late"))
     reply = by_function(parent=in_order(ops(invoke("i")), DONE), child=slow)
     with served(reply, functions(parent={}, child={})) as (app, server):
@@ -338,7 +338,7 @@ def test_a_parent_that_has_ended_is_left_alone():
         assert kinds(server.runs(event_id)[0]) == ["started", "invoking", "cancelled"]
 
 
-def test_functions_that_invoke_functions_that_invoke():
+def test_nested_invokes():
     depth = 4
 
     def reply(call):
@@ -396,7 +396,7 @@ def test_a_signal_by_the_servers_own_method():
     assert kinds(run) == ["started", "waiting", "signalled", "completed"]
 
 
-def test_a_signal_for_a_run_that_has_ended_finds_nobody():
+def test_a_signal_for_an_ended_run_is_not_delivered():
     with served(in_order(ops(signal("s")), DONE)) as (app, server), server.hold():
         (event_id,) = server.send({"name": "raw/go"})
         server.wait_for(event_id, "waiting")
@@ -522,8 +522,8 @@ def test_a_request_in_a_group_that_is_retried():
 
 
 def group_reply(group, then, race=False):
-    """Report a group; answer targets with the step's name; go on with
-    ``then``, given the call."""
+    """Return a reply that reports a group, answers targeted calls with the step's
+    name, and then replies with ``then(call)``."""
 
     def reply(call):
         names = {hashed(reported["displayName"]): reported for reported in group}
@@ -580,7 +580,7 @@ def test_a_group_of_every_kind_is_finished_together():
     assert calls[-1].ctx["disable_immediate_execution"] is True
 
 
-def test_a_race_is_over_with_the_first_and_the_losers_go_on():
+def test_a_race_ends_with_the_first_step_and_the_others_continue():
     group = [op("Sleep", "fast", name="1s"), op("Sleep", "slow", name="1h")]
 
     def then(call):
@@ -597,7 +597,7 @@ def test_a_race_is_over_with_the_first_and_the_losers_go_on():
     assert hashed("slow") not in run.steps
 
 
-def test_a_race_in_which_everything_counts():
+def test_a_race_whose_result_needs_every_step():
     group = [op("Sleep", name, name="{}s".format(n + 1)) for n, name in enumerate("abc")]
 
     def then(call):
@@ -611,7 +611,7 @@ def test_a_race_in_which_everything_counts():
     assert len([e for e in run.history if e.kind == "sleeping"]) == 3
 
 
-def test_a_branch_of_a_race_goes_on_to_a_step_of_its_own():
+def test_a_branch_of_a_race_continues_with_its_own_step():
     def then(call):
         if hashed("b2") in call.steps:
             return DONE
@@ -660,7 +660,7 @@ def test_discovery_requests_without_end_fail_the_run():
 
 
 @pytest.mark.parametrize("kind", ["DeferAdd", "DeferAbort", "None"])
-def test_ops_it_does_not_know(kind):
+def test_unknown_ops(kind):
     with served(lambda call: ops(op(kind, "d"))) as (app, server):
         run = run_of(server)
     assert (run.status, len(app.calls)) == ("Failed", 1)

@@ -1,4 +1,4 @@
-"""What the local server makes of a streamed answer (PROTOCOL section 7, W31).
+"""How the local server reads a streamed answer (PROTOCOL section 7, W31).
 
 The experiments of recording 112 are in test_local_server_reactions.py.
 """
@@ -89,7 +89,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", list(GOOD))
-def test_what_is_understood(name):
+def test_streams_that_are_understood(name):
     body, expected = GOOD[name]
     assert understood(body) == expected
 
@@ -125,7 +125,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", list(BAD))
-def test_what_is_a_failed_attempt(name):
+def test_streams_that_are_failed_attempts(name):
     body, said = BAD[name]
     found = understood(body)
     assert type(found) is Failure and found.retriable and "a 201 " in found.text
@@ -133,7 +133,7 @@ def test_what_is_a_failed_attempt(name):
 
 
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER"])
-def test_inner_headers_lie_over_the_outer_ones(name):
+def test_inner_headers_override_outer_ones(name):
     outer = dict(OUTER, **{"retry-after": "5", "x-inngest-no-retry": "true"})
     error = '{"name": "E", "message": "m"}'
     found = understood(stream(500, {name: "9"}, error), outer)
@@ -143,7 +143,7 @@ def test_inner_headers_lie_over_the_outer_ones(name):
     assert understood(stream(500, {}, error), OUTER).retry_after is None
 
 
-def test_an_sdk_says_so_inside_or_outside():
+def test_the_sdk_header_may_be_inside_or_outside():
     bare = {"content-type": "text/plain"}
     assert "SDK" in understood(stream(), bare).text
     within = {"X-Inngest-Sdk": "a:v1"}
@@ -159,7 +159,7 @@ def test_the_version_of_the_inner_headers_counts():
 @pytest.mark.parametrize(
     "written", ['{"b":1.50,"a":"\\u00e9/\\/" , "z":[ ]}', "[1e2]", '[{"body":"x"}]', '{"a":{}}']
 )
-def test_a_signature_is_of_the_very_bytes_of_a_body_that_is_a_value(written):
+def test_the_signature_covers_the_exact_bytes_of_a_value(written):
     key = SigningKey(KEY)
     for text, good in ((written, True), (json.dumps(json.loads(written)) + " ", False)):
         headers = json.dumps({"X-Inngest-Signature": key.sign(text.encode())})
@@ -179,7 +179,8 @@ def test_a_stream_whose_spaces_come_first():
 
 @pytest.mark.parametrize("sent", [0, 1, 20, len(stream()) - 1])
 def test_a_stream_that_breaks_off_is_tried_again(sent):
-    """Without a Content-Length or chunks nobody can tell but by the JSON."""
+    """Without a Content-Length or chunks, only the JSON shows that the stream is
+    incomplete."""
 
     def reply(call):
         if call.number:
@@ -197,7 +198,7 @@ def test_a_stream_that_breaks_off_is_tried_again(sent):
     assert "a 201 whose body is not JSON" in error.detail
 
 
-def test_a_stream_is_as_good_as_its_inner_signature():
+def test_a_stream_is_accepted_only_with_a_valid_inner_signature():
     def reply(call):
         signed = signature(KEY, b"1" if call.number else b"2")
         return answer(201, {"status": 200, "headers": {"X-Inngest-Signature": signed}, "body": 1})

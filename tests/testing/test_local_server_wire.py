@@ -1,4 +1,4 @@
-"""What goes over the wire, piece by piece: JSON, signatures, times."""
+"""Parts of the wire format: JSON, signatures, times."""
 
 import json
 
@@ -115,7 +115,7 @@ def test_signatures_that_are_refused():
 
 
 @pytest.mark.parametrize("text", ["", "not hex", "abc", "signkey-test-", "signkey-test-xyz"])
-def test_keys_that_are_none(text):
+def test_invalid_keys(text):
     with pytest.raises(ValueError) as caught:
         SigningKey(text)
     assert not text or text not in str(caught.value)

@@ -20,7 +20,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items, config):
-    """One process has all tests of a server, where there are several."""
+    """Run all tests of a server in one process, if pytest uses several."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             name = row_of(item)
@@ -41,7 +41,7 @@ def table(request):
 
 @pytest.fixture(scope="session")
 def servers():
-    """All of them, by name; none has been started."""
+    """All servers by name, not yet started."""
     with rows.kit() as kit:
         found = {row.name: rows.Server(row, kit) for row in rows.ROWS}
         yield found
@@ -51,7 +51,7 @@ def servers():
 
 @pytest.fixture(scope="module", params=NAMES)
 def own_server(request, servers):
-    """A server; the next one starts meanwhile, if it is known."""
+    """One server; the next one is started at the same time."""
     alone = not hasattr(request.config, "workerinput")
     asked = list(dict.fromkeys(filter(None, map(row_of, request.session.items))))
     for name in asked[asked.index(request.param) :][: 1 + alone]:

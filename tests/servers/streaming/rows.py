@@ -1,4 +1,4 @@
-"""The servers: a row of the table each, and how to run them."""
+"""The servers of the table in docs/streaming.md, and how to run each."""
 
 import contextlib
 import os
@@ -92,7 +92,8 @@ def served(name):
 
 
 def gunicorn(*options):
-    """Its graceful timeout is short so that it is seen to end."""
+    """Return gunicorn's command line, with a short graceful timeout so that a
+    test can see its end."""
     return lambda port, place, kit: python(
         "-m",
         "gunicorn",
@@ -228,7 +229,7 @@ def executable(*names):
 
 
 class Server:
-    """A row that runs, once it is needed."""
+    """A server of the table, started when it is needed."""
 
     def __init__(self, row, kit):
         self.row = row
@@ -237,7 +238,7 @@ class Server:
         self._children = []
 
     def start(self):
-        """Without waiting until it listens."""
+        """Start the server without waiting until it listens."""
         if self._children:
             return
         self._warm = False
@@ -273,7 +274,7 @@ class Server:
         self._stack.callback(end, child)
 
     def running(self):
-        """Itself, when it listens; started again if it has ended."""
+        """Return the server once it listens; restart it if it has ended."""
         if any(child.poll() is not None for child in self._children):
             self.stop()
         self.start()
@@ -294,8 +295,8 @@ class Server:
         return (self.place / "log").read_text(errors="replace")
 
     def lost(self, run_id):
-        """How many spaces were asked for in a stream that lost its
-        connection; None if it did not."""
+        """Return the number of spaces that were requested of a stream that lost
+        its connection, or None."""
         try:
             text = (self.place / "streamed.log").read_text()
         except FileNotFoundError:
@@ -306,15 +307,15 @@ class Server:
         return found and int(found.group(1))
 
     def shut_down(self):
-        """Ask the server to end; what is before it runs on."""
+        """Ask the server to end; the proxy in front of it continues to run."""
         self._children[0].send_signal(self.row.stop)
 
     def wait(self):
-        """Until it has shut down."""
+        """Wait until the server has shut down."""
         self._children[0].wait(20)
 
     def kill(self, pid):
-        """Kill a worker, or the one process that there is."""
+        """Kill a worker, or the only process."""
         os.kill(pid, signal.SIGKILL)
         if not self.row.workers:
             self.wait()
@@ -325,14 +326,14 @@ class Server:
 
 
 def end(child):
-    """With all processes of its session."""
+    """End a process and all others of its session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 
 def free_port():
-    """Below those that the system gives away."""
+    """Return a free port below the range from which the system assigns ports."""
     while True:
         port = random.randrange(20000, 32000)
         with socket.socket() as sock, contextlib.suppress(OSError):
@@ -351,8 +352,8 @@ def listens(port):
 
 @contextlib.contextmanager
 def kit():
-    """A directory with the application and what it imports, to be read by
-    anybody."""
+    """Yield a directory, readable by every user, with the application and the
+    packages it imports."""
     with tempfile.TemporaryDirectory() as path:
         place = pathlib.Path(path)
         place.chmod(0o755)

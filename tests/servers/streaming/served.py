@@ -1,4 +1,4 @@
-"""Servers that have no command line, or none that takes a port: this is it.
+"""Run a server that has no command line, or whose command line takes no port.
 
 served.py <server> <port>
 """

@@ -21,7 +21,8 @@ client = inngest.Inngest(app_id="streamed")
 
 
 class Counted(streaming.Stream):
-    """Says how many spaces the server asked for before it closed the stream."""
+    """A stream that logs how many spaces the server requested before it closed
+    the stream."""
 
     spaces = 0
 
@@ -44,7 +45,7 @@ def function(fn_id):
 
 
 def write(path, text):
-    """Never to be read half-written."""
+    """Write a file so that no reader sees a part of it."""
     draft = path.with_suffix(".draft")
     draft.write_text(text)
     draft.rename(path)

@@ -1,5 +1,5 @@
-"""The table of servers in docs/streaming.md: what is observed is compared with
-it, or written to it."""
+"""The table of servers in docs/streaming.md: compare it with what is observed, or
+write it."""
 
 import pathlib
 
@@ -63,7 +63,7 @@ class Table:
         self.cells.setdefault(name, {})[column] = value
 
     def remark(self, name, remark, holds):
-        """What is to be said of a server if and only if it holds."""
+        """Check that the table has a remark if and only if it holds."""
         said = self.remarks(name)
         if (remark in said) == holds:
             return
@@ -80,7 +80,7 @@ class Table:
         return [remark for remark in self.says(name, "remarks").split("; ") if remark]
 
     def check(self):
-        """That it is as it would be written."""
+        """Check that the table has the form in which it would be written."""
         assert self.write or self._found == self._text(), (
             "docs/streaming.md: the table has other rows, columns or remarks than the tests"
             + WRITE

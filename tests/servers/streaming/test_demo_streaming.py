@@ -1,4 +1,4 @@
-"""The demo of streaming, as ``make demo-streaming`` runs it; it needs nginx."""
+"""The streaming demo, as ``make demo-streaming`` runs it. It needs nginx."""
 
 import re
 import signal
@@ -23,7 +23,7 @@ STREAMED = [
 
 
 def check_rows(rows, out):
-    """Whether these rows are in the table, with nothing between them, and none
+    """Assert that the output has exactly these rows in this order, and that none
     comes early or much too late."""
     pattern = "".join(
         r" *(\d+\.\d\d) s +{} +{} +{}.*\n".format(*map(re.escape, columns)) for _, *columns in rows
@@ -34,7 +34,7 @@ def check_rows(rows, out):
         assert at_s - 0.01 <= float(text) < at_s + 3, out
 
 
-def test_in_one_piece_the_run_fails_and_streamed_it_completes(tmp_path):
+def test_the_run_fails_in_one_piece_and_completes_streamed(tmp_path):
     demo = start(tmp_path, "demo_streaming.py")
     out, err = demo.communicate(timeout=90)
     assert demo.returncode == 0, out + err
@@ -55,7 +55,7 @@ def test_in_one_piece_the_run_fails_and_streamed_it_completes(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("when", ["app (gunicorn", "nginx in front", "started", "504 before"])
-def test_stopped_early_it_leaves_nothing_behind(number, when, tmp_path):
+def test_an_interrupted_demo_leaves_nothing_behind(number, when, tmp_path):
     demo = start(tmp_path, "demo_streaming.py")
     for line in demo.stdout:
         if when in line:

@@ -1,5 +1,5 @@
-"""Streamed answers on real servers, over a plain socket; what each server
-does is in the table of docs/streaming.md."""
+"""Streamed answers on real servers, over a plain socket. The table in
+docs/streaming.md has the expected behaviour of each server."""
 
 import contextlib
 import json
@@ -15,12 +15,13 @@ WHILE_S = 1.5
 
 
 def patience(unlikely):
-    """A machine that is busy elsewhere makes nothing of what is said untrue."""
+    """Return how long to wait, in seconds: long enough that a busy machine
+    changes no result."""
     return WHILE_S if unlikely else PATIENCE_S
 
 
 def open_stream(server, function="waiting", path="/api/inngest", receive_buffer=None, **options):
-    """A call, and the answer to it."""
+    """Make a call; return it and its answer."""
     version = options.pop("version", "1.1")
     call = Call(server.place, function, **options)
     answer = ask(
@@ -35,8 +36,10 @@ def open_stream(server, function="waiting", path="/api/inngest", receive_buffer=
 
 
 def final(answer):
-    """The object in which a stream ends, its body as JSON. ValueError if there
-    is none; if there is one, it is the whole answer."""
+    """Return the object at the end of a stream, with its body decoded.
+
+    :raises ValueError: the stream has no such object
+    """
     assert answer.status == 201
     found = json.loads(answer.body)
     assert sorted(found) == ["body", "headers", "status"]
@@ -48,8 +51,8 @@ def final(answer):
 
 
 def is_complete(answer):
-    """Whether what the client has of the answer of ``waiting`` is all of it;
-    otherwise it cannot be mistaken for that."""
+    """Return True if the answer of ``waiting`` is complete; assert that it is
+    correct if so."""
     try:
         found = final(answer)
     except ValueError:
@@ -72,8 +75,8 @@ def test_spaces_arrive_while_the_function_runs(server, table):
 
 
 def framing(server, answer):
-    """How the client knows where the answer ends; whether the next request
-    may use the connection is tried."""
+    """Return how the answer's end is marked, and whether the connection accepts
+    another request."""
     if answer.framing == "close":
         return "until close"
     with contextlib.suppress(OSError):
@@ -134,7 +137,7 @@ def test_a_chunked_call(server, table):
     table.remark(server.row.name, says.NO_CHUNKED_CALLS, answer.status == 411)
 
 
-def test_a_call_that_waits_to_be_let_in(server):
+def test_a_call_with_expect_100_continue(server):
     call = Call(server.place)
     call.go()
     answer = Answer(connect(server.port))
@@ -195,14 +198,14 @@ def test_answers(server, function, status, no_retry, body):
     ],
     ids=["GET", "PUT", "probe", "unsigned", "unknown", "broken"],
 )
-def test_all_else_is_answered_in_one_piece(server, status, asked):
+def test_other_requests_are_answered_in_one_piece(server, status, asked):
     answer = ask(server.port, **asked)
     answer.read_until(lambda body: answer.framing == "length" and answer.whole)
     assert (answer.status, answer.framing) == (status, "length"), answer.body
     assert answer.whole and not answer.body.startswith(b" ")
 
 
-def test_a_client_that_goes(server, table):
+def test_a_client_that_disconnects(server, table):
     name = server.row.name
     found = []
     # a machine that is busy elsewhere may let a space more through
@@ -221,15 +224,16 @@ def test_a_client_that_goes(server, table):
 
 
 def cell_of(found):
-    """What is said of the numbers of spaces until it was noticed."""
+    """Return the table's cell for the number of spaces until the disconnect was
+    noticed."""
     if not found:
         return None
     spaces = min(found)
     return "never" if spaces == 1000 else "within {} space{}".format(spaces, "s" * (spaces > 1))
 
 
-def test_what_allow_decides(server, table):
-    """Where it streams, the table says that the server can."""
+def test_allow_streams_where_the_table_says_so(server, table):
+    """The endpoint streams exactly where the table says that the server can."""
     name = server.row.name
     call, answer = open_stream(server, path="/allow")
     spaces = answer.read_spaces(1, patience(table.says(name, "allow") == "one piece"))
@@ -254,7 +258,7 @@ def test_a_worker_that_is_killed(server, table):
     table.observed(server.row.name, "killed", looks)
 
 
-def test_a_worker_that_is_killed_as_it_answers(server):
+def test_a_worker_that_is_killed_while_it_answers(server):
     size = 7 * 1024 * 1024
     # much of the answer is still in the worker when its first bytes are here
     call, answer = open_stream(server, "large", text="x", times=size, receive_buffer=4096)
@@ -287,7 +291,7 @@ def test_a_server_that_shuts_down(server, table):
 
 
 def shut_down_for_good(server):
-    """What becomes of a stream that does not end soon."""
+    """Shut down during a stream that does not end soon; return what the client has."""
     call, answer = open_stream(server)
     assert answer.read_spaces(2)
     server.shut_down()
@@ -301,7 +305,7 @@ def shut_down_for_good(server):
 
 @pytest.mark.parametrize("own_server", ["gunicorn sync"], indirect=True)
 def test_the_timeout_of_a_worker(own_server, table):
-    """A worker of gunicorn that has but one thread says nothing meanwhile."""
+    """A gunicorn worker with one thread sends no heartbeat while it streams."""
     row = rows.Row(own_server.row.name, rows.gunicorn("--timeout=1"), workers=True)
     server = rows.Server(row, own_server.kit)
     try:

@@ -1,4 +1,4 @@
-"""HTTP over a plain socket, which shows what arrives as it arrives."""
+"""An HTTP client on a plain socket, which sees each byte when it arrives."""
 
 import contextlib
 import json
@@ -37,8 +37,8 @@ class Answer:
         self._left = None
 
     def read_until(self, enough, seconds=PATIENCE_S):
-        """Until there is enough of the body, it is over or time is; whether
-        there is enough."""
+        """Read until there is enough of the body, the answer ends, or the time is
+        over; return True if there is enough."""
         until = time.monotonic() + seconds
         while not enough(self.body) and not self.over:
             left = until - time.monotonic()
@@ -49,7 +49,7 @@ class Answer:
         return enough(self.body)
 
     def read_spaces(self, number, seconds=PATIENCE_S):
-        """Whether so many have come, and nothing else."""
+        """Return True if exactly this many spaces and nothing else arrived."""
         found = self.read_until(lambda body: len(body) >= number, seconds)
         assert not self.body.strip(b" "), self.body[:1000]
         return found
@@ -109,8 +109,8 @@ class Answer:
             self.over = self.whole = True
 
     def _unchunk(self):
-        """RFC 9112, 7.1; _left is what is missing of a chunk and the line end
-        after it."""
+        """Decode chunks (RFC 9112, 7.1). ``_left`` is the number of bytes missing
+        of a chunk and its line end."""
         while True:
             if self._left is None:
                 line, end, rest = self._raw.partition(b"\r\n")
@@ -134,7 +134,7 @@ class Answer:
 
 
 class Call:
-    """One call of a function, and the directory by which it is directed."""
+    """One call of a function, and the directory whose files control it."""
 
     def __init__(self, place, function="waiting", **data):
         self.run_id = "01" + uuid.uuid4().hex.upper()[:24]
@@ -151,13 +151,13 @@ class Call:
         (self.place / "go").touch()
 
     def pid(self):
-        """Of the process that the function has begun to run in."""
+        """Return the id of the process in which the function has begun to run."""
         path = self.place / "pid"
         assert comes(path.exists), "the function does not begin"
         return int(path.read_text())
 
     def is_noticed(self, seconds):
-        """Whether the function has seen that the client has gone."""
+        """Return True if the function has seen the disconnect."""
         return comes((self.place / "gone").exists, seconds)
 
 
@@ -181,7 +181,7 @@ def connect(port, receive_buffer=None):
 
 
 def ask(port, method="POST", receive_buffer=None, **request):
-    """The answer to a request, nothing of it read."""
+    """Send a request; return its answer, of which nothing has been read."""
     sock = connect(port, receive_buffer)
     sock.sendall(head(method, **request) + request.get("body", b""))
     return Answer(sock)
@@ -190,8 +190,7 @@ def ask(port, method="POST", receive_buffer=None, **request):
 def head(
     method="POST", path="/api/inngest", query="", body=b"", version="1.1", headers=(), signed=True
 ):
-    """The head of a request, and the body in no way but by its length and its
-    signature."""
+    """Return the head of a request, with the length and the signature of its body."""
     lines = [
         "{} {}?{} HTTP/{}".format(method, path, query, version),
         "Host: 127.0.0.1",
