@@ -60,7 +60,7 @@ from .step import FetchResponse, Step
 from .trigger import TriggerCron, TriggerEvent
 from .wsgi import Application, serve
 
-#: The official SDK's names for the synchronous forms, which are the only ones.
+#: The official SDK's names for the synchronous classes; there are no others.
 ContextSync = Context
 StepSync = Step
 

@@ -17,24 +17,13 @@ from . import _protocol as p, errors
 from ._codec import durations, encode, json as _json
 from ._execution import memos
 from ._execution.engine import Engine
-from ._messages import Call, Op, StepId
+from ._messages import Call, Idempotency, Op, StepId
 from .ai import AI
 from .event import Event
 from .function import Function
 from .serializer import Serializer, deserialized, serialized
 
 T = t.TypeVar("T")
-
-
-class Idempotency(t.NamedTuple):
-    """What sends events, so that sending them again doubles nothing.
-
-    :ivar key: the same whenever the same events are sent
-    :ivar ts: the same too, in milliseconds since the epoch
-    """
-
-    key: str
-    ts: int
 
 
 class Sender(t.Protocol):

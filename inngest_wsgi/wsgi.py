@@ -11,9 +11,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 from . import errors
 from ._endpoint.call_context import Maker
 from ._endpoint.functions import collect
-from ._endpoint.request import Environ
 from ._endpoint.router import Router
 from ._endpoint.streaming import Streams
+from ._messages import Environ
 from ._server_api.client import Pool
 from ._settings import Settings
 from .client import Inngest

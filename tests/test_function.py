@@ -1,8 +1,10 @@
 import functools
+import inspect
 
 import pytest
 
 import inngest_wsgi as inngest
+from inngest_wsgi.function import Options
 
 EVENT = inngest.TriggerEvent(event="shop/order.placed")
 
@@ -121,3 +123,10 @@ def test_the_handler_stays_callable_for_unit_tests(client):
 def test_an_event_that_cannot_be_sent_is_refused(make, field):
     with pytest.raises(ValueError, match=field):
         make()
+
+
+def test_the_parameters_of_create_function_are_the_fields_of_options():
+    _, *parameters = inspect.signature(inngest.Inngest.create_function).parameters.values()
+    defaults = {x.name: x.default for x in parameters if x.default is not x.empty}
+    assert tuple(x.name for x in parameters) == Options._fields
+    assert defaults == Options._field_defaults

@@ -1,6 +1,6 @@
-"""Bytes become values, and values become bytes.
+"""Decode requests, and encode responses.
 
-It is given the body of a request, or what a call ended in. It gives back a
-checked value or an unsigned response, or raises an error that names what is
-wrong and where.
+It is given the body of a request, or the outcome of a call. It gives back a
+checked value, or an unsigned response, or raises an error that names the fault
+and its place.
 """

@@ -1,5 +1,5 @@
-"""Bytes become a :class:`~._messages.Call`, or an error that says what is
-wrong with them (PROTOCOL section 6)."""
+"""Decode the body of a call into a :class:`~inngest_wsgi._messages.Call`
+(PROTOCOL section 6)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .. import _protocol as p, errors
 from .._messages import Call, Request
 from . import json as _json
 
-#: A run id, as it may become a part of an address; the server's are ULIDs.
+#: The run ids that cannot change the path of a URL. The server's are ULIDs.
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 _TRACE_HEADERS = (p.HEADER_TRACEPARENT, p.HEADER_TRACESTATE)
 
 
 def json_object(body: bytes) -> t.Dict[str, t.Any]:
-    """The JSON object that a body is.
+    """Decode a body that must be a JSON object.
 
-    :raises errors.BodyError: it is not one
+    :raises errors.BodyError: it is not JSON, or not an object
     """
     try:
         value = _json.loads(body)
@@ -33,13 +33,12 @@ def json_object(body: bytes) -> t.Dict[str, t.Any]:
 
 
 def call(request: Request) -> Call:
-    """Read a call.
-
-    What is missing where the server may leave it out gets its default;
+    """Decode a call. Optional fields that are missing get their default;
     unknown fields are ignored.
 
-    :raises errors.QueryError: no ``fnId``
-    :raises errors.BodyError: not JSON, or not of the shape of a call
+    :raises errors.QueryError: the query has no ``fnId``
+    :raises errors.BodyError: the body is not JSON, or a field is missing or
+        has the wrong type
     """
     fn_id = request.query.get(p.QUERY_FN_ID)
     if not fn_id:
@@ -72,9 +71,10 @@ def call(request: Request) -> Call:
 
 
 def fetched(call: Call, events: t.Any, steps: t.Any) -> Call:
-    """Complete a call with what had to be fetched (``use_api``).
+    """Complete a call with the events and memos that had to be fetched
+    (``use_api``).
 
-    :raises errors.ApiError: the server's answers are not of their shape
+    :raises errors.ApiError: an answer of the server has the wrong type
     """
     if not isinstance(events, list) or not events or not _all_objects(events):
         raise errors.ApiError("The run's events are not a list of JSON objects.")
@@ -98,7 +98,11 @@ def _all_objects(values: t.List[t.Any]) -> bool:
 
 
 class _Fields:
-    """A JSON object of which we know what its fields must be."""
+    """Reads fields of a JSON object and checks their types.
+
+    :param path: stands before a field's name in an error, for example
+        ``"ctx."``
+    """
 
     __slots__ = ("_object", "_path")
 
@@ -117,7 +121,7 @@ class _Fields:
         value = self._object.get(name)
         if value is None:
             return default
-        # a JSON true is an int to Python
+        # True is an int in Python
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise errors.BodyError(
                 "body_invalid",

@@ -1,7 +1,7 @@
-"""Durations and points in time, as the wire writes them.
+"""Read durations and times, and write them in the form of the protocol.
 
-A duration is a time string, decimal numbers with the units ``ns us ms s m h d
-w``; a point in time is RFC 3339 in UTC (PROTOCOL sections 5 and 6).
+A duration is written as a time string, decimal numbers with the units ``ns us
+ms s m h d w``; a time as RFC 3339 in UTC (PROTOCOL sections 5 and 6).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import typing as t
 
 Duration = t.Union[int, str, datetime.timedelta]
-#: A duration, or a point in time.
+#: A duration from now, or a time.
 Time = t.Union[int, str, datetime.timedelta, datetime.datetime]
 
 _MS_PER_UNIT = {
@@ -30,16 +30,16 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d|w)", re.ASCII)
 _WHOLE = re.compile(r"(?:{})+".format(_PART.pattern), re.ASCII)
 _UNITS_DOWN = (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
 
-#: What the server takes at the most for a sleep or a wait, in milliseconds:
-#: a year (PROTOCOL section 6).
+#: The server's limit for a sleep or a wait, in milliseconds: a year
+#: (PROTOCOL section 6).
 YEAR_MS = 366 * 86400 * 1000
 
 
 def milliseconds(value: Duration) -> int:
-    """The milliseconds of a duration.
+    """Convert a duration to milliseconds, rounded up, so that no wait ends
+    too early.
 
     :param value: milliseconds (``int``), a ``timedelta`` or a time string
-    :returns: milliseconds, rounded up, so that nothing ever ends too early
     :raises ValueError: not a duration, or negative
     """
     if isinstance(value, bool):
@@ -70,7 +70,7 @@ def milliseconds(value: Duration) -> int:
 
 
 def to_timestr(value: Duration) -> str:
-    """A duration as the wire writes it: ``5400000`` becomes ``1h30m``.
+    """Write a duration as a time string: ``5400000`` becomes ``1h30m``.
 
     :raises ValueError: as :func:`milliseconds`
     """
@@ -84,7 +84,7 @@ def to_timestr(value: Duration) -> str:
 
 
 def optional(value: t.Optional[Duration]) -> t.Optional[str]:
-    """:func:`to_timestr` of what may not be set.
+    """Write a duration as a time string; None stays None.
 
     :raises ValueError: as :func:`milliseconds`
     """
@@ -92,11 +92,11 @@ def optional(value: t.Optional[Duration]) -> t.Optional[str]:
 
 
 def within_a_year(value: Time, now: float) -> str:
-    """How long to wait, or until when, as the wire writes it; a relative time
-    stays relative, so that two machines' clocks need not agree.
+    """Write the time or duration of a wait. A duration stays one, so that the
+    server's clock need not agree with ours.
 
     :param now: seconds since the epoch
-    :raises ValueError: not a time, negative, or longer than the server takes
+    :raises ValueError: not a time or duration, negative, or over a year ahead
     """
     if isinstance(value, datetime.datetime):
         try:
@@ -114,9 +114,9 @@ def within_a_year(value: Time, now: float) -> str:
 
 
 def to_rfc3339(value: datetime.datetime) -> str:
-    """A point in time as the wire writes it, in UTC with milliseconds.
+    """Write a time as RFC 3339, in UTC with milliseconds.
 
-    :param value: without a time zone it is taken as UTC
+    :param value: in UTC if it has no time zone
     """
     if value.tzinfo is None:
         value = value.replace(tzinfo=datetime.timezone.utc)
@@ -124,8 +124,9 @@ def to_rfc3339(value: datetime.datetime) -> str:
     return value.isoformat(timespec="milliseconds") + "Z"
 
 
-def point(value: Time) -> datetime.datetime:
-    """A point in time; of a duration, the one that is so far from now.
+def to_datetime(value: Time) -> datetime.datetime:
+    """Convert a time, or a duration from now, to a ``datetime`` with a time
+    zone.
 
     :raises ValueError: as :func:`milliseconds`
     """
@@ -139,11 +140,10 @@ def point(value: Time) -> datetime.datetime:
 
 
 def retry_after(value: Time) -> str:
-    """The ``Retry-After`` header that says this time.
+    """Write the value of a ``Retry-After`` header.
 
-    A relative time is written as whole seconds, so that it does not depend
-    on two machines' clocks agreeing. The server ignores ``0``, so the least
-    is ``1``.
+    A duration is written in whole seconds, so that the server's clock need
+    not agree with ours. The server ignores ``0``, so the least is ``1``.
 
     :raises ValueError: as :func:`milliseconds`
     """

@@ -1,5 +1,5 @@
-"""An outcome becomes an unsigned :class:`~._messages.Response` (PROTOCOL
-section 6)."""
+"""Encode outcomes and errors into an unsigned
+:class:`~inngest_wsgi._messages.Response` (PROTOCOL section 6)."""
 
 from __future__ import annotations
 
@@ -9,50 +9,51 @@ from .. import _protocol as p, errors
 from .._messages import Failed, Headers, Op, Outcome, Response, Returned, UserError
 from . import json as _json
 
-#: The largest answer that the server reads, and the largest output of one
-#: step that it keeps, in bytes (PROTOCOL section 6).
+#: The largest response that the server reads, and the largest output of one
+#: step that it stores, in bytes (PROTOCOL section 6).
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 MAX_STEP_BYTES = 4 * 1024 * 1024
 
-#: The same, less what the spaces of a stream may take: 4 of them a second, for
-#: the two hours that a call may last.
+#: The limit for the last chunk of a stream: the server counts the keep-alive
+#: spaces too, 4 a second at most, for the two hours that a call may last.
 MAX_STREAM_BYTES = MAX_RESPONSE_BYTES - 2 * 3600 * 4
 
-#: The largest list of ops that is answered: streamed it is the same, and so it
-#: leaves room for the headers that stand around it then.
+#: The limit for a list of ops, streamed or not: a stream's last chunk also
+#: contains the headers of the response.
 MAX_OPS_BYTES = MAX_STREAM_BYTES - 64 * 1024
 
-#: The most of a step's arguments that is reported, in bytes of JSON.
+#: The limit for the arguments of a step, in bytes of JSON. Larger ones are
+#: not reported.
 MAX_INPUT_BYTES = 64 * 1024
 
-#: The server counts what it keeps, with the wrapper that it puts around it.
+#: The wrapper of an output, which the server counts too.
 _WRAPPER_BYTES = len(b'{"data":}')
 
-#: As many ids of events as fit into the output of one step: ULIDs, each with
-#: its quotes and a comma.
+#: The most ids of events that fit into the output of one step: ULIDs, each
+#: with its quotes and a comma.
 MAX_IDS = (MAX_STEP_BYTES - _WRAPPER_BYTES - 1) // len(b'"01M894QKEWVWE1MTEVAJMMAR1M",')
 
 
 def outcome(result: Outcome, fn_id: str) -> Response:
-    """The answer to a call.
+    """Encode the outcome of a call.
 
-    :param fn_id: of the function, for a message
-    :raises errors.OutputError: the ops are larger than the server takes
+    :param fn_id: the function's id, for the error message
+    :raises errors.OutputError: the ops exceed the server's limit
     """
     headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
     if isinstance(result, Returned):
         return Response(200, headers, result.data)
     if isinstance(result, Failed):
-        _say_retry(headers, result.retriable, result.retry_after)
+        _add_retry_headers(headers, result.retriable, result.retry_after)
         body = _json.dumps(_error(result.error))
         return Response(500 if result.retriable else 400, headers, body)
     if result.retriable is not None:
-        _say_retry(headers, result.retriable, result.retry_after)
+        _add_retry_headers(headers, result.retriable, result.retry_after)
     return Response(206, headers, _ops(result.ops, fn_id))
 
 
 def error(problem: errors.Error) -> Response:
-    """The answer to a request that ended before a function ran."""
+    """Encode an error that is not the function's own."""
     body = {
         "code": problem.code,
         "name": type(problem).__name__,
@@ -67,32 +68,35 @@ def error(problem: errors.Error) -> Response:
 
 
 def document(status: int, body: t.Mapping[str, t.Any]) -> Response:
-    """An answer that is a JSON object."""
+    """Make a response with a JSON object."""
     headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
     return Response(status, headers, _json.dumps(body))
 
 
 def stream_head() -> Response:
-    """What comes before a stream (PROTOCOL section 7)."""
+    """Make the status and headers of a streamed response (PROTOCOL section
+    7)."""
     headers: Headers = [
         (p.HEADER_CONTENT_TYPE, "application/json"),
-        # nginx would hold the spaces back until the end
+        # without it nginx would buffer the spaces until the end
         (p.HEADER_ACCEL_BUFFERING, "no"),
     ]
     return Response(201, headers, b"")
 
 
 def streamed(response: Response) -> bytes:
-    """An answer as the last chunk of a stream (PROTOCOL section 7). It is JSON
-    only when it is whole.
+    """Encode a response as the last chunk of a stream (PROTOCOL section 7).
+    Only the whole chunk is JSON, so that the server does not take a broken
+    stream for a result.
 
-    :raises errors.OutputError: larger than the server reads
+    :raises errors.OutputError: it exceeds the server's limit
     """
     head = _json.dumps({"status": response.status, "headers": dict(response.headers)})[:-1]
     text = b'%b,"body":%b}' % (head, _json.dumps(response.body.decode("utf-8")))
     if len(text) > MAX_STREAM_BYTES and response.body[:1] != b'"':
-        # as text, each quote and backslash of it takes two bytes more; as JSON
-        # it is understood as well (W31), but for a string: that is always text
+        # in a JSON string each quote and backslash of the body is escaped; the
+        # server also takes the body as JSON (W31), unless that is a string,
+        # which it would decode
         text = b'%b,"body":%b}' % (head, response.body)
     if len(text) > MAX_STREAM_BYTES:
         raise errors.OutputError(
@@ -105,26 +109,26 @@ def streamed(response: Response) -> bytes:
 
 
 def step_output(value: t.Any, what: str) -> bytes:
-    """The JSON text of what a step returned.
+    """Encode the output of a step as JSON.
 
-    :param what: which step this is, for the message
-    :raises errors.OutputError: it is not JSON, or larger than the server takes
+    :param what: names the step in the error message
+    :raises errors.OutputError: it is not JSON, or exceeds the server's limit
     """
     return _output(value, what, MAX_STEP_BYTES - _WRAPPER_BYTES)
 
 
 def function_output(value: t.Any, what: str) -> bytes:
-    """The JSON text of what a function returned; otherwise as
+    """Encode the output of a function as JSON; otherwise as
     :func:`step_output`."""
     return _output(value, what, MAX_RESPONSE_BYTES)
 
 
 def step_input(args: t.Tuple[t.Any, ...]) -> t.Optional[t.List[t.Any]]:
-    """The arguments of a step as JSON; None where they are not, or a
-    burden."""
+    """Return the arguments of a step as JSON values; None if they are not
+    JSON, or too large."""
     try:
         text = _json.dumps(args)
-    except Exception:  # objects may raise anything when they are looked at
+    except Exception:  # the user's objects may raise anything
         return None
     if len(text) > MAX_INPUT_BYTES:
         return None
@@ -147,16 +151,16 @@ def _output(value: t.Any, what: str, limit: int) -> bytes:
     return text
 
 
-def _say_retry(headers: Headers, retriable: bool, retry_after: t.Optional[str]) -> None:
+def _add_retry_headers(headers: Headers, retriable: bool, retry_after: t.Optional[str]) -> None:
     headers.append((p.HEADER_NO_RETRY, "false" if retriable else "true"))
     if retriable and retry_after is not None:
         headers.append((p.HEADER_RETRY_AFTER, retry_after))
 
 
 def _ops(ops: t.Sequence[Op], fn_id: str) -> bytes:
-    """The ops as a JSON list that the server takes (W72). Where it would be
-    too large, inputs are left out, the largest first: they are only shown to
-    people."""
+    """Encode ops as a JSON list within the server's limit (W72). If it is too
+    large, inputs of steps are left out, the largest first: they are only
+    displayed."""
     texts = [_op(op) for op in ops]
     too_many = sum(map(len, texts)) + len(texts) + 1 - MAX_OPS_BYTES
     if too_many > 0:
@@ -174,7 +178,7 @@ def _ops(ops: t.Sequence[Op], fn_id: str) -> bytes:
 
 def _without_input(op: Op) -> Op:
     if not op.op.startswith("Step") or not op.opts:
-        # what the server carries out is told by its opts
+        # the server needs the opts of the ops that it carries out
         return op
     return op._replace(opts={k: v for k, v in op.opts.items() if k != "input"})
 
@@ -184,12 +188,12 @@ def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> err
     if len(ops) == 1:
         found = "step {!r} has {} bytes as JSON".format(user_id, size)
     else:
-        found = "{} steps side by side have {} bytes as JSON, step {!r} the most, {}".format(
+        found = "{} parallel steps have {} bytes as JSON, of which step {!r} has {}".format(
             len(ops), sum(map(len, texts)), user_id, size
         )
     return errors.OutputError(
-        "What function {} came to cannot be sent: {}; the server takes {} at the most. Store the "
-        "data elsewhere and pass a reference to it.".format(fn_id, found, MAX_OPS_BYTES)
+        "The steps of function {} cannot be reported: {}; the server takes {} at the most. Store "
+        "the data elsewhere and pass a reference to it.".format(fn_id, found, MAX_OPS_BYTES)
     )
 
 

@@ -1,5 +1,5 @@
-"""RFC 8785, the JSON Canonicalization Scheme: the form in which the server
-signs what it then sends in another form (PROTOCOL section 3)."""
+"""Write JSON in the canonical form of RFC 8785, over which the server signs
+in-band syncs (PROTOCOL section 3)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def canonical(value: t.Any) -> bytes:
-    """The canonical form of a value read from JSON, as UTF-8.
+    """Write a value that was read from JSON in its canonical form, as UTF-8.
 
-    :raises ValueError: a number, string or nesting that has no canonical form
+    :raises ValueError: a number is out of range, a string has no form in
+        UTF-8, or the value is nested too deeply
     """
     parts: t.List[str] = []
     try:
@@ -74,8 +75,8 @@ def _escape(match: t.Match[str]) -> str:
 
 
 def _number(value: t.Union[int, float]) -> str:
-    """ECMAScript's shortest form (section 3.2.2.3). Python's ``repr`` finds
-    the same digits and places the exponent elsewhere."""
+    """Write a number in ECMAScript's shortest form (section 3.2.2.3).
+    Python's ``repr`` has the same digits and uses exponents elsewhere."""
     try:
         value = float(value)
     except OverflowError:

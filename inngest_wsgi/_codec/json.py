@@ -1,7 +1,7 @@
-"""JSON in and out, with what each refuses.
+"""Read and write JSON (RFC 8259).
 
-In: RFC 8259, no ``NaN``, nothing nested deeper than we can walk. Out:
-one line of UTF-8, the shorter form, since the server's limits count bytes.
+``NaN`` and infinity are refused both ways. Written JSON is one line of UTF-8
+without spaces, because the server's limits count bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .. import errors
 
 JSON = t.Any
 
-#: Python writes no longer integers: 4300 digits.
+#: The longest integer that Python writes has 4300 digits, some 14280 bits.
 _MAX_BITS = 14000
 
 
@@ -30,7 +30,7 @@ def loads(raw: bytes) -> JSON:
     """Read JSON.
 
     :param raw: UTF-8
-    :raises ValueError: it is not JSON, or nested too deeply
+    :raises ValueError: not JSON, or nested too deeply
     """
     try:
         return _decode(raw.decode("utf-8"))
@@ -41,27 +41,27 @@ def loads(raw: bytes) -> JSON:
 def dumps(value: JSON) -> bytes:
     """Write JSON.
 
-    An unpaired surrogate in a text becomes U+FFFD: it has no form in UTF-8,
-    and as an escape the server fails the run over it (W70).
+    A lone surrogate in a string becomes U+FFFD: it has no form in UTF-8, and
+    its escape would make the server fail the run (W70).
 
     :raises errors.OutputError: the value cannot be JSON; the message has the
-        path to the culprit (``$.items[3].price``)
+        path of the faulty part (``$.items[3].price``)
     """
     try:
         return _encode(value).encode("utf-8")
     except UnicodeEncodeError:
-        # Python's UTF-16 puts two surrogates that are a pair together, and
-        # U+FFFD in the place of one that is alone
+        # by way of UTF-16, two surrogates become one character, and a lone
+        # one becomes U+FFFD
         units = _encode(value).encode("utf-16-le", "surrogatepass")
         return units.decode("utf-16-le", "replace").encode("utf-8")
     except (TypeError, ValueError, RecursionError):
-        path, why = _culprit(value) or ("$", "it is nested too deeply, or contains itself")
+        path, why = _find_fault(value) or ("$", "it is nested too deeply, or contains itself")
         raise errors.OutputError("{} is not JSON: {}".format(path, why)) from None
 
 
-def _culprit(root: JSON) -> t.Optional[t.Tuple[str, str]]:
-    """The path to the first value that cannot be written, and why. Walks with
-    a list of its own: what is nested too deeply must not end the walk."""
+def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
+    """Find the first value that cannot be written, and return its path and
+    the reason. Not recursive, because the value may be nested too deeply."""
     pending: t.List[t.Tuple[str, JSON, t.FrozenSet[int]]] = [("$", root, frozenset())]
     while pending:
         path, value, inside = pending.pop()

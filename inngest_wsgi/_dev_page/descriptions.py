@@ -1,7 +1,7 @@
-"""What a function is, as a person would want to read it.
+"""Describe functions and their options in English.
 
-A sentence is a list of texts, every second one of them code: what the user
-wrote, which is shown as it is.
+A sentence is a list of text and code in turn. Code is what the user wrote; it
+is displayed unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import samples
 Parts = t.List[str]
 Wire = t.Dict[str, t.Any]
 
-#: What the server does where ``retries`` is not set.
+#: The server's default for ``retries``.
 DEFAULT_RETRIES = 4
 
 _UNITS = (
@@ -34,8 +34,8 @@ _EVERY = re.compile(r"\*/([0-9]{1,2})", re.ASCII)
 
 
 def functions(declared: t.Sequence[Function[t.Any]], app_id: str) -> t.List[Wire]:
-    """The functions of an app; a failure handler is named with the function
-    whose failure it handles.
+    """Describe the functions of an app. A failure handler is described with
+    its function.
 
     :param declared: with the failure handlers
     """
@@ -52,7 +52,7 @@ def functions(declared: t.Sequence[Function[t.Any]], app_id: str) -> t.List[Wire
 
 
 def duration(text: str) -> str:
-    """A time string in words: ``1h30m`` is ``1 hour 30 minutes``."""
+    """Write a time string in words: ``1h30m`` becomes ``1 hour 30 minutes``."""
     rest = durations.milliseconds(text)
     words = []
     for unit, size in _UNITS:
@@ -63,7 +63,7 @@ def duration(text: str) -> str:
 
 
 def schedule(cron: str) -> Parts:
-    """When a cron expression is due: in words where it is a simple one."""
+    """Describe when a cron expression is due, in words if it is simple."""
     zone, expression = t.cast("re.Match[str]", _CRON.fullmatch(cron)).groups()
     zone = zone or "UTC"
     said = _cron_words(expression.split())
@@ -101,7 +101,7 @@ def _trigger(wire: Wire, hints: t.Sequence[str]) -> Wire:
     expression = wire.get("expression")
     if expression is not None:
         said = _ending(said, ", if ") + [expression]
-    # the condition of this trigger first: it may contradict those of others
+    # this trigger's condition first: other triggers' may contradict it
     own = [expression] if expression is not None else []
     return {
         "event": wire["event"],
@@ -195,8 +195,8 @@ def _timeouts(wire: Wire) -> t.Iterator[Parts]:
         yield ["Cancelled unless finished {} after its start".format(duration(wire["finish"]))]
 
 
-#: An option by its name on the wire, its heading, and what makes its
-#: sentences.
+#: Each option's name in a registration, its heading, and the function that
+#: makes its sentences.
 _SENTENCES: t.Tuple[t.Tuple[str, str, t.Callable[[t.Any], t.Iterator[Parts]]], ...] = (
     ("concurrency", "Concurrency", _concurrency),
     ("throttle", "Throttle", _throttle),
@@ -220,7 +220,7 @@ def _for_each(said: Parts, wire: Wire) -> Parts:
 
 
 def _ending(said: Parts, text: str) -> Parts:
-    """With this text at the end, which is no code."""
+    """Return the sentence with a text added at its end."""
     if not text:
         return said
     return said + [text] if len(said) % 2 == 0 else said[:-1] + [said[-1] + text]
@@ -237,8 +237,8 @@ def _runs_in(wire: Wire) -> str:
 
 
 def _cron_words(fields: t.Sequence[str]) -> t.Optional[str]:
-    """When an expression of five fields is due; None where the words would
-    be longer than it."""
+    """Describe when an expression of five fields is due; None if that takes
+    more words than the expression is worth."""
     if len(fields) != 5:
         return None
     minute, hour, day, month, weekday = fields
@@ -270,7 +270,7 @@ def _cron_day(day: str, weekday: str) -> t.Optional[str]:
 
 
 def _expressions(wire: Wire) -> t.Iterator[str]:
-    """What the options of a function say of its event."""
+    """Iterate over the expressions in the options of a function."""
     for option, _, _ in _SENTENCES:
         value = wire.get(option, ())
         for rule in value if isinstance(value, list) else [value]:

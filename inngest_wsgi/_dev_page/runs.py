@@ -1,4 +1,4 @@
-"""What came of an event: its runs, as the server tells them."""
+"""Fetch the runs of an event from the server."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import urllib.parse
 from .. import _protocol as p, errors
 from .._codec import decode
 from .._messages import Call
-from .._server_api.client import Http, Retry
+from .._server_api.client import Http
 from .._server_api.response import Answer
+from .._server_api.retry import Retry
 
-#: Whoever waits looks again anyway.
-_ONCE = Retry(attempts=1)
-#: How long one look may take, in seconds.
+#: One attempt: the page asks again anyway.
+_RETRY = Retry(attempts=1)
+#: The limit for one request, in seconds.
 _DEADLINE_S = 10.0
-#: As much of a run's output as is shown, in characters.
+#: The longest output of a run that is displayed, in characters.
 _MAX_OUTPUT = 10000
-#: So many of the last runs that were called here are known by function.
+#: The number of runs whose function is remembered, the last ones.
 _MAX_KNOWN = 500
 
 _ENDED = ("Completed", "Failed", "Cancelled", "Skipped")
@@ -28,10 +29,12 @@ _ENDED = ("Completed", "Failed", "Cancelled", "Skipped")
 class Run(t.NamedTuple):
     """A run.
 
-    :ivar function: its name; None where no call of it came to this process
+    :ivar function: the function's name; None if this process got no call of
+        the run
     :ivar output: as JSON text
-    :ivar error: what it failed with, if it did
-    :ivar page: the address of the server's page of it, if there is one
+    :ivar error: the error of a failed run; None otherwise
+    :ivar page: the address of the run's page at the server; None if the
+        server has no pages
     """
 
     id: str
@@ -44,9 +47,9 @@ class Run(t.NamedTuple):
 
 
 class Runs:
-    """Reads runs back from one server.
+    """Fetches runs from one server.
 
-    :param names: of the functions, by their ids
+    :param names: the functions' names by their ids
     """
 
     def __init__(self, api_origin: str, names: t.Mapping[str, str], http: Http) -> None:
@@ -58,10 +61,10 @@ class Runs:
         self._has_pages = False
 
     def saw(self, call: Call) -> None:
-        """Remember of which function a run is: the server's answers know the
-        function by another id."""
+        """Remember the function of a call's run: in the server's answers,
+        functions have other ids."""
         if not decode.RUN_ID.fullmatch(call.run_id):
-            # it is as long as the caller likes, and no run that we read has it
+            # it may have any length, and no run of a server has such an id
             return
         with self._lock:
             self._known.pop(call.run_id, None)
@@ -70,9 +73,9 @@ class Runs:
                 del self._known[next(iter(self._known))]
 
     def of_event(self, event_id: str) -> t.List[Run]:
-        """The runs that an event has started so far.
+        """Fetch the runs that an event has started so far.
 
-        :raises errors.ApiError: the server does not tell
+        :raises errors.ApiError: the server did not answer, or not with runs
         """
         found = self._get(p.PATH_EVENT_RUNS.format(event_id))
         if not isinstance(found, list):
@@ -80,11 +83,11 @@ class Runs:
         return [self._run(run) for run in found if isinstance(run, dict)]
 
     def _get(self, path: str) -> t.Any:
-        answer: Answer = self._http.api("GET", path, retry=_ONCE, deadline_s=_DEADLINE_S)
+        answer: Answer = self._http.api("GET", path, retry=_RETRY, deadline_s=_DEADLINE_S)
         body = answer.json()
         if answer.status != 200 or not isinstance(body, dict):
             raise errors.ApiError(
-                "The server does not tell: {}".format(answer.error()), answer.status
+                "The runs cannot be fetched: {}".format(answer.error()), answer.status
             )
         return body.get("data")
 
@@ -92,9 +95,9 @@ class Runs:
         run_id = str(run.get("run_id"))
         is_id = decode.RUN_ID.fullmatch(run_id) is not None
         if is_id and run.get("ended_at") and run.get("status") not in _ENDED:
-            # a list may be behind the run itself (recording 58)
-            itself = self._get(p.PATH_RUN_V1 + run_id)
-            run = itself if isinstance(itself, dict) else run
+            # a list of runs may be older than the run itself (recording 58)
+            newer = self._get(p.PATH_RUN_V1 + run_id)
+            run = newer if isinstance(newer, dict) else run
         status, output = str(run.get("status")), run.get("output")
         function = self._known.get(run_id)
         return Run(
@@ -112,16 +115,16 @@ class Runs:
         address = "{}/run?{}".format(self._api_origin, query)
         if not self._has_pages:
             try:
-                seen = self._http.look(address)
+                answer = self._http.probe(address)
             except errors.ApiError:
                 return None
-            # one that has none is asked again: another may have taken its place
-            self._has_pages = seen.status == 200 and seen.content_type == "text/html"
+            # probed again while False: another server may take this one's place
+            self._has_pages = answer.status == 200 and answer.content_type == "text/html"
         return address if self._has_pages else None
 
 
 def _output(value: t.Any) -> str:
-    """What a run returned, as text: a browser would round its numbers."""
+    """Write a run's output as text here: JavaScript would round its numbers."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     if len(text) <= _MAX_OUTPUT:
         return text
@@ -131,4 +134,4 @@ def _output(value: t.Any) -> str:
 def _error(output: t.Any) -> str:
     if isinstance(output, dict) and isinstance(output.get("message"), str):
         return "{}: {}".format(output.get("name") or "Error", output["message"])[:_MAX_OUTPUT]
-    return output[:_MAX_OUTPUT] if isinstance(output, str) else "It does not say why."
+    return output[:_MAX_OUTPUT] if isinstance(output, str) else "The run has no error message."

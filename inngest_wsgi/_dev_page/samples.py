@@ -1,5 +1,4 @@
-"""Data of an event to try a function with, guessed from what the function says
-of its events."""
+"""Make sample data for a test event, from the expressions of a function."""
 
 from __future__ import annotations
 
@@ -8,8 +7,8 @@ import typing as t
 
 Data = t.Dict[str, t.Any]
 
-#: A field of the event's data in an expression and, where it is compared with
-#: a constant, that.
+#: A field of the event's data in an expression, with the constant that it is
+#: compared with, if there is one.
 _FIELD = re.compile(
     r"(?<![\w.])event\.data\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(\()?"
     r"(?:\s*(==|>=|<=|>|<)\s*('[^'\\]*'|\"[^\"\\]*\"|-?[0-9]{1,15}\b(?!\.)|true\b|false\b))?",
@@ -19,14 +18,14 @@ _PLACEHOLDER = "example"
 
 
 def data(expressions: t.Iterable[str]) -> Data:
-    """Data with the fields that the expressions ask for, and values for which
-    the simple ones among them hold."""
+    """Make data with the fields in the expressions, and with values for which
+    simple comparisons are true."""
     found: Data = {}
     for expression in expressions:
         for path, called, sign, constant in _FIELD.findall(expression):
             names = path.split(".")
             if called:
-                # the last name is a function's
+                # the last name is a method, not a field
                 names.pop()
             if names:
                 _put(found, names, _value(sign, constant))

@@ -6,10 +6,8 @@ import re
 import typing as t
 import urllib.parse
 
-from .._messages import Address
+from .._messages import Address, Environ
 from .._security import origins
-
-Environ = t.Mapping[str, t.Any]
 
 
 def address_of(environ: Environ) -> Address:
@@ -30,7 +28,7 @@ def _host_origin(environ: Environ) -> t.Optional[str]:
             host = "[{}]".format(host)
         host = "{}:{}".format(host, environ.get("SERVER_PORT") or "")
     # an IPv6 zone is valid on the client's machine only
-    return None if "%" in host else origins.of(environ["wsgi.url_scheme"], host)
+    return None if "%" in host else origins.origin_of(environ["wsgi.url_scheme"], host)
 
 
 def _came_with_slash(environ: Environ) -> bool:

@@ -7,7 +7,7 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._messages import Request
-from .._security.signing import Keyring, SigningKey
+from .._security.signing import SigningKey
 from .._settings import Settings
 
 _SIGNATURE = p.HEADER_SIGNATURE.lower()
@@ -39,7 +39,7 @@ class Caller(t.NamedTuple):
     refusal: t.Optional[errors.RequestError] = None
 
 
-def authenticate(request: Request, settings: Settings, keyring: Keyring) -> Caller:
+def authenticate(request: Request, settings: Settings) -> Caller:
     """Authenticate and authorize a request. Raises nothing: see
     :attr:`Caller.refusal`."""
     header = request.headers.get(_SIGNATURE)
@@ -50,9 +50,9 @@ def authenticate(request: Request, settings: Settings, keyring: Keyring) -> Call
     if header is not None or not (is_dev or request.method == "PUT") or in_band:
         try:
             # an in-band sync is signed over the canonical form of its body
-            key = keyring.verify(header, request.body, time.time(), canonicalize=in_band)
+            key = settings.keyring.verify(header, request.body, time.time(), canonicalize=in_band)
         except errors.SignatureError as problem:
-            if not is_dev or (in_band and keyring.keys):
+            if not is_dev or (in_band and settings.keyring.keys):
                 refusal = problem
     elif not is_dev:
         refusal = _unsigned_sync(request, settings)

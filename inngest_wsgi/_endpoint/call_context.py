@@ -9,8 +9,8 @@ import typing as t
 
 from .. import errors
 from .._execution import failures
+from .._messages import Environ
 
-Environ = t.Dict[str, t.Any]
 #: Called with the environ in the request's thread. The context manager that it
 #: returns is entered in the thread in which the function runs.
 Maker = t.Callable[[Environ], t.ContextManager[t.Any]]

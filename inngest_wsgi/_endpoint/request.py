@@ -6,10 +6,8 @@ import typing as t
 import urllib.parse
 
 from .. import _protocol as p, errors
-from .._messages import Address, Request
+from .._messages import Address, Environ, Request
 from .address import address_of
-
-Environ = t.Dict[str, t.Any]
 
 #: The largest body that is read, in bytes. The server sends at most 4 MB and
 #: lets the application fetch the rest (PROTOCOL section 6).

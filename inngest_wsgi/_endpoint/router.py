@@ -23,8 +23,7 @@ from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures
 from .._execution.call import AcceptedCall, Calls
 from .._execution.engine import Interrupt, misused
-from .._messages import Headers, Request, Response
-from .._security.signing import Keyring
+from .._messages import Environ, Request, Response
 from .._server_api.client import Http
 from .._settings import Settings
 from ..client import Inngest
@@ -32,7 +31,7 @@ from . import introspection, redirects, sync
 from .authentication import Caller, authenticate, wants_in_band
 from .call_context import CallContext, Maker
 from .functions import Functions
-from .request import Environ, read_request
+from .request import read_request
 from .streaming import Streams
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
@@ -66,8 +65,11 @@ class Router:
         self._http = http
         self._streams = streams
         self._contexts = tuple(contexts)
-        self._keyring = Keyring(settings.signing_key, settings.signing_key_fallback)
-        self._sdk_headers = _sdk_headers(settings)
+        self._sdk_headers = [
+            *settings.sdk_headers,
+            (p.HEADER_REQ_VERSION, p.REQ_VERSION),
+            (p.HEADER_SDK_HANDLED, "true"),
+        ]
         #: who sent a request that could not even be read
         self._unknown = Caller(trusted=settings.is_dev)
         self._landing: t.Optional[Landing] = None
@@ -93,7 +95,7 @@ class Router:
                 # without CORS headers: no page of another origin may ask
                 response = Response(200, [_ALLOW], b"")
             else:
-                caller = authenticate(request, self._settings, self._keyring)
+                caller = authenticate(request, self._settings)
                 if caller.refusal is not None:
                     raise caller.refusal
                 if method == "GET":
@@ -236,18 +238,3 @@ def _thread_error_response(exc: BaseException, fn_id: str) -> Response:
         _log.error("Function %s ended its thread", fn_id, exc_info=exc)
         said = "Function {} ended its thread: {}".format(fn_id, type(exc).__name__)
         return encode.error(errors.Error(said))
-
-
-def _sdk_headers(settings: Settings) -> Headers:
-    headers = [
-        (p.HEADER_SDK, p.SDK_IDENTITY),
-        (p.HEADER_USER_AGENT, p.SDK_IDENTITY),
-        (p.HEADER_FRAMEWORK, p.FRAMEWORK),
-        (p.HEADER_REQ_VERSION, p.REQ_VERSION),
-        (p.HEADER_SDK_HANDLED, "true"),
-    ]
-    if settings.env is not None:
-        headers.append((p.HEADER_ENV, settings.env))
-    if settings.platform is not None:
-        headers.append((p.HEADER_PLATFORM, settings.platform))
-    return headers

@@ -20,9 +20,8 @@ import typing as t
 
 from .. import errors
 from .._codec import encode
-from .._messages import Call
+from .._messages import Call, Environ
 
-Environ = t.Dict[str, t.Any]
 #: Makes the answer, given a copy of the environ and an event that is set when
 #: the client has gone.
 Work = t.Callable[[Environ, threading.Event], bytes]

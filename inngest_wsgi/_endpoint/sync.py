@@ -10,7 +10,8 @@ from .. import _protocol as p, errors
 from .._codec import decode, encode, json as _json
 from .._messages import Address, Request, Response
 from .._security import origins
-from .._server_api.client import Http, Retry
+from .._server_api.client import Http
+from .._server_api.retry import Retry
 from .._settings import Settings
 from ..function import Function
 from . import introspection

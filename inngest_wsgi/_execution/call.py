@@ -11,8 +11,8 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import decode
 from .._messages import Call, Op, Outcome, Request
-from .._server_api.client import FETCH_RETRY, Http
-from .._server_api.events import Sender
+from .._server_api.client import Http
+from .._server_api.retry import FETCH_RETRY
 from .._settings import Settings
 from ..client import Inngest
 from ..context import Context
@@ -25,6 +25,7 @@ from ..step import Step
 from . import failures, logger
 from .current_step import current
 from .engine import Engine
+from .sending import Sender
 
 _SWALLOWED = (
     "Function %s went on after a step had ended its call (run %s). Something in it catches "

@@ -1,4 +1,4 @@
-"""The forms of an address: origins and paths, and what is wrong with one."""
+"""Parse and check origins, URLs and paths."""
 
 from __future__ import annotations
 
@@ -9,40 +9,46 @@ import urllib.parse
 
 from .. import errors
 
-#: The longest path that we are called by: it is sent once a function.
+#: The longest path of an endpoint, in characters. A sync sends it once for
+#: each function.
 MAX_PATH = 1000
-#: What a path may have as it is, beside letters and digits (RFC 3986, 3.3).
+#: The characters that need no escape in a path, beside letters, digits and
+#: ``-._`` (RFC 3986 section 3.3).
 PATH_SAFE = "/:@!$&'()*+,;=~"
 
 _PORTS = {"http": 80, "https": 443}
-#: A host and perhaps a port, in lower case; an underscore is no part of a host
-#: name, but of names that containers have.
+#: A host and an optional port, in lower case. Host names have no underscore,
+#: but containers' names do.
 _HOST = re.compile(
     r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|\[([0-9a-f:.]+)(%25[a-z0-9._~-]+)?\])"
     r"(?::([0-9]{0,5}))?"
 )
-#: What urlsplit() would leave out, or browsers take for a slash.
+#: urlsplit() would drop some of these, and browsers take a backslash for a
+#: slash.
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
-_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Url(t.NamedTuple):
-    """A URL that can be called.
+    """A URL of http or https.
 
-    :ivar origin: in its one form: lower case, without a port that goes without
-        saying; with the user, if there is one
+    :ivar origin: in lower case, without the scheme's default port; with the
+        user, if there is one
     :ivar path: percent-encoded
-    :ivar more: whether there is a query or a fragment
+    :ivar has_more: whether there is a query or a fragment
     """
 
     origin: str
     path: str
-    more: bool
+    has_more: bool
 
 
-def of(scheme: str, host: str) -> t.Optional[str]:
-    """The origin of a scheme and a host with perhaps a port; None where they
-    are none."""
+def origin_of(scheme: str, host: str) -> t.Optional[str]:
+    """Return the origin in its one form; None if the scheme is not http or
+    https, or the host is malformed.
+
+    :param host: a name or an address, with an optional port
+    """
     scheme = scheme.lower()
     found = _HOST.fullmatch(host.lower())
     if found is None or scheme not in _PORTS:
@@ -61,10 +67,10 @@ def of(scheme: str, host: str) -> t.Optional[str]:
 
 
 def url(text: str) -> Url:
-    """Take a URL apart. A user in it, and a password, stay where they are.
+    """Parse a URL. A user and password in it are kept.
 
-    :raises ValueError: it cannot be called; says why, and does not show it
-        where there may be a password in it
+    :raises ValueError: describes the fault, without the URL if it may contain
+        a password
     """
     shown = "it" if "@" in text else repr(text)
     if _NOT_IN_URL.search(text):
@@ -72,7 +78,7 @@ def url(text: str) -> Url:
     try:
         parts = urllib.parse.urlsplit(text)
         user, at, host = parts.netloc.rpartition("@")
-        origin = of(parts.scheme, host)
+        origin = origin_of(parts.scheme, host)
     except ValueError as error:
         raise ValueError("{} is not a URL: {}".format(shown, error)) from None
     if parts.scheme not in _PORTS or not host:
@@ -82,10 +88,10 @@ def url(text: str) -> Url:
         )
     if origin is None:
         raise ValueError(
-            "{} is no URL that can be called: look at its host and its port; a name that is not "
-            'ASCII is written as "xn--..."'.format(shown)
+            "{} is not a URL that can be called: its host or port is malformed. A name that is "
+            'not ASCII must be written as "xn--..."'.format(shown)
         )
-    if _NO_ESCAPE.search(parts.path):
+    if _BAD_ESCAPE.search(parts.path):
         raise ValueError("{} has a % that two hexadecimal digits do not follow".format(shown))
     path = urllib.parse.quote(parts.path, safe=PATH_SAFE + "%")
     if at:
@@ -94,21 +100,21 @@ def url(text: str) -> Url:
 
 
 def path_problem(path: str) -> t.Optional[str]:
-    """Why a path is not one to be called by, if it is not."""
+    """Describe why a path cannot be an endpoint's; None if it can."""
     if len(path) > MAX_PATH:
         return "it has more than {} characters".format(MAX_PATH)
-    # what stands before us may resolve the dots of a call differently
+    # a proxy may resolve the dots of a call differently
     if not {".", ".."}.isdisjoint(map(urllib.parse.unquote, path.split("/"))):
         return "it has . or .. in it"
     return None
 
 
-def setting(name: str, value: object) -> str:
-    """An origin as a setting gives it, perhaps with a path in front of ours,
-    without a slash at its end.
+def origin_setting(name: str, value: object) -> str:
+    """Return the origin that a setting gives, with its path if it has one,
+    without a slash at the end.
 
-    :param name: of the setting
-    :raises errors.SettingsError: it is none
+    :param name: the setting's, for the error
+    :raises errors.SettingsError: the value is not an origin
     """
     if not isinstance(value, str):
         raise errors.SettingsError(name, "must be a URL, not {!r}".format(value))
@@ -118,16 +124,16 @@ def setting(name: str, value: object) -> str:
         raise errors.SettingsError(name, str(error)) from None
     if "@" in found.origin:
         raise errors.SettingsError(name, "must be an address alone, without a user")
-    if found.more:
-        raise errors.SettingsError(name, "must be an address alone: no query, no fragment")
+    if found.has_more:
+        raise errors.SettingsError(name, "must be an address alone, without a query or a fragment")
     return found.origin + found.path.rstrip("/")
 
 
-def setting_path(name: str, value: object) -> str:
-    """A path as a setting gives it, percent-encoded.
+def path_setting(name: str, value: object) -> str:
+    """Return the path that a setting gives, percent-encoded.
 
-    :param name: of the setting
-    :raises errors.SettingsError: it is none
+    :param name: the setting's, for the error
+    :raises errors.SettingsError: the value is not a path
     """
     if (
         not isinstance(value, str)
@@ -141,12 +147,12 @@ def setting_path(name: str, value: object) -> str:
             'example "/api/inngest"'.format(value),
         )
     problem = path_problem(value)
-    if problem is None and _NO_ESCAPE.search(value):
+    if problem is None and _BAD_ESCAPE.search(value):
         problem = "a % in it is not followed by two hexadecimal digits"
     try:
         quoted = urllib.parse.quote(value, safe=PATH_SAFE + "%")
     except UnicodeError:
-        problem = "it is not text that has a form in UTF-8"
+        problem = "it has a character without a form in UTF-8"
     if problem is not None:
-        raise errors.SettingsError(name, "is not a path to be called by: {}".format(problem))
+        raise errors.SettingsError(name, "cannot be the path of an endpoint: {}".format(problem))
     return quoted

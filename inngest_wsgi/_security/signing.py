@@ -1,6 +1,6 @@
-"""Signatures: of requests to us, of our answers, and the bearer of our own
-requests (PROTOCOL section 3). And the tokens of the page of dev mode. The only
-user of itsdangerous."""
+"""Sign and verify: requests to us, our responses, the bearer tokens of our
+own requests (PROTOCOL section 3), and tokens that expire. The only user of
+itsdangerous."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from .. import errors
 from .._codec import jcs, json as _json
 from .keys import SIGNING_KEY
 
-#: How far a signature's time may be from ours, in seconds, either way.
+#: The largest difference between a signature's time and ours, in seconds,
+#: either way.
 WINDOW_S = 300
-#: A sync says little; whoever sends more does not get it canonicalized before
-#: we know who it is. In bytes.
+#: The largest body that is canonicalized, in bytes. A sync's body is small,
+#: and the work is done before the sender is known.
 MAX_CANONICALIZED = 64 * 1024
 
 _HEADER = re.compile(r"t=([0-9]{1,15})&s=([0-9a-f]{64})", re.ASCII)
@@ -26,22 +27,26 @@ _hmac = HMACAlgorithm(hashlib.sha256)
 
 
 class SigningKey:
-    """One signing key, ``signkey-<env>-<hex>`` or the hex alone."""
+    """A signing key.
+
+    :param text: ``signkey-<env>-<hex>``, or the hexadecimal digits alone
+
+    :ivar hash: SHA-256 over the decoded key, as hexadecimal digits
+    :ivar bearer: the token after ``Bearer`` in ``Authorization``
+    """
 
     __slots__ = ("bearer", "hash", "_secret")
 
     def __init__(self, text: str) -> None:
         match = SIGNING_KEY.fullmatch(text)
-        assert match is not None, "the settings let no other through"
+        assert match is not None, "the settings have checked it"
         prefix, secret = match.group(1) or "", match.group(2)
-        #: sha256 over the decoded key, as hexadecimal digits
         self.hash = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
-        #: what ``Authorization`` carries after ``Bearer``
         self.bearer = prefix + self.hash
         self._secret = secret.encode("ascii")
 
     def sign(self, body: bytes, now: float) -> str:
-        """The value of ``X-Inngest-Signature`` for exactly these bytes.
+        """Make the value of ``X-Inngest-Signature`` for exactly these bytes.
 
         :param now: seconds since the epoch
         """
@@ -49,33 +54,38 @@ class SigningKey:
         mac = _hmac.get_signature(self._secret, body + timestamp.encode("ascii"))
         return "t={}&s={}".format(timestamp, mac.hex())
 
-    def signed(self, body: bytes, timestamp: str, mac: bytes) -> bool:
-        """Whether ``mac`` is of this key, these bytes and this time."""
+    def has_signed(self, body: bytes, timestamp: str, mac: bytes) -> bool:
+        """Return True if ``mac`` was made with this key, for these bytes and
+        this time."""
         value = body + timestamp.encode("ascii")
         return _hmac.verify_signature(self._secret, value, mac)
 
 
 class Keyring:
-    """The signing key and, during a rotation, the fallback key."""
+    """The signing key and, during a rotation, the fallback key.
+
+    :param keys: as text, each None if it is not set
+
+    :ivar keys: those that are set, without duplicates
+    """
 
     def __init__(self, *keys: t.Optional[str]) -> None:
         found: t.Dict[bytes, SigningKey] = {}
         for key in map(SigningKey, filter(None, keys)):
-            # the same key twice need not be tried twice
             found.setdefault(key._secret, key)
         self.keys = tuple(found.values())
 
     def verify(
         self, header: t.Optional[str], body: bytes, now: float, canonicalize: bool = False
     ) -> SigningKey:
-        """The key that a request is signed with.
+        """Return the key that a request is signed with.
 
-        :param header: ``X-Inngest-Signature``
+        :param header: ``X-Inngest-Signature``; None if the request has none
         :param body: the bytes as they arrived
         :param now: seconds since the epoch
         :param canonicalize: if the bytes do not verify, try their RFC 8785
-            form: an in-band sync is signed over that
-        :raises errors.SignatureError: says which check failed
+            form, over which an in-band sync is signed
+        :raises errors.SignatureError: names the check that failed
         """
         if header is None:
             raise errors.SignatureError(
@@ -96,9 +106,9 @@ class Keyring:
             raise errors.SignatureError(
                 "signature_early", "The signature is more than 5 minutes in the future."
             )
-        for form in _forms(body, canonicalize):
+        for form in _signed_forms(body, canonicalize):
             for key in self.keys:
-                if key.signed(form, timestamp, mac):
+                if key.has_signed(form, timestamp, mac):
                     return key
         raise errors.SignatureError(
             "signature_mismatch",
@@ -106,7 +116,7 @@ class Keyring:
         )
 
 
-def _forms(body: bytes, canonicalize: bool) -> t.Iterator[bytes]:
+def _signed_forms(body: bytes, canonicalize: bool) -> t.Iterator[bytes]:
     yield body
     if canonicalize and 0 < len(body) <= MAX_CANONICALIZED:
         try:
@@ -115,45 +125,43 @@ def _forms(body: bytes, canonicalize: bool) -> t.Iterator[bytes]:
             return
 
 
-class Tokens:
-    """What a page must have been given by this process to act, or by one that
-    was forked from the same.
+class TokenError(Exception):
+    """A token is not valid: it was made for another purpose, with another
+    secret, or not by a :class:`TokenSigner`."""
 
-    :param purpose: a token for another one is not good
-    :param age_s: how long one is good, in seconds
+
+class TokenExpired(TokenError):
+    """A token was valid, and is too old."""
+
+
+class TokenSigner:
+    """Makes and verifies tokens, with a secret that no other process has,
+    save those that are forked from this one.
+
+    :param purpose: a token for another purpose is not valid
     """
 
-    def __init__(self, purpose: str, age_s: int) -> None:
+    def __init__(self, purpose: str) -> None:
         self._purpose = purpose
-        self._age_s = age_s
         self._serializer = URLSafeTimedSerializer(
             secrets.token_bytes(32), salt=purpose, signer_kwargs={"digest_method": hashlib.sha256}
         )
 
     def make(self) -> str:
-        """A token that is good from now on."""
+        """Make a token, dated now."""
         return str(self._serializer.dumps(self._purpose))
 
-    def check(self, tokens: t.Sequence[str]) -> None:
-        """Whether one of the tokens is good.
+    def verify(self, token: str, max_age_s: int) -> None:
+        """Verify a token.
 
-        :raises errors.PageError: none is; says why of the last
+        :param max_age_s: the longest time since it was made, in seconds
+        :raises TokenExpired: the token is older
+        :raises TokenError: the token is not valid
         """
-        problem = errors.PageError("token_missing", "The request has no token. " + _RELOAD)
-        for token in tokens:
-            try:
-                self._serializer.loads(token, max_age=self._age_s)
-                return
-            except SignatureExpired:
-                problem = errors.PageError("token_expired", "The page is too old. " + _RELOAD)
-            except (BadData, UnicodeError):
-                # the latter of a lone surrogate, which JSON may have and no token has
-                problem = errors.PageError(
-                    "token_invalid",
-                    "The page is from before a restart of the app, or from another of its "
-                    "processes. " + _RELOAD,
-                )
-        raise problem
-
-
-_RELOAD = "Nothing was done; reload the page and try again."
+        try:
+            self._serializer.loads(token, max_age=max_age_s)
+        except SignatureExpired as error:
+            raise TokenExpired(str(error)) from None
+        except (BadData, UnicodeError) as error:
+            # UnicodeError: a lone surrogate, which JSON may contain
+            raise TokenError(str(error)) from None

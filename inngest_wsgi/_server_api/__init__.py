@@ -1,6 +1,6 @@
-"""Our own requests to the Inngest server.
+"""Our requests to the Inngest server.
 
-It is given what to ask or to send. It signs the request with the bearer,
-retries it, falls back to the other key, and gives back the server's answer,
-or raises an error with the server's own words.
+It is given a path and a body, events or a signal. It makes the request with
+its headers, its key, its deadline and its retries, and gives back the
+server's answer, or raises an error that shows no key.
 """

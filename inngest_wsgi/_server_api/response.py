@@ -1,5 +1,5 @@
-"""What the server answered to a request of ours, and what that says of what is
-wrong: a line for a log, in which nothing stands that is not to be read."""
+"""The server's answers to our requests, and one-line descriptions of what is
+wrong with them. No key appears in a description."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .. import _protocol as p
 from .._codec import json as _json
 from .._security import origins
 
-#: As much as is quoted of what a server says, in characters.
-MAX_WORDS = 500
-#: As much as is looked at for it.
-_MAX_LOOKED_AT = 64 * 1024
-#: What stands where a key was.
+#: The longest quotation of an answer in a description, in characters.
+MAX_QUOTED = 500
+#: The part of an answer that is searched for a quotation, in characters.
+_MAX_SEARCHED = 64 * 1024
+#: Stands in the place of a key.
 _HIDDEN = "[key]"
 
 _REDIRECTED = (
@@ -25,12 +25,12 @@ _REDIRECTED = (
 
 
 class Answer(t.NamedTuple):
-    """What the server answered.
+    """An answer of the server.
 
-    :ivar origin: of the server
-    :ivar location: where it redirects to; None where it does not
-    :ivar secrets: what is not to be quoted of it
-    :ivar advice: what to look at, where it refuses our key
+    :ivar origin: the server's
+    :ivar location: the target of a redirect; None if it is not a redirect
+    :ivar secrets: texts that no description may contain
+    :ivar advice: what to do, if the server refused our key
     """
 
     status: int
@@ -41,43 +41,44 @@ class Answer(t.NamedTuple):
     advice: str = ""
 
     def json(self) -> t.Any:
-        """The body as JSON; None where it is not (a 401 is text)."""
+        """Return the body as JSON; None if it is not (a 401 is plain text)."""
         try:
             return _json.loads(self.body)
         except ValueError:
             return None
 
     def error(self) -> str:
-        """What is wrong, in the server's own words where it has any: one
-        line."""
+        """Describe what is wrong, in one line and in the server's own words
+        if it gives any."""
         if self.location is not None:
-            # followed, a redirect would carry the key to another address
+            # to follow a redirect would send the key to another address
             return _REDIRECTED.format(self.status, _destination(self.location))
         body = self.json()
-        said = body.get("error") or body.get("message") if isinstance(body, dict) else None
-        if isinstance(said, str) and said.strip():
-            text = self._quoted(said)
+        message = body.get("error") or body.get("message") if isinstance(body, dict) else None
+        if isinstance(message, str) and message.strip():
+            text = self._quote(message)
         else:
-            # who says nothing in JSON may be another than the Inngest server
+            # an answer without JSON may be from a proxy, say
             text = "HTTP status {} from {}".format(self.status, self.origin)
-            words = self._quoted(self.body.decode("utf-8", "replace"))
-            if words and not words.startswith("<"):
-                text = "{}: {}".format(text, words)
+            quoted = self._quote(self.body.decode("utf-8", "replace"))
+            if quoted and not quoted.startswith("<"):
+                text = "{}: {}".format(text, quoted)
         return "{}. {}".format(text.rstrip("."), self.advice) if self.advice else text
 
-    def _quoted(self, text: str) -> str:
+    def _quote(self, text: str) -> str:
         for secret in self.secrets:
             text = re.sub(re.escape(secret), _HIDDEN, text, flags=re.IGNORECASE)
-        shown = "".join(char if char.isprintable() else " " for char in text[:_MAX_LOOKED_AT])
-        words = " ".join(shown.split())
-        return words if len(words) <= MAX_WORDS else words[:MAX_WORDS] + "..."
+        shown = "".join(char if char.isprintable() else " " for char in text[:_MAX_SEARCHED])
+        line = " ".join(shown.split())
+        return line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED] + "..."
 
 
 def _destination(location: str) -> str:
-    """Only the origin: the rest of an address may hold a key."""
+    """Name the origin of a redirect's target. The rest of the URL may contain
+    a key."""
     try:
         parts = urllib.parse.urlsplit(location)
-        origin = origins.of(parts.scheme, parts.netloc.rpartition("@")[2])
+        origin = origins.origin_of(parts.scheme, parts.netloc.rpartition("@")[2])
     except ValueError:
         origin = None
-    return " to {}".format(origin[:MAX_WORDS]) if origin else ""
+    return " to {}".format(origin[:MAX_QUOTED]) if origin else ""

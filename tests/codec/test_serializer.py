@@ -114,7 +114,7 @@ def test_an_unserializable_value_fails_without_a_retry(work):
     response = endpoint.call()
     assert response.headers["X-Inngest-No-Retry"] == "true"
     what = "step 'a' of function shop-f" if work == "step" else "function shop-f"
-    said = "The output of {} cannot be sent: the serializer cannot make JSON of this int"
+    said = "The output of {} cannot be sent: the serializer cannot convert this int to JSON"
     assert said.format(what).encode() in response.data
     assert b"asdict" in response.data, "and why"
 
@@ -144,7 +144,7 @@ def test_a_value_that_cannot_be_read_back_fails_without_a_retry():
     )
     response = endpoint.call({step_hash("a"): {"data": {}}})
     assert response.headers["X-Inngest-No-Retry"] == "true"
-    assert "What is remembered of step 'a'" in response.get_json()["message"]
+    assert "The stored output of step 'a'" in response.get_json()["message"]
 
 
 def test_without_an_output_type_the_serializer_is_not_asked():

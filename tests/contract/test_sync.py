@@ -297,8 +297,8 @@ def without_a_name():
     [
         (refusing, "Connection refused"),
         (silent, "no answer in time"),
-        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "not the whole of one"),
-        (saying(b"-ERR unknown command\r\n\r\n"), "no HTTP answer"),
+        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "or not complete"),
+        (saying(b"-ERR unknown command\r\n\r\n"), "is not HTTP"),
         (certified_by_nobody, "certificate verify failed"),
         (without_a_name, "nowhere.invalid:8288 cannot be reached: "),
     ],

@@ -251,7 +251,7 @@ def test_the_state_describes_the_app(dev):
         ((500, "", {}), None),
         ((404, "not found", {}), "does not seem to be an Inngest server"),
         ((404, "", {"X-Inngest-Server-Kind": "dev"}), None),
-        ((401, "", {"X-Inngest-Server-Kind": "cloud"}), "is no dev server"),
+        ((401, "", {"X-Inngest-Server-Kind": "cloud"}), "is not a dev server"),
         ((302, "", {"Location": "http://127.0.0.1:9/"}), None),
     ],
 )
@@ -276,7 +276,7 @@ def test_a_missing_server_is_reported_with_the_command_to_start_one(dev):
     (problem,) = found["problems"]
     assert problem["level"] == "error" and "Connection refused" in text(problem["what"])
     command = "npx inngest-cli@latest dev -u http://localhost/api/inngest"
-    assert command in problem["mend"] and "INNGEST_DEV" in problem["mend"]
+    assert command in problem["advice"] and "INNGEST_DEV" in problem["advice"]
 
 
 @pytest.mark.parametrize("path", ["/a;b", "/a$(b)", "/a&b'c", "/(x)"])
@@ -287,7 +287,7 @@ def test_the_command_to_copy_is_safe_in_a_shell(dev, path):
         ).get_json()
         for what in ("state", "server")
     )
-    script = 'npx() { printf "%s\\n" "$@"; }; ' + server["problems"][0]["mend"][1]
+    script = 'npx() { printf "%s\\n" "$@"; }; ' + server["problems"][0]["advice"][1]
     said = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE).stdout.decode()
     assert said.splitlines() == ["inngest-cli@latest", "dev", "-u", state["url"]]
 
@@ -299,7 +299,7 @@ def test_a_separate_event_api_is_checked_too():
         found = ask(Endpoint(handler, client=client), "server").get_json()
     assert [one["reached"] for one in found["servers"]] == [True, False]
     assert [problem["level"] for problem in found["problems"]] == ["error"]
-    assert "Start one" in text(found["problems"][0]["mend"])
+    assert "Start one" in text(found["problems"][0]["advice"])
 
 
 # -- what the page does --------------------------------------------------
@@ -678,7 +678,7 @@ def test_internal_errors_cannot_be_stored_or_embedded(dev, monkeypatch):
         ({"name": "a", "ts": True}, "ts of event 'a'"),
         ({"name": "a", "id": 1}, "id of event 'a'"),
         ({"name": "a", "v": 1}, "v of event 'a'"),
-        ({"name": "a", "dta": {}}, "has no 'dta'"),
+        ({"name": "a", "dta": {}}, "no field 'dta'"),
     ],
 )
 def test_an_invalid_event_is_not_sent(scripted, event, words):
@@ -941,12 +941,12 @@ def problems(client=None, told=LOCAL, came=LOCAL, here=LOCAL, concurrent=True, *
     client = dict({"app_id": "shop", "is_production": False}, **(client or {}))
     serve.update(rest.pop("serve", {}))
     found = _settings.resolve(client, serve, {})
-    seen = diagnostics.Seen(told, came, here, concurrent)
-    return diagnostics.problems(found, seen, rest.get("events", ["a"]), rest.get("refused"))
+    facts = diagnostics.RequestFacts(told, came, here, concurrent)
+    return diagnostics.problems(found, facts, rest.get("events", ["a"]), rest.get("refused"))
 
 
 @pytest.mark.parametrize(
-    "options, level, what, mend",
+    "options, level, what, advice",
     [
         ({"refused": "App ID required"}, "error", "App ID required", "sync the app again"),
         ({"client": {"api_base_url": "https://api.inngest.com"}}, "error", "Cloud", "INNGEST_DEV"),
@@ -1007,11 +1007,11 @@ def problems(client=None, told=LOCAL, came=LOCAL, here=LOCAL, concurrent=True, *
         ),
     ],
 )
-def test_each_problem_is_reported_with_advice(options, level, what, mend):
+def test_each_problem_is_reported_with_advice(options, level, what, advice):
     (problem,) = problems(**options)
     assert problem.level == level
-    assert what in text(problem.what) and mend in text(problem.mend)
-    for parts in (problem.what, problem.mend):
+    assert what in text(problem.what) and advice in text(problem.advice)
+    for parts in (problem.what, problem.advice):
         assert text(parts).endswith((".", "`")) and "  " not in text(parts)
 
 
@@ -1078,9 +1078,9 @@ def test_the_page_works_with_an_invalid_host(dev):
     answer = dev.http.get("/?landing=state", headers=dict(OURS, Host="no host"))
     problem = answer.get_json()["problems"][0]
     assert answer.get_json()["url"] is None and problem["level"] == "error"
-    assert "INNGEST_SERVE_ORIGIN" in problem["mend"]
+    assert "INNGEST_SERVE_ORIGIN" in problem["advice"]
     answer = dev.http.get("/?landing=server", headers=dict(OURS, Host="no host"))
-    assert "the address of this page" in text(answer.get_json()["problems"][0]["mend"])
+    assert "the address of this page" in text(answer.get_json()["problems"][0]["advice"])
 
 
 # -- many at once --------------------------------------------------------
