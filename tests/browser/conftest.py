@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from shop import browser
+from browser_shop import browser
 from stub_server import serving
 
 

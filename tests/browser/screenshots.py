@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
 sys.path.insert(0, str(HERE.parent / "support"))
 
-from shop import browser, shop  # noqa: E402
+from browser_shop import browser, shop  # noqa: E402
 from stub_server import serving  # noqa: E402
 
 from inngest_wsgi.testing import LocalServer  # noqa: E402

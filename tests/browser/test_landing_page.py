@@ -10,8 +10,8 @@ import socket
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser_shop import shop
 from playwright.sync_api import expect
-from shop import shop
 from stub_server import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response

@@ -1,7 +1,7 @@
 import pytest
-import rows
-import wire
-from table import Table
+import stream_client
+import stream_servers as rows
+from stream_table import Table
 
 NAMES = [row.name for row in rows.ROWS]
 
@@ -69,5 +69,5 @@ def server(own_server):
 @pytest.fixture(autouse=True)
 def closed_sockets():
     yield
-    while wire.opened:
-        wire.opened.pop().close()
+    while stream_client.opened:
+        stream_client.opened.pop().close()

@@ -5,10 +5,10 @@ import contextlib
 import json
 
 import pytest
-import rows
-import table as says
+import stream_servers as rows
+import stream_table as says
 from apps import KEY, call_body, sign, step_hash
-from wire import PATIENCE_S, Answer, Call, ask, comes, connect, head
+from stream_client import PATIENCE_S, Answer, Call, ask, comes, connect, head
 
 #: How long is waited for what should not come, or need not.
 WHILE_S = 1.5

@@ -88,7 +88,7 @@ def python(*arguments):
 
 
 def served(name):
-    return lambda port, place, kit: python(HERE / "served.py", name, port)
+    return lambda port, place, kit: python(HERE / "stream_runner.py", name, port)
 
 
 def gunicorn(*options):
@@ -100,7 +100,7 @@ def gunicorn(*options):
         "--bind=127.0.0.1:{}".format(port),
         "--graceful-timeout=1",
         *options,
-        "streamed:application",
+        "stream_app:application",
     )
 
 
@@ -110,7 +110,7 @@ def waitress(*options):
         "waitress",
         "--listen=127.0.0.1:{}".format(port),
         *options,
-        "streamed:application",
+        "stream_app:application",
     )
 
 
@@ -123,7 +123,7 @@ def uwsgi(*options, **kinds):
             "--die-on-term",
             "--need-app",
             "--pythonpath={}".format(kit),
-            "--wsgi=streamed:application",
+            "--wsgi=stream_app:application",
             "--{}=127.0.0.1:{}".format(kinds.get("socket", "http-socket"), port),
             *options,
         ]
@@ -147,7 +147,7 @@ def apache(how):
             "group": grp.getgrgid(user.pw_gid).gr_name,
         }
         (place / "apache.conf").write_text((APACHE + how).format(**names))
-        (place / "application.wsgi").write_text("from streamed import application\n")
+        (place / "application.wsgi").write_text("from stream_app import application\n")
         return [executable("apache2"), "-DFOREGROUND", "-f", str(place / "apache.conf")]
 
     return command
@@ -364,5 +364,5 @@ def kit():
                 str(place / name),
                 ignore=shutil.ignore_patterns("__pycache__", "*.so"),
             )
-        shutil.copy(str(HERE / "streamed.py"), path)
+        shutil.copy(str(HERE / "stream_app.py"), path)
         yield place

@@ -1,6 +1,6 @@
 """Run a server that has no command line, or whose command line takes no port.
 
-served.py <server> <port>
+stream_runner.py <server> <port>
 """
 
 import sys
@@ -15,7 +15,7 @@ elif name == "eventlet":
 
     eventlet.monkey_patch()
 
-from streamed import application  # noqa: E402 (after what patches)
+from stream_app import application  # noqa: E402 (after what patches)
 
 
 def wsgiref():

@@ -3,7 +3,7 @@ write it."""
 
 import pathlib
 
-PATH = pathlib.Path(__file__).resolve().parents[3] / "docs" / "streaming.md"
+PATH = pathlib.Path(__file__).resolve().parents[2] / "docs" / "streaming.md"
 BEGIN, END = "<!-- servers -->\n", "<!-- /servers -->\n"
 
 #: The columns between the server's name and the remarks.
