@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import typing
 
 #: The folder of the examples.
 HERE = pathlib.Path(__file__).resolve().parent
@@ -86,9 +87,9 @@ class Process:
         # gunicorn keeps a folder at home, which is to go with the demo's own
         self._environ.update(environ, HOME=str(folder))
         self._log = []
-        self._found = None
+        self._found: typing.Any = None
         self._listening = threading.Event()
-        self._process = None
+        self._process: typing.Any = None
         self._reader = threading.Thread(target=self._read)
 
     def __enter__(self):

@@ -116,6 +116,7 @@ def test_the_local_server_shares_names_and_no_logic(path):
         if isinstance(node, ast.ImportFrom) and node.level >= depth:
             assert node.module is None and [a.name for a in node.names] == ["_protocol"]
         if isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module is not None
             assert node.module.split(".")[0] not in ("itsdangerous", "urllib3")
             assert not node.module.startswith("inngest_wsgi") or (
                 [a.name for a in node.names] == ["_protocol"]

@@ -77,7 +77,7 @@ def test_an_invalid_declaration_is_refused(client, options, said):
         lambda: inngest.TriggerEvent(event=""),
         lambda: inngest.TriggerEvent(event="a", expression=" "),
         lambda: inngest.TriggerCron(cron=""),
-        lambda: inngest.TriggerCron(cron=None),
+        lambda: inngest.TriggerCron(cron=None),  # type: ignore[arg-type]
     ],
 )
 def test_an_empty_trigger_is_refused(make):
@@ -115,9 +115,9 @@ def test_the_handler_stays_callable_for_unit_tests(client):
     "make, field",
     [
         (lambda: inngest.Event(name=""), "name"),
-        (lambda: inngest.Event(name="a", data=[]), "data"),
-        (lambda: inngest.Event(name="a", id=3), "id"),
-        (lambda: inngest.Event(name="a", ts=1.5), "ts"),
+        (lambda: inngest.Event(name="a", data=[]), "data"),  # type: ignore[arg-type]
+        (lambda: inngest.Event(name="a", id=3), "id"),  # type: ignore[arg-type]
+        (lambda: inngest.Event(name="a", ts=1.5), "ts"),  # type: ignore[arg-type]
     ],
 )
 def test_an_event_that_cannot_be_sent_is_refused(make, field):

@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import typing as t
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
@@ -28,7 +29,7 @@ PREFER = """<match target="pattern"><test name="family"><string>{}</string></tes
 ASKED = ("system-ui", "sans", "sans-serif", "DejaVu Sans", "Segoe UI", "Roboto")
 
 DESKTOP, PHONE = {"width": 1120, "height": 880}, {"width": 390, "height": 844}
-PICTURES = {
+PICTURES: t.Dict[str, t.Any] = {
     "light": {"viewport": DESKTOP, "color_scheme": "light"},
     "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
     "narrow": {"viewport": PHONE, "color_scheme": "light", "device_scale_factor": 2},

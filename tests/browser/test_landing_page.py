@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import socket
+import typing as t
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -24,7 +25,7 @@ from inngest_wsgi.testing import LocalServer
 expect.set_options(timeout=20000)
 
 NOWHERE = "http://127.0.0.1:9"
-VIEWS = {
+VIEWS: t.Dict[str, t.Any] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "narrow": {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},

@@ -168,7 +168,7 @@ def test_an_output_type_without_a_serializer_is_refused():
 
 def test_an_invalid_serializer_is_refused():
     with pytest.raises(inngest.SettingsError, match="serializer: .*deserialize"):
-        inngest.Inngest("shop", serializer=object())
+        inngest.Inngest("shop", serializer=object())  # type: ignore[arg-type]
 
 
 def test_a_type_that_cannot_be_hashed():

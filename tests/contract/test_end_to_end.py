@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import json
 import threading
+import typing as t
 
 import pytest
 from apps import KEY
@@ -31,6 +32,10 @@ class Point:
 
 class Workload:
     """The functions, and a record of their steps' side effects."""
+
+    server: t.Any
+    streamed: bool
+    statuses: t.Set[int]
 
     def __init__(self, client):
         self.client = client

@@ -8,6 +8,7 @@ import re
 import subprocess
 import threading
 import time
+import typing as t
 
 import freezegun
 import pytest
@@ -404,7 +405,7 @@ class Silent:
 
     def request(self, method, url, **options):
         self.waits.append(options["timeout"].read_timeout)
-        raise urllib3.exceptions.ReadTimeoutError(None, url, "silence")
+        raise urllib3.exceptions.ReadTimeoutError(None, url, "silence")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("what", ["send", "runs"])
@@ -523,7 +524,7 @@ def scripted():
     """An endpoint, and the server that must not get a refused request."""
     server = Scripted((200, {"ids": ["e1"], "status": 200, "ok": True}))
     with serving(server) as origin:
-        endpoint = Endpoint(handler, base_url=origin)
+        endpoint: t.Any = Endpoint(handler, base_url=origin)
         endpoint.server = server
         yield endpoint
 

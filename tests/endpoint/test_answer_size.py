@@ -99,11 +99,14 @@ def test_the_recorded_fan_out_that_was_too_large_now_fits():
     declare = client.create_function(
         fn_id="fan-out-too-large", trigger=inngest.TriggerEvent(event="wire/fan-out-too-large")
     )
-    function = declare(
-        lambda ctx: ctx.group.parallel(
-            [lambda n=n: ctx.step.run("s{}".format(n), len, KIB60) for n in range(150)]
-        )
-    )
+
+    def fan_out_150(ctx):
+        def branch(n):
+            return lambda: ctx.step.run("s{}".format(n), len, KIB60)
+
+        return ctx.group.parallel([branch(n) for n in range(150)])
+
+    function = declare(fan_out_150)
     response = recordings.replay(inngest.serve(client, [function]), exchange)
     assert (response.status_code, len(response.get_json())) == (206, 150)
     assert len(response.data) < 8 * MIB

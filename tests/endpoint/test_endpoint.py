@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import typing as t
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -270,7 +271,8 @@ def test_the_application_conforms_to_pep_3333(method, query):
     }
     setup_testing_defaults(environ)
     answered = []
-    body = application(environ, lambda status, headers, *_: answered.append(status))
+    start_response: t.Any = lambda status, headers, *_: answered.append(status)  # noqa: E731
+    body: t.Any = application(environ, start_response)
     text = b"".join(body)
     body.close()
     assert answered[0][:3] in ("200", "400", "405", "500")

@@ -26,11 +26,11 @@ def followed(endpoint, method="GET", query="fnId=shop-f&stepId=step", body=CALL,
         base_url="https://www.shop.example/",
         query_string=query,
         method=method,
-        headers=headers,
+        headers=list(headers.items()),
         data=body,
     )
-    chunks, status, headers = run_wsgi_app(endpoint.application, builder.get_environ())
-    return Response(b"".join(chunks), status, headers)
+    chunks, status, answered = run_wsgi_app(endpoint.application, builder.get_environ())
+    return Response(b"".join(chunks), status, answered)
 
 
 def test_a_recorded_redirected_call_gets_a_retriable_error():

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import types
+import typing as t
 from wsgiref.validate import validator
 
 import gevent
@@ -90,7 +91,7 @@ SERVERS = [
 def test_servers_that_get_a_stream(environ, uwsgi, streamed, streaming, monkeypatch):
     monkeypatch.delitem(sys.modules, "uwsgi", raising=False)
     if uwsgi is not None:
-        module = types.ModuleType("uwsgi")
+        module: t.Any = types.ModuleType("uwsgi")
         module.opt = uwsgi
         monkeypatch.setitem(sys.modules, "uwsgi", module)
     answer = Opened(Endpoint(lambda ctx: "done", streaming=streaming).application, **environ)
@@ -419,8 +420,15 @@ def test_a_streamed_answer_to_a_targeted_call_is_equal(name, target):
     assert inner == in_one_piece
 
 
-HOOKS = ("__init__", "transform_input", "before_execution", "after_execution")
-HOOKS += ("transform_output", "before_response", "close")
+HOOKS = (
+    "__init__",
+    "transform_input",
+    "before_execution",
+    "after_execution",
+    "transform_output",
+    "before_response",
+    "close",
+)
 
 
 @pytest.mark.parametrize("hook", HOOKS)

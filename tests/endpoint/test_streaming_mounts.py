@@ -151,7 +151,7 @@ def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
         yield
         # after the recipe's own end
         seen.append(Session.registry.has())
-        seen.append(engine.pool.checkedout())
+        seen.append(engine.pool.checkedout())  # type: ignore[attr-defined]
         seen.append(Session() is in_request)
         Session.remove()
 

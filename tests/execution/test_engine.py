@@ -5,6 +5,7 @@ import collections
 import contextlib
 import json
 import logging
+import typing as t
 
 import gevent
 import pytest
@@ -622,7 +623,7 @@ def test_a_step_error_is_truncated_too():
 
 
 def test_odd_fields_of_a_step_error():
-    error = inngest.StepError("m", None, stack=object())
+    error = inngest.StepError("m", None, stack=object())  # type: ignore[arg-type]
     response = Endpoint(lambda ctx: raising(error)()).call()
     assert (response.status_code, response.get_json()["message"]) == (400, "m")
 
@@ -728,7 +729,7 @@ def test_the_cause_of_a_steps_error_is_kept():
 
 def test_an_endless_chain_of_causes_is_truncated():
     def handler(ctx):
-        error = None
+        error: t.Any = None
         for n in range(100):
             try:
                 raise ValueError(n) from error

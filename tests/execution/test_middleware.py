@@ -356,7 +356,7 @@ def test_a_step_that_sends_uses_the_middleware_of_the_call():
 
 
 class Asynchronous(inngest.Middleware):
-    async def transform_output(self, result):
+    async def transform_output(self, result):  # type: ignore[override]
         result.output = "encrypted"
 
 

@@ -299,7 +299,7 @@ def test_an_edited_input_replaces_the_body_for_the_model():
     endpoint = Endpoint(lambda ctx: ctx.step.ai.infer("w", adapter=adapter, body={"n": 1}))
     memos = {step_hash("w"): {"input": [{"n": 2}]}}
     assert endpoint.op(memos)["opts"]["body"] == {"n": 2, "model": "m"}
-    memos = {step_hash("w"): {"input": ["text", 3]}}
+    memos[step_hash("w")] = {"input": ["text", 3]}  # type: ignore[list-item]
     assert "edited input" in endpoint.call(memos).get_json()["message"]
 
 

@@ -2,6 +2,7 @@
 it causes."""
 
 import json
+import typing as t
 
 import pytest
 from apps import Endpoint, call_body
@@ -26,6 +27,10 @@ def send_signal(ctx):
 
 def nothing(ctx):
     return None
+
+
+#: The endpoint of the test that runs.
+current: t.Any = None
 
 
 def send_by_the_client(ctx):

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import typing as t
 import urllib.parse
 
 import pytest
@@ -90,8 +91,8 @@ class Relay:
             connection.request(request.method, path, body, headers)
             answer = connection.getresponse()
             hop = ("connection", "date", "server", "transfer-encoding")
-            headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in hop]
-            return answer.status, headers, answer.read()
+            kept = [(k, v) for k, v in answer.getheaders() if k.lower() not in hop]
+            return answer.status, kept, answer.read()
 
 
 class App:
@@ -292,7 +293,11 @@ def test_a_rotation_under_load_loses_no_call(restart, workers, threads, both, tm
     effects.touch()
     calls, api = Relay(), Relay()
     with contextlib.ExitStack() as stack:
-        options = {"signing_key": OLD, "body_limit": 2000, "retry_interval": 0.1}
+        options: t.Dict[str, t.Any] = {
+            "signing_key": OLD,
+            "body_limit": 2000,
+            "retry_interval": 0.1,
+        }
         server = stack.enter_context(LocalServer(**options))
         api.target = server.url
         address = stack.enter_context(serving(calls)) + "/api/inngest"

@@ -90,7 +90,7 @@ class RawApp:
         self.reply = reply
         self.register = register or (lambda url: [function(url)])
         self.key = key
-        self.server_url = None
+        self.server_url = ""
         self.calls = []
         self.syncs = []
         self._lock = threading.Lock()

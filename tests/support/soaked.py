@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import typing as t
 
 from werkzeug.wrappers import Response
 
@@ -50,7 +51,7 @@ logging.getLogger("inngest_wsgi").addHandler(Lost())
 
 max_streams = int(os.environ["MAX_STREAMS"])
 endpoint = inngest.serve(client, [waits], streaming="allow", max_streams=max_streams)
-streams = endpoint._router._streams
+streams: t.Any = endpoint._router._streams
 # shorter than can be set, for there is no client to spare
 streams._keepalive_s = KEEPALIVE_S
 

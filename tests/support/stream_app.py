@@ -35,7 +35,7 @@ class Counted(streaming.Stream):
         log.warning("Run %s: %d spaces", self.run_id, self.spaces)
 
 
-streaming.Stream = Counted
+streaming.Stream = Counted  # type: ignore[misc]
 
 
 def function(fn_id):

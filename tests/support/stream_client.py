@@ -6,6 +6,7 @@ import pathlib
 import socket
 import tempfile
 import time
+import typing as t
 import uuid
 
 from apps import call_body, sign
@@ -34,7 +35,7 @@ class Answer:
         self.body = bytearray()
         self.over = self.whole = False
         self._raw = b""
-        self._left = None
+        self._left: t.Any = None
 
     def read_until(self, enough, seconds=PATIENCE_S):
         """Read until there is enough of the body, the answer ends, or the time is

@@ -46,7 +46,7 @@ def gevent():
     WSGIServer(("127.0.0.1", port), application).serve_forever()
 
 
-def eventlet():  # noqa: F811 (the module is not needed here)
+def eventlet():  # type: ignore[no-redef]  # noqa: F811 (the module is not needed here)
     from eventlet import listen, wsgi
 
     wsgi.server(listen(("127.0.0.1", port)), application)

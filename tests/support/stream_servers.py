@@ -358,7 +358,7 @@ def kit():
         place = pathlib.Path(path)
         place.chmod(0o755)
         for name in KIT:
-            source = pathlib.Path(__import__(name).__file__).parent
+            source = pathlib.Path(str(__import__(name).__file__)).parent
             shutil.copytree(
                 str(source),
                 str(place / name),

@@ -91,7 +91,9 @@ def restored(given):
     size = int(cut.group(1))
     if given["status"] == 200:
         return dict(given, body='"' + "x" * (size - 2) + '"')
-    step_id = re.search(r'"id": "([0-9a-f]+)', given["body"]).group(1)
+    found = re.search(r'"id": "([0-9a-f]+)', given["body"])
+    assert found is not None
+    step_id = found.group(1)
     (name,) = [name for name in "abs" if hashed(name).startswith(step_id)]
     frame = {"op": "StepRun", "id": hashed(name), "name": name, "displayName": name, "data": ""}
     filler = size - len(json.dumps([frame]))

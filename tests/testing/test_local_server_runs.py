@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import threading
+import typing as t
 from urllib.parse import parse_qsl
 
 import pytest
@@ -43,7 +44,7 @@ MEETINGS = {"26": [(1, 2), (3, 4)]}
 #: What was finished meanwhile is a matter of luck in these, save at the end.
 RACES = ("26", "84")
 
-SETTINGS = {
+SETTINGS: t.Dict[str, t.Any] = {
     "wire-app-batch": {"batchEvents": {"maxSize": 3, "timeout": "60s"}},
     "wire-app-cancellable": {
         "cancel": [{"event": "wire/cancel", "if": "event.data.id == async.data.id"}],
