@@ -6,14 +6,16 @@ import datetime
 import logging
 import typing as t
 
-from . import _settings, errors, flow, middleware as _middleware
+from . import _settings, errors, flow
 from ._execution import current_step
+from ._execution.hooks import Stack, checked_middleware
 from ._execution.sending import Sender
 from ._server_api.client import Http, Pool
 from ._sources import Arguments
 from .context import Context
 from .event import Event
 from .function import Function, Options
+from .middleware import Factory
 from .serializer import Serializer
 from .trigger import Trigger
 
@@ -60,7 +62,7 @@ class Inngest:
         event_key: t.Optional[str] = None,
         is_production: t.Optional[bool] = None,
         logger: t.Any = None,
-        middleware: t.Optional[t.Sequence[_middleware.Factory]] = None,
+        middleware: t.Optional[t.Sequence[Factory]] = None,
         request_timeout: t.Union[int, str, datetime.timedelta, None] = None,
         serializer: t.Optional[Serializer] = None,
         signing_key: t.Optional[str] = None,
@@ -79,7 +81,7 @@ class Inngest:
         self._settings = _settings.resolve(self._arguments)
         self._http = Http(self._settings)
         self.logger = logging.getLogger("inngest_wsgi") if logger is None else logger
-        self.middleware = _middleware.checked("the client", middleware)
+        self.middleware = checked_middleware("the client", middleware)
         self.serializer = _checked_serializer(serializer)
 
     def __repr__(self) -> str:
@@ -120,12 +122,12 @@ class Inngest:
         """The signing key."""
         return self._settings.signing_key
 
-    def add_middleware(self, middleware: _middleware.Factory) -> None:
+    def add_middleware(self, middleware: Factory) -> None:
         """Add a middleware after those that the client has.
 
         :raises SettingsError: it is not a Middleware class
         """
-        self.middleware += _middleware.checked("the client", [middleware])
+        self.middleware += checked_middleware("the client", [middleware])
 
     def set_logger(self, logger: t.Any) -> None:
         """Replace the logger."""
@@ -144,7 +146,7 @@ class Inngest:
         concurrency: t.Optional[t.Sequence[flow.Concurrency]] = None,
         debounce: t.Optional[flow.Debounce] = None,
         idempotency: t.Optional[str] = None,
-        middleware: t.Optional[t.Sequence[_middleware.Factory]] = None,
+        middleware: t.Optional[t.Sequence[Factory]] = None,
         output_type: t.Any = None,
         priority: t.Optional[flow.Priority] = None,
         rate_limit: t.Optional[flow.RateLimit] = None,
@@ -193,7 +195,7 @@ class Inngest:
             raise errors.FunctionConfigError(
                 fn_id, "output_type needs a serializer; give the client one"
             )
-        arguments["middleware"] = _middleware.checked("function {!r}".format(fn_id), middleware)
+        arguments["middleware"] = checked_middleware("function {!r}".format(fn_id), middleware)
         options = Options(**arguments)
 
         def declare(handler: t.Callable[[Context], T]) -> Function[T]:
@@ -222,7 +224,7 @@ class Inngest:
         :raises TypeError: an argument is not an event
         """
         factories = () if skip_middleware else self.middleware
-        stack = _middleware.Stack(factories, self, None)
+        stack = Stack(factories, self, None)
         try:
             sender = Sender(self._settings, self._http, stack, current_step.trace())
             return sender.send_events(events)

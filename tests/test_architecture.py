@@ -28,6 +28,7 @@ LEVELS = [
     {"_endpoint.request"},
     {"_execution.current_step", "context"},
     {"experimental", "middleware"},
+    {"_execution.hooks"},
     {"_execution.sending"},
     {"client"},
     {"_dev_page.page", "_execution.call"},

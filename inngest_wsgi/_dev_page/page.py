@@ -19,6 +19,7 @@ from werkzeug.http import parse_accept_header
 from .. import _protocol as p, errors
 from .._codec import encode, json as _json
 from .._endpoint import sync as _sync
+from .._execution.hooks import Stack
 from .._execution.sending import Sender
 from .._messages import Call, Request, Response
 from .._server_api.client import Http
@@ -27,7 +28,6 @@ from .._settings import Settings
 from ..client import Inngest
 from ..event import Event
 from ..function import Function
-from ..middleware import Stack
 from . import descriptions, diagnostics, guard, hosts, servers
 from .runs import Runs
 from .static import PAGE_HEADERS, page_response

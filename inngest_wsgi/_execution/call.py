@@ -19,12 +19,13 @@ from ..context import Context
 from ..event import Event
 from ..function import Function
 from ..group import Group
-from ..middleware import Stack, StepMemos, TransformOutputResult, TransformOutputStepInfo
+from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
 from ..serializer import serialized
 from ..step import Step
 from . import failures, logger
 from .current_step import current
 from .engine import Engine
+from .hooks import Stack
 from .sending import Sender
 
 _SWALLOWED = (

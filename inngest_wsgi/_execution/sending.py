@@ -12,7 +12,8 @@ from .._server_api.events import EventApi
 from .._server_api.retry import SEND_RETRY, Retry
 from .._settings import Settings
 from ..event import Event
-from ..middleware import SendEventsResult, Stack
+from ..middleware import SendEventsResult
+from .hooks import Stack
 
 _log = logging.getLogger("inngest_wsgi")
 
