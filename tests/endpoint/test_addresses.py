@@ -9,9 +9,9 @@ import urllib.parse
 
 import pytest
 from apps import KEY, Endpoint, call_body, sign
+from mounts import ALL, MOUNTS, bare, dispatcher, in_bottle, in_pyramid
 from server_process import process
 from stub_server import Scripted, serving
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Response
@@ -20,44 +20,6 @@ OK = (200, {"ok": True})
 ORIGIN = "https://shop.example"
 SIGNED = "https://signed.example:8443/in/band"
 LONGEST = "/" + 999 * "x"
-
-
-# -- mounts ----------------------------------------------------------------
-
-
-def bare(endpoint, at):
-    return endpoint
-
-
-def dispatcher(endpoint, at):
-    return DispatcherMiddleware(Response("a page", 404), {latin(at): endpoint})
-
-
-def in_bottle(endpoint, at):
-    import bottle
-
-    app = bottle.Bottle()
-    app.mount(at, endpoint)
-    return app
-
-
-def in_pyramid(endpoint, at):
-    from pyramid.config import Configurator
-    from pyramid.wsgi import wsgiapp2
-
-    with Configurator() as config:
-        config.add_route("inngest", at)
-        config.add_view(wsgiapp2(endpoint), route_name="inngest")
-        return config.make_wsgi_app()
-
-
-MOUNTS = (dispatcher, in_bottle, in_pyramid)
-ALL = (bare,) + MOUNTS
-
-
-def latin(text):
-    """Return a text in the encoding that PEP 3333 uses in an environ."""
-    return text.encode().decode("latin-1")
 
 
 def ask(application, method, target, body=b"", environ=None, headers=None):

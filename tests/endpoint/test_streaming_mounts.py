@@ -9,9 +9,9 @@ import threading
 
 import pytest
 from apps import Endpoint
+from mounts import MOUNTS
 from streams import BODY, FN, inner_of, wait_until
 from stub_server import serving
-from test_addresses import MOUNTS
 from werkzeug.test import Client
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "streaming.md"

@@ -4,10 +4,15 @@ help."""
 import io
 import json
 import re
+import threading
 import time
 from wsgiref.util import setup_testing_defaults
 
-from apps import call_body
+from apps import Endpoint, call_body, step_hash
+
+import inngest_wsgi as inngest
+from inngest_wsgi._codec import encode
+from inngest_wsgi._messages import Response
 
 FN = "fnId=shop-f&stepId=step"
 BODY = json.dumps(call_body()).encode()
@@ -66,5 +71,90 @@ def comparable(status, headers, body):
 def wait_until(condition, seconds=10.0):
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "it has not come to that"
+        assert time.monotonic() < until, "the condition did not become true"
         time.sleep(0.002)
+
+
+DONE = {step_hash("a"): {"data": "A"}}
+QUOTES = ['"' * 3_000_000]
+
+
+class NoApi:
+    def request(self, method, url, **kwargs):
+        raise inngest.ApiError("no server here")
+
+
+def forced(handler, **options):
+    return Endpoint(handler, **dict({"streaming": "force"}, **options))
+
+
+def streams_of(endpoint):
+    return endpoint.application._router._streams
+
+
+def free_slots(endpoint):
+    return streams_of(endpoint)._slots._value
+
+
+def lost(caplog):
+    """Return the log's records about lost connections."""
+    return [r.getMessage() for r in caplog.records if "lost its connection" in r.msg]
+
+
+def threads():
+    return [t for t in threading.enumerate() if t.name.startswith("inngest_wsgi run")]
+
+
+def inner_answer(handler, **options):
+    return inner_of(Opened(forced(handler, **options).application).read())
+
+
+def raising(kind, *args):
+    """Return a function that raises a new exception each time, because the
+    traceback of a single one would grow."""
+
+    def handler(ctx):
+        raise kind(*args)
+
+    return handler
+
+
+def in_step(work, *args):
+    return lambda ctx: ctx.step.run("a", work, *args)
+
+
+def around(log, name, fail=None):
+    """Return a call context that logs each event with the name of its thread."""
+
+    class Manager:
+        def __enter__(self):
+            log.append((name, "entered", threading.current_thread().name))
+            if fail == "entered":
+                raise KeyError(name)
+
+        def __exit__(self, *exc_info):
+            log.append((name, "left", threading.current_thread().name))
+            if fail == "left":
+                raise KeyError(name)
+
+    def made(environ):
+        log.append((name, "made", threading.current_thread().name))
+        assert environ["REQUEST_METHOD"] == "POST"
+        if fail == "made":
+            raise KeyError(name)
+        return Manager()
+
+    return made
+
+
+def as_value(text, body):
+    """Return a stream in the form that it has if it is very large."""
+    status, headers, _ = inner_of(b" " + text)
+    limit = encode.MAX_STREAM_BYTES
+    try:
+        encode.MAX_STREAM_BYTES = len(text) - 1
+        found = encode.streamed(Response(status, list(headers.items()), body))
+    finally:
+        encode.MAX_STREAM_BYTES = limit
+    assert found.endswith(b',"body":' + body + b"}")
+    return found
