@@ -32,7 +32,7 @@ def open_page(chromium, serve):
         page.set_default_timeout(20000)
 
         def said(message):
-            # a browser says so of each answer that is an error
+            # a browser logs each answer that is an error
             if not any(part in message.text for part in expected):
                 wrong.append(message.text)
 

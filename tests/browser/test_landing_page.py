@@ -228,7 +228,7 @@ def test_an_invalid_event_is_reported_beside_the_editor(open_page, broken):
 @pytest.mark.parametrize(
     "text, words",
     [
-        # broken at the end, with as much before it as there may be
+        # an error at the end, after the largest event that is allowed
         ("[" + "1," * (_events.MAX_EVENT_BYTES // 2 - 1), "a value is missing"),
         ('"' + "a" * (_events.MAX_EVENT_BYTES - 1), "a quotation mark is missing"),
         ("[" * _events.MAX_EVENT_BYTES, "nested too deeply"),
@@ -243,7 +243,7 @@ def test_a_large_event_does_not_block_the_page(open_page, broken, text, words):
     assert elapsed_ms < 2000
 
 
-# what the editor shows is left out, which is the browser's work
+# without the time that the browser needs to show the text
 JUDGED = """(text) => {
     const editor = document.getElementById("event");
     Object.defineProperty(editor, "value", {value: text});
@@ -328,7 +328,7 @@ def test_query_parameters_are_kept(open_page, serve, unshared):
         return found(environ, start_response)
 
     tenant = {"tenant": ["a b&c"], "x": ["1", "2"]}
-    # what is the page's own is not taken from there
+    # the page's own parameters are not taken from the address
     query = "?tenant=a%20b%26c&x=1&x=2&here=nowhere"
     page = settled(open_page(serve(by_tenant), query=query))
     page.click("#sync")
@@ -566,7 +566,7 @@ def test_another_origin_can_neither_read_the_page_nor_act(chromium):
         assert answers == ["refused"] * 6
         context.close()
         assert server.runs() == []
-        # the same from its own page is carried out
+        # the same request from the endpoint's own page is carried out
         sent = Client(application).post(
             "/?landing=send",
             json={"tokens": [token], "event": {"name": "shop/refund"}},

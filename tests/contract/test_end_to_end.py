@@ -224,12 +224,12 @@ def build(workload):
 
     @define("limit")
     def limit(w, ctx):
-        # JSON of this many bytes is the most that the server keeps of a step
+        # the largest JSON that the server stores for a step
         return len(ctx.step.run("large", lambda: "x" * (4 * 1024 * 1024 - 11)))
 
     @define("quotes")
     def quotes(w, ctx):
-        # in a stream, text in text would be too large
+        # in a stream the escaped text would be too large
         return len(ctx.step.run("quotes", lambda: '"' * 2_000_000))
 
     @define(
@@ -276,7 +276,7 @@ def workload(request):
         with serving(noting(statuses, endpoint)) as app:
             server.sync(app + "/api/inngest")
             yield workload
-    # a workload may have been made for a test in which nothing is called
+    # some tests make no call
     assert statuses <= {"201"} if streaming else "201" not in statuses
 
 

@@ -502,7 +502,7 @@ def test_each_answer_equals_the_recorded_one(recording, fn_id, function, exchang
     assert bool(response.headers.get("Retry-After")) == ("retry-after" in recorded.headers)
     body = json.loads(recorded.body)
     if is_run_complete(body):
-        # how a checkpointing SDK says what others say with 200
+        # a checkpointing SDK sends this instead of a 200
         body, recorded.status = body[0]["data"], 200
     if recorded.status in (200, 206):
         assert response.status_code == recorded.status
@@ -587,7 +587,7 @@ def comparable_op(op):
     if op["op"] not in ("Sleep", "Gateway"):
         found["name"] = op["name"]
     opts = comparable_opts(op)
-    # that of a step which runs here is for people, but for its mode
+    # opts of a step that the app runs are only shown to people, except the mode
     run = op["op"].startswith("Step")
     found["opts"] = {k: v for k, v in opts.items() if not run or k in ("parallelMode", "input")}
     if op.get("error"):

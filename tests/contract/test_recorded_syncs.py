@@ -19,7 +19,7 @@ EVENT_KEYS = {"71": "test-event-key", "104": "test-event-key"}
 
 #: What another SDK answered, and we do not, with what we answer.
 OTHERWISE = {
-    # no X-Inngest-Sdk but a 404 of the framework: the endpoint is not there
+    # a framework's 404, without X-Inngest-Sdk: there is no endpoint at that path
     ("02", "/x/inngest"): None,
     ("02", "/.netlify/functions/inngest"): None,
     ("02", "/.redwood/functions/inngest"): None,

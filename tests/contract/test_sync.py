@@ -432,7 +432,7 @@ def test_in_band():
 
 
 def test_an_in_band_sync_is_signed_over_the_canonical_form():
-    # as Go writes it: & escaped; as it is signed: & as it is
+    # Go sends & escaped, but signs it unescaped
     wire = b'{"url":"http://localhost:3000/api/inngest?a=1\\u0026b=2"}'
     canonical = b'{"url":"http://localhost:3000/api/inngest?a=1&b=2"}'
     endpoint = Endpoint(nothing, cloud=True)
@@ -534,7 +534,7 @@ def test_a_refusal_is_reported_if_time_runs_out_before_the_fallback_key():
 
     def slow(environ, start_response):
         if refused.is_set():
-            # as long as it takes the client to give up
+            # until the client gives up
             gone.wait(20)
         refused.set()
         return Response("Authentication failed\n", 401)(environ, start_response)

@@ -181,7 +181,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(scripted, body):
     assert answer.get_json()["code"] in ("body_not_json", "body_invalid")
 
 
-# with lone surrogates, which JSON may have
+# with lone surrogates, which are valid in JSON
 words = st.text(st.characters())
 
 

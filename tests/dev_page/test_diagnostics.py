@@ -107,7 +107,7 @@ def test_each_problem_is_reported_with_advice(options, level, what, advice):
             "serve_origin": "http://localhost:8000",
         },
         {"client": {"event_key": "word"}, "serve": {"signing_key": KEY}},
-        # the signing key ends in it
+        # the signing key ends with this letter
         {"client": {"event_key": "f"}, "serve": {"signing_key": KEY}},
         {
             "client": {

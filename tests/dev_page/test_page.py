@@ -134,7 +134,7 @@ def test_the_page_is_one_small_file_and_loads_nothing_else(dev):
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Vary"] == "Accept"
-    # no address but the name space of SVG, in the icon
+    # no URL but SVG's namespace, in the icon
     assert set(re.findall(rb"https?://[^'\"\s>)]+", text)) == {b"http://www.w3.org/2000/svg"}
     assert not re.search(rb"""\s(style|on[a-z]+|src)=["']|innerHTML|eval\(|@import""", text)
 
@@ -176,7 +176,7 @@ def test_no_secret_is_sent_to_the_page():
         "signing": True,
         "fallback": True,
     }
-    # what was looked at only was shown no key
+    # requests that only probe the server carry no key
     looks = [r for r in server.requests if "Authorization" not in r.headers and r.method == "GET"]
     nobodys = "/v1/events/{}/runs".format("0" * 26)
     assert [request.path for request in looks] == [nobodys, "/run"]

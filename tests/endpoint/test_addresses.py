@@ -261,7 +261,7 @@ CASES = {
     "that, encoded": case(
         "http://localhost/a;b=1,2@c+d/x", "/a%3Bb%3D1%2C2%40c%2Bd/x", at="/a;b=1,2@c+d/x"
     ),
-    # in the patterns of Bottle and Pyramid a colon is something else
+    # a colon has another meaning in the patterns of Bottle and Pyramid
     "a colon": case("http://localhost/v1:x/y", "/v1:x/y", at="/v1:x/y", mounts=ALL[:2]),
     "what a path may not have": case(
         "http://localhost/%3C%22%3E%7B%5E%7D%5C%0D%0A%00%3F%23",
@@ -390,10 +390,10 @@ def test_the_registered_address_is_where_the_endpoint_answers(mount, given, serv
         assert (answer.status_code, told.status_code) == (200, 200), (answer.data, told.data)
         (request,) = server.requests
         assert request.query_string.decode() == given["sent"]
-        # where its body has no URL, an in-band sync tells the same
+        # without a URL in its body, an in-band sync states the same address
         assert registered(request.get_json()) == registered(told.get_json()) == url
         path = given["called"] or urllib.parse.urlsplit(url).path
-        # what a server or a proxy fills in, it fills in for a call too
+        # what a server or a proxy adds to a sync, it adds to a call too
         kept = {name: value for name, value in environ.items() if name != "PATH_INFO"}
         call = json.dumps(call_body()).encode()
         answer = ask(application, "POST", path + "?fnId=shop-f&stepId=step", call, kept)
@@ -429,7 +429,7 @@ def sync_in_band(body, **serve):
         ("https://a.example", "https://a.example"),
         ("HTTPS://A.example:443/X/", "https://a.example/X/"),
         ("http://[::1]:8000/x", "http://[::1]:8000/x"),
-        # the way in, where something before us asks for one
+        # credentials for a proxy in front of the endpoint
         ("https://user:pass@a.example/x", "https://user:pass@a.example/x"),
         ("https://a.example/my%20api/größe", "https://a.example/my%20api/gr%C3%B6%C3%9Fe"),
     ],
@@ -605,13 +605,13 @@ def test_an_unsigned_in_band_sync_is_refused(serve_origin, server):
         (bare, "/api/inngest", 200),
         (dispatcher, "/api/inngest/", 200),
         (in_bottle, "/api/inngest/", 200),
-        # what is behind the mount is not ours to say where we are
+        # an unsigned caller may not extend the path of the mount
         (dispatcher, "/api/inngest/evil", 401),
         (dispatcher, "/api/inngest//evil.example", 401),
         (dispatcher, "/api/inngest/..%2F..%2Fevil", 401),
         (in_bottle, "/api/inngest/evil", 401),
         (in_bottle, "/api/inngest/../../evil", 401),
-        # and without a mount, only where a server looks first
+        # without a mount, only the path at which a server looks first
         (bare, "/api/inngest//", 401),
         (bare, "/", 401),
         (bare, "/evil", 401),
@@ -628,7 +628,7 @@ def test_the_path_of_an_unsigned_sync(mount, path, status, server):
     else:
         assert "serve_path" in answer.get_json()["message"]
     server.requests.clear()
-    # where the path is set, it does not matter by which one a request comes
+    # if the path is configured, the path of the request does not matter
     serve = {"serve_origin": ORIGIN, "serve_path": "/set"}
     assert ask(stranger(server, mount, serve), "PUT", path).status_code == 200
     assert registered(server.requests[0].get_json()) == ORIGIN + "/set"
@@ -731,7 +731,7 @@ def test_under_a_real_server(process_of, server, at, target, host, url):
 
 
 def test_characters_that_a_request_line_may_not_have(process_of, server):
-    # each server makes something else of them; what comes here is right
+    # each server treats them differently; if a request arrives, its address is right
     exchange(process_of("/größe/x"), "/größe/x".encode(), b"a")
     found = [registered(request.get_json()) for request in server.requests]
     assert found in ([], ["http://a/gr%C3%B6%C3%9Fe/x"])

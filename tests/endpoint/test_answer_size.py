@@ -53,7 +53,7 @@ def answered(request):
 
     def call(handler):
         response = Endpoint(handler, streaming=request.param).call()
-        # 8 MiB of everything; a stream is begun by up to two hours of spaces
+        # 8 MiB in all; a stream begins with up to two hours of spaces
         assert len(response.data) + 2 * 3600 * 4 <= 8 * MIB
         if not request.param:
             return response.status_code, response.headers, response.data
@@ -79,13 +79,13 @@ def test_the_largest_inputs_are_left_out_first(sizes, beside, kept, answered):
     ops = json.loads(body)
     assert (status, len(ops)) == (206, len(sizes) + len(beside))
     found = [len(op["opts"]["input"][0]) for op in ops if "input" in op["opts"]]
-    # a few more or less have room for the headers of a stream
+    # the headers of a stream make a difference of a few
     assert abs(len(found) - kept) <= 2
     left_out = [
         size for size, op in zip(sizes, ops) if size is not None and "input" not in op["opts"]
     ]
     assert min(left_out, default=0) >= max(found if left_out else [0])
-    # what the server is to act on is all there
+    # nothing that the server needs is left out
     assert len({op["id"] for op in ops}) == len(ops)
     assert all(op["opts"]["body"] for op in ops if op["op"] == "Gateway")
     assert all(op["opts"]["payload"]["data"] for op in ops if op["op"] == "InvokeFunction")

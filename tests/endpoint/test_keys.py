@@ -325,7 +325,7 @@ ROTATING = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY}
     [
         (ROTATING, [KEY], [KEY]),
         (ROTATING, [OTHER_KEY], [KEY, OTHER_KEY]),
-        # it gives up the fallback key just before we come with it
+        # the server drops the fallback key just before it is used
         (ROTATING, [OTHER_KEY, KEY], [KEY, OTHER_KEY, KEY]),
         ({"signing_key": KEY, "signing_key_fallback": KEY}, [KEY], [KEY]),
     ],

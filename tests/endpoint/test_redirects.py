@@ -65,7 +65,7 @@ def test_a_recorded_redirected_call_gets_a_retriable_error():
         ("GET", "probe=trust", {}, "A probe"),
         ("GET", "deployId=1", {}, "A sync"),
         ("GET", "", {}, "A sync"),
-        # a browser that is sent there sees the same, and no page
+        # a redirected browser gets the same answer, and no page
         ("GET", "fnId=shop-f&stepId=step", {"Accept": "text/html"}, "A call of function"),
     ],
 )

@@ -39,7 +39,7 @@ UWSGI = {"uwsgi.version": b"2.0.26", "wsgi.multithread": False}
 #: environ, options of uWSGI (None: it is not there), whether it is streamed
 SERVERS = [
     ({"SERVER_SOFTWARE": "gunicorn/23.0.0"}, None, True),
-    # waitress has the name that its ident says, or none
+    # waitress's name is that of its setting ident, or empty
     ({"SERVER_SOFTWARE": "shop", "waitress.client_disconnected": lambda: False}, None, True),
     ({"SERVER_SOFTWARE": "Werkzeug/2.0.0"}, None, True),
     ({"SERVER_SOFTWARE": "WSGIServer/0.2 CPython/3.11.4"}, None, True),

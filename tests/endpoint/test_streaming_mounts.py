@@ -140,7 +140,7 @@ def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
     from sqlalchemy import create_engine, pool, text
     from sqlalchemy.orm import scoped_session, sessionmaker
 
-    # closed in another thread than it was opened in
+    # a connection is closed in another thread than the one that opened it
     options = {"connect_args": {"check_same_thread": False}, "poolclass": pool.QueuePool}
     engine = create_engine("sqlite://", **options)
     Session = scoped_session(sessionmaker(engine))
@@ -149,7 +149,7 @@ def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
     @contextlib.contextmanager
     def watch(environ):
         yield
-        # after the recipe's own end
+        # after the recipe's context manager has been left
         seen.append(Session.registry.has())
         seen.append(engine.pool.checkedout())  # type: ignore[attr-defined]
         seen.append(Session() is in_request)
@@ -187,7 +187,7 @@ def test_the_django_recipe_closes_the_connections(with_recipe, tmp_path):
     @contextlib.contextmanager
     def watch(environ):
         yield
-        # after the recipe's own end
+        # after the recipe's context manager has been left
         seen.append(connection.connection is None)
         connection.close()
 

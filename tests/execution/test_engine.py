@@ -686,7 +686,7 @@ def test_a_targeted_step_that_is_done_already_is_not_reported_again():
         ctx.step.run("a", lambda: None)
         return ctx.step.run("b", lambda: 1)
 
-    # what is next may be under way already
+    # the next step may already be running
     response = Endpoint(handler).call(memo("a", 1), step=step_hash("a"))
     assert (response.status_code, response.get_json()["code"]) == (500, "step_unexpected")
     done = dict(memo("a", 1), **memo("b", 1))

@@ -228,7 +228,7 @@ def test_a_hook_that_raises_makes_the_call_fail_and_is_named(hook, error, status
 
     log = []
     Broken = type("Broken", (inngest.Middleware,), {hook: broken})
-    # code that swallows everything does not lose it
+    # the error is reported even if the function swallows everything
     endpoint = Endpoints(swallowing, [recording(log, "c")], [Broken])
     response = endpoint.call()
     problem = response.get_json()

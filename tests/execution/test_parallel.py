@@ -124,7 +124,7 @@ def race_that_is_empty(ctx):
         (race_then_all_kinds, "abcdef", None, {"g": "race"}),
         (wait_in_race, (), None, {"a": "race", "b": "race", "c": "race"}),
         (wait_in_race, (), "c", {"c": "race"}),
-        # a late call may plan again whatever stands beside the race
+        # a late call may plan the steps beside the race again
         (race_in_wait, (), None, dict.fromkeys(("before", "a", "b", "beside"), "race")),
         (race_in_wait, (), "before", {"before": "race"}),
         (race_in_wait, (), "beside", {"beside": "race"}),
@@ -132,7 +132,7 @@ def race_that_is_empty(ctx):
         (race_deep_in_wait, (), "before", {"before": "race"}),
         (race_deep_in_wait, (), "y", {"y": "race"}),
         (race_deep_in_wait, (), None, dict.fromkeys(("before", "y", "x", "a"), "race")),
-        # the race has not begun, so nothing calls late
+        # the race has not begun, so there are no late calls
         (race_behind_a_step_of_a_branch, (), None, {"before": None, "first": None}),
         (race_behind_a_step_of_a_branch, (), "before", {"before": None}),
         (race_behind_a_step_of_a_branch, ("first",), "before", {"before": "race"}),

@@ -202,7 +202,7 @@ class Player:
         raise AssertionError("the run does not end")
 
     def call(self, target, attempt, plan_only, known):
-        # a targeted call may lack what its siblings came to meanwhile
+        # a targeted call may lack results that its siblings have had meanwhile
         count = known + self.choose(len(self.memos) - known + 1) if target != "step" else None
         memos = dict(list(self.memos.items())[:count])
         done = len(self.effects)
@@ -266,7 +266,7 @@ class Player:
 
     def discover(self):
         if all(target != "step" for target, *_ in self.jobs):
-            # after a group the server may leave immediate execution off
+            # after a group the server may keep immediate execution disabled
             self.jobs.append(("step", 0, bool(self.choose(2)), len(self.memos)))
 
 

@@ -142,7 +142,7 @@ def test_invoking_a_cancelled_function_raises():
 
 
 def test_a_result_that_looks_like_an_event_is_returned_as_it_is():
-    # wrapped, as every result is
+    # a result is wrapped, an event is not
     memo = {"data": {"name": "inngest/function.finished"}}
     assert Endpoint(invoke).call({step_hash("w"): memo}).get_json() == memo["data"]
 

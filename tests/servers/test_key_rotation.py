@@ -335,7 +335,7 @@ def test_a_rotation_under_load_loses_no_call(restart, workers, threads, both, tm
         answered[key] += 1
     assert set(answered) == {OLD, NEW}
 
-    # every kind of request was refused with the one key, and made with the other
+    # every kind of request was refused with one key, and repeated with the other
     marks.append(len(api.passed))
     before, overlap, switched, restarted, after = (
         kinds(api.passed[begin:end]) for begin, end in zip([0] + marks, marks)
@@ -353,7 +353,7 @@ def test_a_rotation_under_load_loses_no_call(restart, workers, threads, both, tm
         assert switched == accepted | refused
         assert restarted <= accepted | refused
 
-    # and every step has run once
+    # every step has run once
     lines = collections.Counter(effects.read_text().splitlines())
     assert set(lines.values()) == {1}
     named = collections.Counter(line.split(" ", 1)[1] for line in lines)

@@ -39,7 +39,7 @@ def processes_of(tmp_path):
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            # nginx writes over its environ, and has a log open there
+            # nginx overwrites its environ, but has a log file open in the folder
             opened = [os.readlink(str(link)) for link in (path / "fd").iterdir()]
             environ = (path / "environ").read_bytes().decode("utf-8", "replace")
             if any(str(tmp_path) in text for text in [environ] + opened):

@@ -19,7 +19,7 @@ def state(endpoint, **query):
 
 
 def ask(endpoint, what, **query):
-    # the test client says that it is a server with one thread
+    # the test client states that it is a server with one thread
     environ = {"wsgi.multithread": True}
     return endpoint.http.get(
         "/api/inngest",

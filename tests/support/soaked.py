@@ -32,7 +32,7 @@ def count(name):
 def waits(ctx):
     count("begun")
     try:
-        # of a size that is seen if it stays
+        # large enough to be noticed if it is not freed
         kept = ["x" * KEPT_BYTES, ctx]
         if not ctx.event.data.get("ends"):
             assert ctx.disconnected.wait(60)
@@ -52,7 +52,7 @@ logging.getLogger("inngest_wsgi").addHandler(Lost())
 max_streams = int(os.environ["MAX_STREAMS"])
 endpoint = inngest.serve(client, [waits], streaming="allow", max_streams=max_streams)
 streams: t.Any = endpoint._router._streams
-# shorter than can be set, for there is no client to spare
+# shorter than the settings allow
 streams._keepalive_s = KEEPALIVE_S
 
 

@@ -127,7 +127,7 @@ class Answer:
                 return
             taken, self._raw = self._raw[: self._left], self._raw[self._left :]
             self._left -= len(taken)
-            # the line end is no part of the body
+            # the line end is not part of the body
             self.body += taken if self._left >= 2 else taken[: len(taken) + self._left - 2]
             if self._left:
                 return

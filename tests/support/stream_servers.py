@@ -136,7 +136,7 @@ def apache(how):
         import grp
         import pwd
 
-        # as root it would not serve
+        # uWSGI and Apache do not serve as root
         user = pwd.getpwnam("www-data") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
         names = {
             "place": place,
@@ -242,7 +242,7 @@ class Server:
         if self._children:
             return
         self._warm = False
-        # pytest's directories are for one user alone
+        # pytest's directories are readable by one user only
         self.place = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self.place.chmod(0o777)
         self.port = behind = free_port()
@@ -284,7 +284,7 @@ class Server:
             assert alive and time.monotonic() < until, self.log()
             time.sleep(0.02)
         if not self._warm:
-            # some import the application only now
+            # some servers import the application at the first request
             url = "http://127.0.0.1:{}/".format(self.port)
             with urllib.request.urlopen(url, timeout=20) as answer:
                 assert answer.read() == b"a page"

@@ -88,7 +88,7 @@ class Table:
 
     def save(self):
         if self.write:
-            # what is around the table may have changed meanwhile
+            # the text around the table may have changed meanwhile
             before, rest = PATH.read_text(encoding="utf-8").split(BEGIN)
             text = before + BEGIN + self._text() + END + rest.split(END)[1]
             PATH.write_text(text, encoding="utf-8")

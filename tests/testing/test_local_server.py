@@ -274,7 +274,7 @@ def test_function_failed_and_finished_events():
         finished = by_function["raw-on-finished"]
         for handler in (failed, finished):
             assert server.wait_for_run(handler.run_id).status == "Completed"
-        # Neither handler's own end has set anything off.
+        # The end of a failure handler has started no other.
         assert len(server.runs()) == 3
     assert failed.event["id"] == run.run_id
     assert finished.event["id"] not in (run.run_id, failed.event["id"])

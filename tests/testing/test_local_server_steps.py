@@ -109,7 +109,7 @@ def test_an_event_resumes_the_current_wait_and_not_the_next():
             server.wait_for(event_id, "waiting", "first")
             server.send({"name": "raw/wanted", "id": "one"})
             server.wait_for(event_id, "waiting", "second")
-            # The same event once more is no second event.
+            # The same event again does not count as a second event.
             server.send({"name": "raw/wanted", "id": "one"})
             server.send({"name": "raw/wanted", "id": "two"})
         run = server.wait_for_run(event_id)
@@ -605,7 +605,7 @@ def test_a_race_whose_result_needs_every_step():
 
     with served(group_reply(group, then, race=True)) as (app, server):
         run = run_of(server)
-    # One discovery request after each; what is reported again is ignored.
+    # One discovery request after each; steps that are reported again are ignored.
     assert [len(call.steps) for call in app.calls] == [0, 1, 2, 3]
     assert [e.at for e in run.history if e.kind == "woke"] == [1000, 2000, 3000]
     assert len([e for e in run.history if e.kind == "sleeping"]) == 3

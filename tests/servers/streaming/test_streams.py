@@ -81,7 +81,7 @@ def framing(server, answer):
         return "until close"
     with contextlib.suppress(OSError):
         if answer.headers.get("connection", "").lower() == "close":
-            # it waits for us to close
+            # the server waits for the client to close
             return answer.framing + ", closed"
         call = Call(server.place)
         call.go()
@@ -104,7 +104,7 @@ def test_spaces_arrive_while_the_function_computes(server, table):
 
 def test_streams_at_once(server, table):
     streams = [open_stream(server), open_stream(server)]
-    # the first of the two that is let in
+    # one of the two is served first
     assert comes(lambda: any(answer.read_spaces(2, 0.1) for _, answer in streams))
     said = table.remarks(server.row.name)
     seconds = patience(says.ONE_AT_A_TIME in said)
@@ -143,7 +143,7 @@ def test_a_call_with_expect_100_continue(server):
     answer = Answer(connect(server.port))
     options = dict(query=call.query, body=call.body, headers=["Expect: 100-continue"])
     answer.sock.sendall(head(**options))
-    # some say so when the body is read, and some say nothing
+    # some servers answer 100 when the body is read, some do not answer
     answer.read_until(lambda body: False, 0.2)
     assert answer.status is None
     answer.sock.sendall(call.body)
@@ -167,7 +167,7 @@ UNIT = 'é"\\ '
             None,
             {"id": step_hash("a step"), "op": "StepRun", "data": {"done": "é"}},
         ),
-        # bytes of JSON: 7 of the unit, 2 quotation marks
+        # bytes of JSON: 7 for the unit, 2 for the quotation marks
         ("large", 200, None, UNIT * (4 * 1024 * 1024 // 7)),
     ],
     ids=["failing", "final", "unserializable", "stepping", "large"],
@@ -179,7 +179,7 @@ def test_answers(server, function, status, no_retry, body):
     assert found["status"] == status
     assert found["headers"].get("X-Inngest-No-Retry") == no_retry
     if function == "large":
-        # not ==: a failure would be shown
+        # "is True", since pytest would print the whole text
         assert (found["body"] == body) is True
         return
     value = found["body"][0] if status == 206 else found["body"]
@@ -208,7 +208,7 @@ def test_other_requests_are_answered_in_one_piece(server, status, asked):
 def test_a_client_that_disconnects(server, table):
     name = server.row.name
     found = []
-    # a machine that is busy elsewhere may let a space more through
+    # on a busy machine one more space may pass
     while len(found) < 3 and cell_of(found) != table.says(name, "noticed"):
         call, answer = open_stream(server)
         assert answer.read_spaces(3)
@@ -260,7 +260,7 @@ def test_a_worker_that_is_killed(server, table):
 
 def test_a_worker_that_is_killed_while_it_answers(server):
     size = 7 * 1024 * 1024
-    # much of the answer is still in the worker when its first bytes are here
+    # the worker still has much of the answer when its first bytes arrive
     call, answer = open_stream(server, "large", text="x", times=size, receive_buffer=4096)
     pid = call.pid()
     assert answer.read_until(lambda body: b"{" in body)
@@ -278,7 +278,7 @@ def test_a_server_that_shuts_down(server, table):
     call, answer = open_stream(server)
     assert answer.read_spaces(2)
     server.shut_down()
-    # it has heard
+    # wait until the server has noticed
     answer.read_spaces(len(answer.body) + 2, WHILE_S)
     cut = answer.over
     call.go()
