@@ -75,18 +75,6 @@ class Response(t.NamedTuple):
         return self._replace(headers=[*self.headers, *headers])
 
 
-class Idempotency(t.NamedTuple):
-    """The source of the ids of events: sent again with an equal one, the same
-    events get the same ids, so that none is doubled (PROTOCOL section 8).
-
-    :ivar key: the same whenever the same events are sent
-    :ivar ts: the same too, in milliseconds since the epoch
-    """
-
-    key: str
-    ts: int
-
-
 class Call(t.NamedTuple):
     """One call of a function, as the server describes it (PROTOCOL section 6).
 
@@ -162,6 +150,18 @@ class Op(t.NamedTuple):
     data: bytes = b"null"
     error: t.Optional[UserError] = None
     timing: t.Optional[t.Tuple[int, int]] = None
+
+
+class Idempotency(t.NamedTuple):
+    """Makes the server give the same events the same ids whenever they are
+    sent, so that sending them again doubles nothing (PROTOCOL section 8).
+
+    :ivar key: the same whenever the same events are sent
+    :ivar ts: the same too, in milliseconds since the epoch
+    """
+
+    key: str
+    ts: int
 
 
 class Returned(t.NamedTuple):

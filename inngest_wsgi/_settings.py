@@ -80,8 +80,11 @@ class Settings:
     sync_timeout: float = SYNC_TIMEOUT_S
     platform: t.Optional[str] = None
 
-    @property
+    # cached, because every request needs them
+
+    @functools.cached_property
     def is_dev(self) -> bool:
+        """True in dev mode, False in cloud mode."""
         return self.mode == p.DEV
 
     @functools.cached_property

@@ -5,8 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from . import _protocol as p, errors
-from ._codec import json as _json
-from ._execution import memos
+from ._execution import memos, options
 from ._execution.engine import Engine
 from ._messages import Op, StepId
 
@@ -69,11 +68,7 @@ class AI:
                 "format": adapter.format(),
                 "body": request,
             }
-            try:
-                _json.dumps(opts)
-            except errors.OutputError as error:
-                raise errors.StepConfigError(step_id, str(error)) from None
-            return Op(p.OP_AI_GATEWAY, step, step_id, opts)
+            return Op(p.OP_AI_GATEWAY, step, step_id, options.json(step_id, "the request", opts))
 
         return memos.unwrapped(self._engine.ask(step_id, describe, describe_edited))
 

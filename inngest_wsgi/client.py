@@ -8,9 +8,10 @@ import typing as t
 
 from . import _settings, errors, flow
 from ._execution import current_step
-from ._execution.hooks import Stack, checked_middleware
-from ._execution.sending import Sender
+from ._execution.middleware_sender import MiddlewareSender
+from ._execution.middleware_stack import Stack, checked_middleware
 from ._server_api.client import Http, Pool
+from ._server_api.events import EventApi
 from ._sources import Arguments
 from .context import Context
 from .event import Event
@@ -79,7 +80,7 @@ class Inngest:
             "signing_key": signing_key,
         }
         self._settings = _settings.resolve(self._arguments)
-        self._http = Http(self._settings)
+        self._event_api = EventApi(self._settings, Http(self._settings))
         self.logger = logging.getLogger("inngest_wsgi") if logger is None else logger
         self.middleware = checked_middleware("the client", middleware)
         self.serializer = _checked_serializer(serializer)
@@ -226,8 +227,9 @@ class Inngest:
         factories = () if skip_middleware else self.middleware
         stack = Stack(factories, self, None)
         try:
-            sender = Sender(self._settings, self._http, stack, current_step.trace())
-            return sender.send_events(events)
+            return MiddlewareSender(self._event_api, stack, current_step.trace()).send_events(
+                events
+            )
         finally:
             stack.close()
 

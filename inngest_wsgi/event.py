@@ -60,8 +60,10 @@ class Event:
 
         :raises ValueError: a field has the wrong type
         """
-        found = {k: v for k, v in wire.items() if v is not None and k in _FIELDS}
-        found.setdefault("name", "")
+        found: t.Dict[str, t.Any] = {"name": ""}
+        for name, value in wire.items():
+            if value is not None and name in _FIELDS:
+                found[name] = value
         return cls(**found)
 
 

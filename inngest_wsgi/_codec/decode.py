@@ -13,7 +13,10 @@ from . import json as _json
 #: The run ids that cannot change the path of a URL. The server's are ULIDs.
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
-_TRACE_HEADERS = (p.HEADER_TRACEPARENT, p.HEADER_TRACESTATE)
+#: The names of tracing headers, and their keys in :attr:`Request.headers`.
+_TRACE_HEADERS = tuple(
+    (name, name.lower()) for name in (p.HEADER_TRACEPARENT, p.HEADER_TRACESTATE)
+)
 
 
 def json_object(body: bytes) -> t.Dict[str, t.Any]:
@@ -43,30 +46,34 @@ def call(request: Request) -> Call:
     fn_id = request.query.get(p.QUERY_FN_ID)
     if not fn_id:
         raise errors.QueryError("The query has no fnId, so there is no function to run.")
-    target: t.Optional[str] = request.query.get(p.QUERY_STEP_ID) or p.STEP
-    body = _Fields(json_object(request.body), "")
-    ctx = _Fields(body.required("ctx", dict), "ctx.")
-    use_api = body.optional("use_api", bool, False) or ctx.optional("use_api", bool, False)
-    events, event = _events(body)
+    target = request.query.get(p.QUERY_STEP_ID) or p.STEP
+    whole = json_object(request.body)
+    body = _read(whole, "", _BODY_FIELDS)
+    ctx = _read(body["ctx"], "ctx.", _CTX_FIELDS)
+    use_api = body["use_api"] or ctx["use_api"]
+    event, events = body["event"], body["events"] or []
+    _check_objects(events)
+    if event is None and events:
+        event = events[0]
     if event is None and not use_api:
         raise errors.BodyError("body_invalid", "The body has neither event nor events.")
+    steps = None
+    if not use_api:
+        steps = _read(whole, "", _STEPS_FIELD)["steps"] or {}
+        events = events or [event]
     return Call(
         fn_id=fn_id,
         target=None if target == p.STEP else target,
-        run_id=ctx.required("run_id", str),
-        attempt=ctx.optional("attempt", int, 0),
-        max_attempts=ctx.optional("max_attempts", int, None),
-        plan_only=ctx.optional("disable_immediate_execution", bool, False),
+        run_id=ctx["run_id"],
+        attempt=ctx["attempt"],
+        max_attempts=ctx["max_attempts"],
+        plan_only=ctx["disable_immediate_execution"],
         event={} if event is None else event,
-        events=None if use_api else events or [event or {}],
-        steps=None if use_api else body.optional("steps", dict, {}),
-        request_id=ctx.optional("request_id", str, None),
-        job_id=ctx.optional("job_id", str, None),
-        trace=tuple(
-            (name, request.headers[name.lower()])
-            for name in _TRACE_HEADERS
-            if name.lower() in request.headers
-        ),
+        events=None if use_api else events,
+        steps=steps,
+        request_id=ctx["request_id"],
+        job_id=ctx["job_id"],
+        trace=_trace(request.headers),
     )
 
 
@@ -76,60 +83,44 @@ def fetched(call: Call, events: t.Any, steps: t.Any) -> Call:
 
     :raises errors.ApiError: an answer of the server has the wrong type
     """
-    if not isinstance(events, list) or not events or not _all_objects(events):
+    if (
+        not isinstance(events, list)
+        or not events
+        or not all(isinstance(event, dict) for event in events)
+    ):
         raise errors.ApiError("The run's events are not a list of JSON objects.")
     if not isinstance(steps, dict):
         raise errors.ApiError("The run's steps are not a JSON object.")
     return call._replace(event=events[0], events=events, steps=steps)
 
 
-def _events(
-    body: "_Fields",
-) -> t.Tuple[t.List[t.Dict[str, t.Any]], t.Optional[t.Dict[str, t.Any]]]:
-    events = body.optional("events", list, [])
-    if not _all_objects(events):
-        raise errors.BodyError("body_invalid", "events must be a list of JSON objects.")
-    event = body.optional("event", dict, None)
-    return events, event if event is not None else events[0] if events else None
+class _Field(t.NamedTuple):
+    """A field of a JSON object: its type, and its default if it is missing or
+    ``null``."""
+
+    name: str
+    kind: type
+    default: t.Any = None
+    required: bool = False
 
 
-def _all_objects(values: t.List[t.Any]) -> bool:
-    return all(isinstance(value, dict) for value in values)
-
-
-class _Fields:
-    """Reads fields of a JSON object and checks their types.
-
-    :param path: stands before a field's name in an error, for example
-        ``"ctx."``
-    """
-
-    __slots__ = ("_object", "_path")
-
-    def __init__(self, value: t.Dict[str, t.Any], path: str) -> None:
-        self._object = value
-        self._path = path
-
-    def required(self, name: str, kind: type) -> t.Any:
-        if self._object.get(name) is None:
-            raise errors.BodyError(
-                "body_invalid", "The body has no {}{}.".format(self._path, name)
-            )
-        return self.optional(name, kind, None)
-
-    def optional(self, name: str, kind: type, default: t.Any) -> t.Any:
-        value = self._object.get(name)
-        if value is None:
-            return default
-        # True is an int in Python
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise errors.BodyError(
-                "body_invalid",
-                "{}{} must be {}.".format(self._path, name, _JSON_NAMES[kind]),
-            )
-        return value
-
-
+_BODY_FIELDS = (
+    _Field("ctx", dict, required=True),
+    _Field("use_api", bool, default=False),
+    _Field("event", dict),
+    _Field("events", list),
+)
+#: Not read if the memos are to be fetched.
+_STEPS_FIELD = (_Field("steps", dict),)
+_CTX_FIELDS = (
+    _Field("run_id", str, required=True),
+    _Field("attempt", int, default=0),
+    _Field("max_attempts", int),
+    _Field("disable_immediate_execution", bool, default=False),
+    _Field("use_api", bool, default=False),
+    _Field("request_id", str),
+    _Field("job_id", str),
+)
 _JSON_NAMES = {
     bool: "true or false",
     dict: "a JSON object",
@@ -137,3 +128,40 @@ _JSON_NAMES = {
     list: "a JSON list",
     str: "a string",
 }
+
+
+def _read(value: t.Dict[str, t.Any], path: str, fields: t.Sequence[_Field]) -> t.Dict[str, t.Any]:
+    """Read fields of a JSON object, and check their types.
+
+    :param path: stands before a field's name in an error, for example
+        ``"ctx."``
+    :raises errors.BodyError: a field is missing or has the wrong type
+    """
+    found = {}
+    for name, kind, default, required in fields:
+        item = value.get(name)
+        if item is None:
+            if required:
+                raise errors.BodyError("body_invalid", "The body has no {}{}.".format(path, name))
+            item = default
+        # True is an int in Python
+        elif not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
+            raise errors.BodyError(
+                "body_invalid", "{}{} must be {}.".format(path, name, _JSON_NAMES[kind])
+            )
+        found[name] = item
+    return found
+
+
+def _check_objects(events: t.List[t.Any]) -> None:
+    for event in events:
+        if not isinstance(event, dict):
+            raise errors.BodyError("body_invalid", "events must be a list of JSON objects.")
+
+
+def _trace(headers: t.Mapping[str, str]) -> t.Tuple[t.Tuple[str, str], ...]:
+    found = []
+    for name, key in _TRACE_HEADERS:
+        if key in headers:
+            found.append((name, headers[key]))
+    return tuple(found)

@@ -161,7 +161,7 @@ def _ops(ops: t.Sequence[Op], fn_id: str) -> bytes:
     """Encode ops as a JSON list within the server's limit (W72). If it is too
     large, inputs of steps are left out, the largest first: they are only
     displayed."""
-    texts = [_op(op) for op in ops]
+    texts = list(map(_op, ops))
     too_many = sum(map(len, texts)) + len(texts) + 1 - MAX_OPS_BYTES
     if too_many > 0:
         without = [_op(_without_input(op)) for op in ops]

@@ -19,10 +19,11 @@ from werkzeug.http import parse_accept_header
 from .. import _protocol as p, errors
 from .._codec import encode, json as _json
 from .._endpoint import sync as _sync
-from .._execution.hooks import Stack
-from .._execution.sending import Sender
+from .._execution.middleware_sender import MiddlewareSender
+from .._execution.middleware_stack import Stack
 from .._messages import Call, Request, Response
 from .._server_api.client import Http
+from .._server_api.events import EventApi
 from .._server_api.retry import Retry
 from .._settings import Settings
 from ..client import Inngest
@@ -65,6 +66,7 @@ class Landing:
         self._settings = settings
         self._functions = functions
         self._http = http
+        self._event_api = EventApi(settings, http)
         self._client = client
         self._tokens = Tokens()
         self._page = page_response()
@@ -190,9 +192,8 @@ class Landing:
         """Send a test event."""
         stack = Stack(self._client.middleware, self._client, request.raw)
         try:
-            sender = Sender(
-                self._settings,
-                self._http,
+            sender = MiddlewareSender(
+                self._event_api,
                 stack,
                 retry=_SEND_RETRY,
                 deadline_s=_SEND_DEADLINE_S,

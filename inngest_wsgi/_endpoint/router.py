@@ -22,7 +22,7 @@ from .._codec import encode
 from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures
 from .._execution.call import AcceptedCall, Calls
-from .._execution.engine import Interrupt, misused
+from .._execution.interrupt import Interrupt, stray_interrupt_error
 from .._messages import Environ, Request, Response
 from .._server_api.client import Http
 from .._settings import Settings
@@ -220,7 +220,7 @@ def _error_response(exc: BaseException) -> Response:
         response = encode.error(exc)
         return response.adding(_ALLOW) if isinstance(exc, errors.MethodError) else response
     if isinstance(exc, Interrupt):
-        exc = misused(exc)
+        exc = stray_interrupt_error(exc)
     if isinstance(exc, errors.Error):
         _log.error("Request failed: %s: %s", exc.code, exc, exc_info=exc)
         return encode.error(exc)

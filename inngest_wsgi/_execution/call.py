@@ -12,6 +12,7 @@ from .. import _protocol as p, errors
 from .._codec import decode
 from .._messages import Call, Op, Outcome, Request
 from .._server_api.client import Http
+from .._server_api.events import EventApi
 from .._server_api.retry import FETCH_RETRY
 from .._settings import Settings
 from ..client import Inngest
@@ -25,8 +26,8 @@ from ..step import Step
 from . import failures, logger
 from .current_step import current
 from .engine import Engine
-from .hooks import Stack
-from .sending import Sender
+from .middleware_sender import MiddlewareSender
+from .middleware_stack import Stack
 
 _SWALLOWED = (
     "Function %s went on after a step had ended its call (run %s). Something in it catches "
@@ -66,6 +67,7 @@ class Calls:
         self._settings = settings
         self._functions = {f.full_id(settings.app_id): f for f in functions}
         self._http = http
+        self._event_api = EventApi(settings, http)
         self._client = client
         self._observe = observe
 
@@ -182,7 +184,7 @@ class Calls:
             "inngest_function_id": call.fn_id,
             "inngest_attempt": call.attempt,
         }
-        sender = Sender(self._settings, self._http, stack, call.trace)
+        sender = MiddlewareSender(self._event_api, stack, call.trace)
         return Context(
             attempt=call.attempt,
             event=events[0],

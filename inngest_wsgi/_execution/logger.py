@@ -19,12 +19,13 @@ _DERIVING = frozenset("bind new opt patch try_unbind unbind".split())
 
 
 class Replay:
-    """Whether code is being replayed. One for each call."""
+    """The switch of one call's logger.
 
-    __slots__ = ("over",)
+    :ivar over: True once code runs for the first time, so that lines are
+        logged
+    """
 
-    def __init__(self) -> None:
-        self.over = False
+    over = False
 
 
 def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Logger:

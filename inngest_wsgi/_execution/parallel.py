@@ -1,48 +1,125 @@
-"""A parallel group, while its branches are being called."""
+"""Calls the branches of a parallel group, and looks ahead for race groups. The
+head of ``engine.py`` says why."""
 
 from __future__ import annotations
 
 import typing as t
 
-from .._messages import Op
+from .. import _protocol as p
+from .._messages import Call
+from . import ending, failures, placement
+from .hooks import Hooks
+from .interrupt import Interrupt, stray_interrupt_error
+from .state import CallState, ParallelGroup, Phase, StepRan, StepsToReport
+
+Branch = t.Callable[[], t.Any]
 
 
-class ParallelGroup:
-    """A parallel group whose branches are being called.
+def call_branches(
+    state: CallState, call: Call, hooks: Hooks, branches: t.Sequence[Branch], mode: str
+) -> t.Tuple[t.Any, ...]:
+    """Call the branches of a parallel group, each up to a step that is not
+    remembered.
 
-    :ivar ops: what its branches came to
-    :ivar ended: whether the branch that is being called has come to a step
+    :param mode: ``wait`` or ``race``
+    :returns: what the branches returned, in their order
+    :raises Interrupt: a branch came to a step that is not remembered
+    :raises Exception: what the first of those branches raised that raised
+        anything, once all have ended
     """
+    placement.check(state, "a parallel group")
+    if mode == p.PARALLEL_RACE:
+        state.has_raced = True
+    outer, group = state.group, ParallelGroup(state.group)
+    values: t.List[t.Any] = []
+    raised: t.List[BaseException] = []
+    is_complete = True
+    try:
+        for number, branch in enumerate(branches):
+            state.group = group
+            group.begin(number)
+            interrupted = _call_branch(state, hooks, branch, values, raised)
+            if state.ending is not None:
+                _look_ahead(state, call, hooks, interrupted)
+            elif state.misuse is not None:
+                raise state.misuse
+            elif group.has_ended:
+                is_complete = False
+                state.swallowed = state.swallowed or not interrupted
+    finally:
+        state.group = outer
+        if outer is None and state.phase is Phase.LOOKING_AHEAD:
+            state.stop_looking_ahead()
+            hooks.replaying(False)
+    if state.ending is not None:
+        if outer is not None:
+            outer.has_ended = True
+        raise Interrupt
+    if not is_complete:
+        raise _group_ended(state, call, group)
+    if raised:
+        raise raised[0]
+    return tuple(values)
 
-    __slots__ = ("mode", "outer", "ops", "ended", "_branch", "_steps", "_first_uses")
 
-    def __init__(self, mode: str, outer: t.Optional["ParallelGroup"]) -> None:
-        self.mode = mode
-        self.outer = outer
-        self.ops: t.List[Op] = []
-        self.ended = False
-        self._branch = 0
-        self._steps = 0
-        self._first_uses: t.Dict[str, t.Tuple[int, bool]] = {}
+def _call_branch(
+    state: CallState,
+    hooks: Hooks,
+    branch: Branch,
+    values: t.List[t.Any],
+    raised: t.List[BaseException],
+) -> bool:
+    """Call one branch, and append what it returned or raised.
 
-    def begin(self, branch: int) -> None:
-        """The next branch is called."""
-        self._branch, self._steps, self.ended = branch, 0, False
+    :returns: True if an interrupt left it
+    :raises BaseException: only what ends the process
+    """
+    interrupted = False
+    try:
+        values.append(branch())
+    except Interrupt as exc:
+        interrupted = True
+        if not state.is_interrupting:
+            raised.append(stray_interrupt_error(exc))
+    except BaseException as exc:
+        if failures.is_process_exit(exc):
+            if state.phase is Phase.LOOKING_AHEAD:
+                hooks.replaying(False)
+            state.exit(exc)
+            raise
+        raised.append(exc)
+    if state.process_exit is not None:
+        raise state.process_exit
+    return interrupted
 
-    def use(self, user_id: str) -> t.Optional[str]:
-        """What is wrong with using this id in this branch.
 
-        The uses of an id are told apart by their order. Between branches
-        there is none, but for the first step of each.
-        """
-        first = self._steps == 0
-        self._steps += 1
-        branch, was_first = self._first_uses.setdefault(user_id, (self._branch, first))
-        if branch == self._branch:
-            self._first_uses[user_id] = (branch, first)
-        elif not (first and was_first):
-            return (
-                "another branch of its parallel group has a step of the same id; give each "
-                "branch ids of its own"
-            )
-        return None if self.outer is None else self.outer.use(user_id)
+def _look_ahead(state: CallState, call: Call, hooks: Hooks, interrupted: bool) -> None:
+    """Go on to the next branch, though the call has ended in this one, if a
+    race group may be found there.
+
+    :raises Interrupt: there is nothing to find
+    """
+    if state.phase is Phase.LOOKING_AHEAD:
+        if state.has_raced:
+            raise Interrupt
+        return
+    state.swallowed = state.swallowed or not interrupted
+    has_run_target = isinstance(state.ending, StepRan) and call.target is not None
+    if state.has_raced or not has_run_target:
+        raise Interrupt
+    state.look_ahead()
+    hooks.replaying(True)
+
+
+def _group_ended(state: CallState, call: Call, group: ParallelGroup) -> Interrupt:
+    """End the call, or the branch of the outer group, at a group whose branches
+    have come to steps."""
+    if state.group is not None:
+        # the outer group reports
+        state.group.ops += group.ops
+        return state.end_branch()
+    if not group.ops:
+        # a targeted call, whose step is in none of the branches
+        found = "no branch of a parallel group came to it"
+        return state.end(ending.target_not_found(state, call, found))
+    return state.end(StepsToReport(group.ops))

@@ -106,9 +106,13 @@ class Keyring:
             raise errors.SignatureError(
                 "signature_early", "The signature is more than 5 minutes in the future."
             )
-        for form in _signed_forms(body, canonicalize):
+        for key in self.keys:
+            if key.has_signed(body, timestamp, mac):
+                return key
+        canonical = _canonical(body) if canonicalize else None
+        if canonical is not None:
             for key in self.keys:
-                if key.has_signed(form, timestamp, mac):
+                if key.has_signed(canonical, timestamp, mac):
                     return key
         raise errors.SignatureError(
             "signature_mismatch",
@@ -116,13 +120,14 @@ class Keyring:
         )
 
 
-def _signed_forms(body: bytes, canonicalize: bool) -> t.Iterator[bytes]:
-    yield body
-    if canonicalize and 0 < len(body) <= MAX_CANONICALIZED:
-        try:
-            yield jcs.canonical(_json.loads(body))
-        except ValueError:
-            return
+def _canonical(body: bytes) -> t.Optional[bytes]:
+    """Return the canonical form of a body; None if it has none."""
+    if not 0 < len(body) <= MAX_CANONICALIZED:
+        return None
+    try:
+        return jcs.canonical(_json.loads(body))
+    except ValueError:
+        return None
 
 
 class TokenError(Exception):

@@ -23,29 +23,15 @@ MAX_EVENTS = 5000
 #: may set a lower limit.
 MAX_EVENT_BYTES = 3 * 1024 * 1024
 
+TraceHeaders = t.Sequence[t.Tuple[str, str]]
+
 
 class EventApi:
-    """Encodes and sends events and signals.
+    """Encodes and sends events and signals."""
 
-    :param trace: tracing headers to pass on
-    :param retry: the policy for each request with events
-    :param deadline_s: the limit for the attempts of each such request
-        together, in seconds
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        http: Http,
-        trace: t.Sequence[t.Tuple[str, str]] = (),
-        retry: Retry = SEND_RETRY,
-        deadline_s: t.Optional[float] = None,
-    ) -> None:
+    def __init__(self, settings: Settings, http: Http) -> None:
         self._settings = settings
         self._http = http
-        self._trace = trace
-        self._retry = retry
-        self._deadline_s = deadline_s
 
     def check_key(self) -> None:
         """Require an event key in cloud mode.
@@ -60,11 +46,20 @@ class EventApi:
             )
 
     def send_events(
-        self, events: t.Sequence[Event], idempotency: t.Optional[Idempotency] = None
+        self,
+        events: t.Sequence[Event],
+        idempotency: t.Optional[Idempotency] = None,
+        trace: TraceHeaders = (),
+        retry: Retry = SEND_RETRY,
+        deadline_s: t.Optional[float] = None,
     ) -> t.List[str]:
         """Send events, in as many requests as the server's limit needs.
 
         :param idempotency: given where the same events may be sent again
+        :param trace: tracing headers to pass on
+        :param retry: the policy for each request
+        :param deadline_s: the limit for the attempts of each request
+            together, in seconds
         :returns: the ids that the server gave them, in their order
         :raises errors.SendEventsError: not all were accepted; its ``ids`` are
             those of the ones that were
@@ -78,9 +73,9 @@ class EventApi:
                 answer = self._http.event_api(
                     b"[%b]" % b",".join(batch),
                     seed=_id_seed(idempotency, first),
-                    trace=self._trace,
-                    retry=self._retry,
-                    deadline_s=self._deadline_s,
+                    trace=trace,
+                    retry=retry,
+                    deadline_s=deadline_s,
                 )
             except errors.ApiError as error:
                 raise errors.SendEventsError(error.message, ids) from None
@@ -90,9 +85,10 @@ class EventApi:
                 raise errors.SendEventsError(answer.error(), ids, answer.status)
         return ids
 
-    def send_signal(self, signal: str, data: t.Any) -> t.Optional[str]:
+    def send_signal(self, signal: str, data: t.Any, trace: TraceHeaders = ()) -> t.Optional[str]:
         """Send a signal.
 
+        :param trace: tracing headers to pass on
         :returns: the id of the run that waited for it; None if none did
         :raises errors.ApiError: the server did not accept it
         """
@@ -100,7 +96,7 @@ class EventApi:
             "POST",
             p.PATH_SIGNALS,
             body=_json.dumps({"signal": signal, "data": data}),
-            headers=self._trace,
+            headers=trace,
             retry=SIGNAL_RETRY,
         )
         if answer.status == 404:

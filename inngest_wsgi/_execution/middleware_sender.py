@@ -7,20 +7,19 @@ import typing as t
 
 from .. import errors
 from .._messages import Idempotency
-from .._server_api.client import Http
-from .._server_api.events import EventApi
+from .._server_api.events import EventApi, TraceHeaders
 from .._server_api.retry import SEND_RETRY, Retry
-from .._settings import Settings
 from ..event import Event
 from ..middleware import SendEventsResult
-from .hooks import Stack
+from .middleware_stack import Stack
 
 _log = logging.getLogger("inngest_wsgi")
 
 
-class Sender:
+class MiddlewareSender:
     """Sends on behalf of one call, or of the client.
 
+    :param api: the event API of the client or endpoint
     :param stack: the middleware of the call, or of the client
     :param trace: tracing headers to pass on
     :param retry: the policy for each request with events
@@ -30,15 +29,17 @@ class Sender:
 
     def __init__(
         self,
-        settings: Settings,
-        http: Http,
+        api: EventApi,
         stack: Stack,
-        trace: t.Sequence[t.Tuple[str, str]] = (),
+        trace: TraceHeaders = (),
         retry: Retry = SEND_RETRY,
         deadline_s: t.Optional[float] = None,
     ) -> None:
-        self._api = EventApi(settings, http, trace, retry, deadline_s)
+        self._api = api
         self._stack = stack
+        self._trace = trace
+        self._retry = retry
+        self._deadline_s = deadline_s
 
     def send_events(
         self,
@@ -57,7 +58,9 @@ class Sender:
         self._api.check_key()
         self._stack.forward("before_send_events", batch)
         try:
-            ids = self._api.send_events(batch, idempotency)
+            ids = self._api.send_events(
+                batch, idempotency, self._trace, self._retry, self._deadline_s
+            )
         except errors.SendEventsError as error:
             self._report_failure(SendEventsResult(error.ids, error.message))
             raise errors.SendEventsError(
@@ -77,7 +80,7 @@ class Sender:
     def send_signal(self, signal: str, data: t.Any) -> t.Optional[str]:
         """Send a signal; otherwise as
         :meth:`inngest_wsgi._server_api.events.EventApi.send_signal`."""
-        return self._api.send_signal(signal, data)
+        return self._api.send_signal(signal, data, self._trace)
 
     def _report_failure(self, result: SendEventsResult) -> None:
         """Tell the middleware. A hook's own error is only logged, because the
