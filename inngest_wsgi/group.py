@@ -1,4 +1,4 @@
-"""Steps side by side, as ``ctx.group``."""
+"""Parallel groups of steps, as ``ctx.group``."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = t.TypeVar("T")
 
 
 class ParallelMode(enum.Enum):
-    """When the server goes on with a parallel group."""
+    """When the server calls the function again for a parallel group."""
 
-    #: when every step that was reported has ended
+    #: when all steps that were reported have ended
     WAIT = p.PARALLEL_WAIT
-    #: when any of them has, so that one branch need not wait for another
+    #: when any of them has ended, so that no branch waits for another
     RACE = p.PARALLEL_RACE
 
 
@@ -41,10 +41,10 @@ class Group:
         :param callables: the branches; each may have several steps, and code
             between them
         :param parallel_mode: with branches of several steps, ``RACE`` lets
-            each go on by itself, at the price of more calls
+            each branch go on by itself, at the price of more calls
         :returns: what the branches returned, in their order
-        :raises Exception: what the first of the branches raised that raised
-            anything, once all have ended
+        :raises Exception: once all branches have ended: what the first branch
+            raised that raised anything
         """
         if not isinstance(callables, (list, tuple)) or not all(map(callable, callables)):
             raise errors.StepConfigError(

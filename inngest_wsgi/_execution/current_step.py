@@ -1,5 +1,4 @@
-"""The steps of the call that is under way, for code that is not given
-``ctx``."""
+"""The steps of the current call, for code that is not given ``ctx``."""
 
 from __future__ import annotations
 
@@ -12,26 +11,27 @@ from ..step import Step
 
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
+#: The steps of the call that runs in this thread.
 current: "contextvars.ContextVar[Step]" = contextvars.ContextVar("inngest_wsgi_step")
 
 
 def get_step_context() -> Step:
-    """The steps of the call that is under way.
+    """Return the steps of the current call.
 
-    :raises LookupError: none is
+    :raises LookupError: no call runs in this thread
     """
     return current.get()
 
 
 def trace() -> t.Sequence[t.Tuple[str, str]]:
-    """The tracing headers of the call that is under way; none if none is."""
+    """Return the tracing headers of the current call; none outside of a call."""
     steps = current.get(None)
     return () if steps is None else steps._call.trace
 
 
 @contextlib.contextmanager
 def set_step_context(steps: Step) -> t.Iterator[None]:
-    """Make these the steps of the call that is under way."""
+    """Make these the steps of the current call."""
     token = current.set(steps)
     try:
         yield
@@ -46,9 +46,9 @@ def step(step_id: str) -> t.Callable[[F], F]:
         def send_receipt(order_id):
             ...
 
-    Within a call, calling it is ``ctx.step.run(step_id, ...)``; elsewhere, in
-    a unit test for instance, it is the plain function. So it is in another
-    thread than the call's, which knows nothing of the call.
+    Within a call, calling it is ``ctx.step.run(step_id, ...)``. Elsewhere, in
+    a unit test for instance, it is the plain function; also in a thread that
+    the call's function has started, because that has no current call.
     """
 
     def decorate(function: F) -> F:
@@ -57,7 +57,7 @@ def step(step_id: str) -> t.Callable[[F], F]:
             steps = current.get(None)
             if steps is None:
                 return function(*args, **kwargs)
-            # not as arguments of run(), whose own names they may have
+            # not passed on to run(): they may have the names of its own arguments
             work = functools.partial(function, **kwargs) if kwargs else function
             return steps.run(step_id, work, *args)
 

@@ -11,7 +11,7 @@ from .state import CallState, Phase
 
 
 class Decision(enum.Enum):
-    """What becomes of a step that the function has come to."""
+    """The fate of a step that the function has come to."""
 
     GIVE_BACK = "its result is remembered"
     PASS_OVER = "nothing runs while looking ahead"

@@ -13,7 +13,8 @@ each call gets one step further, and each step runs once.
 
 Code before the last memo has run in an earlier call: this is *replaying*. New
 code begins when the last memo has been given back or a step is not
-remembered, and if neither happens, when the function returns.
+remembered, and if neither happens, when the function returns. In a targeted
+call (see below) it begins at the target.
 
 **How a call ends.** At a step, the engine records the ending in the
 :class:`~.state.CallState` and only then raises :exc:`Interrupt`, which is to
@@ -34,7 +35,8 @@ FUNCTION       is decided on (see below)              HOOK STEP ENDED EXITING
                                                       AFTER
 HOOK           is refused                             FUNCTION ENDED
 STEP           is refused, and fails the running one  ENDED EXITING
-ENDED          raises the interrupt again             LOOKING_AHEAD AFTER
+ENDED          raises the interrupt again             LOOKING_AHEAD EXITING
+                                                      AFTER
 LOOKING_AHEAD  is given back, or ends its branch      ENDED EXITING
 EXITING        raises again what ends the process     AFTER
 AFTER          is refused                             (none)
@@ -54,8 +56,8 @@ interrupt again, and then the next branch is called.
   *edited input*, the memo is not a result but arguments with which the user
   wants the step to run. A *targeted* call is for one step: only that one runs.
   A *plan-only* call runs no step: it reports new ones, and the server makes a
-  targeted call for each. So do steps in a parallel group, and after a race
-  group.
+  targeted call for each. In every other call, too, steps in a parallel group
+  and after a race group are reported in this way.
 - ``ending.py``: what does the call end in? The recorded ending, the error of a
   misuse, or what the function returned or raised; and from that, after the
   middleware has seen it, the outcome.

@@ -1,4 +1,4 @@
-"""What an exception of the user's code says to the server: name, message and
+"""Describe an exception of the user's code to the server: name, message and
 traceback, and whether and when to try again (PROTOCOL section 6)."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .._messages import UserError
 #: Longest message and longest traceback that are sent, in characters.
 MAX_TEXT = 32 * 1024
 
-#: How many errors that led to one another are told.
+#: How many causes of an error are sent: its cause, the cause of that one, etc.
 MAX_CAUSES = 5
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -23,7 +23,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 class Failure(t.NamedTuple):
     """An exception of the user's code, ready to be sent.
 
-    :ivar retriable: whether it asks to be tried again
+    :ivar retriable: False if it asks not to be tried again
     :ivar retry_after: the ``Retry-After`` it asks for
     """
 
@@ -46,10 +46,10 @@ def describe(exc: BaseException) -> Failure:
 def is_process_exit(exc: BaseException) -> bool:
     """Tell whether an exception ends a process, a worker or a greenlet.
 
-    Such an exception passes through. Every other one is an error of the code
-    that raised it, though it may not derive from :exc:`Exception`, as those
-    do not which gevent, eventlet, asyncio and trio raise for a timeout or a
-    cancelled task.
+    Such an exception passes through. Every other exception is an error of the
+    code that raised it, even one that does not derive from :exc:`Exception`:
+    gevent, eventlet, asyncio and trio raise such for a timeout or a cancelled
+    task.
     """
     if isinstance(exc, (SystemExit, KeyboardInterrupt)):
         # gunicorn ends a worker that takes too long with SystemExit
@@ -59,13 +59,14 @@ def is_process_exit(exc: BaseException) -> bool:
 
 
 def is_quiet(exc: BaseException) -> bool:
-    """Whether the exception asks not to be logged."""
+    """Tell whether an exception asks not to be logged."""
     return bool(getattr(exc, "quiet", False)) and isinstance(exc, errors.Error)
 
 
 def _facts(exc: BaseException) -> t.Tuple[str, str, t.Optional[str]]:
-    """Name, message and traceback. Of a step that failed, its own: where the
-    function awaited it tells nothing."""
+    """Return name, message and traceback; of the error of a failed step, those
+    of the step itself. The traceback of the :exc:`StepError` would only show
+    where the function called the step."""
     if isinstance(exc, errors.StepError):
         stack = None if exc.stack is None else _cut(str(exc.stack))
         return _cut(str(exc.name)), _cut(str(exc.message)), stack
@@ -73,7 +74,8 @@ def _facts(exc: BaseException) -> t.Tuple[str, str, t.Optional[str]]:
 
 
 def _cause(exc: BaseException, depth: int = 0) -> t.Optional[t.Mapping[str, t.Any]]:
-    """What an exception was raised from, or while, as nested objects."""
+    """Return the exception from which another was raised, or while handling
+    which, as nested JSON objects."""
     if isinstance(exc, errors.StepError):
         return exc.cause
     cause = exc.__cause__
@@ -107,7 +109,8 @@ def _stack(exc: BaseException) -> str:
 
 
 def _leave_out_our_frames(described: traceback.TracebackException) -> None:
-    """A reader looks for the lines of the function, not for ours."""
+    """Remove the lines of this package: a reader looks for those of the
+    function."""
     pending: t.List[t.Optional[traceback.TracebackException]] = [described]
     while pending:
         one = pending.pop()

@@ -1,5 +1,6 @@
-"""A logger for replayed code: silent while memos are given back, so that each
-line is logged once, with the call it belongs to on every record."""
+"""A logger for replayed code. It is silent while memos are given back, so that
+each line is logged once; and it adds the run, the function and the attempt to
+every record."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ import typing as t
 
 Logger = t.Any
 
-#: Methods that log, of loggers that are not the standard library's.
+#: Methods that log, in logging libraries other than the standard one.
 _METHODS = frozenset(
     "trace debug verbose info notice success warning warn error critical fatal alert "
     "emergency exception log msg".split()
 )
-#: Methods that give another logger.
+#: Methods that return another logger.
 _DERIVING = frozenset("bind new opt patch try_unbind unbind".split())
 
 
@@ -29,16 +30,17 @@ class Replay:
 
 
 def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Logger:
-    """The logger of one call.
+    """Make the logger of one call.
 
     :param logger: a logger or adapter of :mod:`logging`, or any other object
-        with methods such as ``info``; one with ``bind()``, as structlog's and
-        loguru's have, gets the facts that way
-    :param facts: attributes of every record
+        with methods such as ``info``
+    :param replay: silences the logger until it is over
+    :param facts: attributes of every record; passed to ``bind()``, if the
+        logger has such a method, as those of structlog and loguru have
     """
     if isinstance(logger, logging.LoggerAdapter):
         try:
-            # innermost, for an adapter may put its own extra in place of ours
+            # innermost, because an adapter may replace our extra with its own
             adapter = copy.copy(logger)
             adapter.logger = for_call(logger.logger, replay, facts)
             return adapter
@@ -49,11 +51,13 @@ def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Lo
     try:
         return _OtherLogger(logger.bind(**facts), replay)
     except Exception:
-        # no bind, or another than those we know
+        # no bind(), or one that takes no keywords
         return _OtherLogger(logger, replay)
 
 
 class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[misc]
+    """Adapts a logger of :mod:`logging`."""
+
     def __init__(
         self, logger: logging.Logger, replay: Replay, facts: t.Mapping[str, t.Any]
     ) -> None:
@@ -70,11 +74,14 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
         return msg, kwargs
 
     def __getattr__(self, name: str) -> t.Any:
-        """What an adapter has not, the logger may have: levels of its own."""
+        """Return an attribute of the logger that adapters do not have, such as
+        the method of a custom level."""
         return _gated(getattr(self.__dict__["logger"], name), name, self._replay)
 
 
 class _OtherLogger:
+    """Wraps any other object that logs."""
+
     def __init__(self, logger: t.Any, replay: Replay) -> None:
         self._logger = logger
         self._replay = replay
@@ -84,7 +91,8 @@ class _OtherLogger:
 
 
 def _gated(member: t.Any, name: str, replay: Replay) -> t.Any:
-    """A member of a logger, as it is while memos are given back, or not."""
+    """Return an attribute of a logger. While memos are given back, a method
+    that logs is silent."""
     if name in _METHODS and not replay.over:
         return _silent
     if name in _DERIVING and callable(member):

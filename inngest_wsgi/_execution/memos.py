@@ -1,5 +1,5 @@
-"""What is remembered of a step, and what it means to the kind of step that
-asks (PROTOCOL section 6, W12 to W17)."""
+"""Read the memo of a step: what the server remembers of it. How a memo is to be
+read depends on the kind of step (PROTOCOL section 6, W12 to W17)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .. import _protocol as p, errors
 
 
 def edited_input(memo: t.Any) -> t.Optional[t.List[t.Any]]:
-    """The step's arguments, where the memo is not a result but the input that
-    a user edited."""
+    """Return the arguments that a user edited; None if the memo is a result
+    (W16)."""
     if not isinstance(memo, dict) or "data" in memo or "error" in memo:
         return None
     edited = memo.get("input")
@@ -18,28 +18,31 @@ def edited_input(memo: t.Any) -> t.Optional[t.List[t.Any]]:
 
 
 def result(memo: t.Any) -> t.Any:
-    """What a step returned.
+    """Return the result of a step.
 
-    :raises errors.StepError: it failed
+    :raises errors.StepError: the step failed
     """
     raise_error(memo)
     return unwrapped(memo)
 
 
 def unwrapped(memo: t.Any) -> t.Any:
-    """What is remembered, without the wrapper that most kinds of step have.
-    A sleep is ``null``, and an event that was waited for is bare."""
+    """Return a memo without the wrapper that most kinds of step have. A sleep
+    and a wait that timed out have none, and are None."""
     return memo["data"] if isinstance(memo, dict) and "data" in memo else memo
 
 
 def is_cancelled(memo: t.Any) -> bool:
-    """Whether the memo of an invoked function says that it was cancelled: it
-    is then the event of its end, and everything else is wrapped."""
+    """Tell whether an invoked function was cancelled. Its memo is then the bare
+    event of its end; every other memo of an invoke is wrapped."""
     return isinstance(memo, dict) and memo.get("name") == p.EVENT_FUNCTION_FINISHED
 
 
 def raise_error(memo: t.Any) -> None:
-    """:raises errors.StepError: what is remembered is that the step failed"""
+    """Raise the error of a step that failed.
+
+    :raises errors.StepError: the memo is an error
+    """
     problem = memo.get("error") if isinstance(memo, dict) else None
     if problem is None:
         return

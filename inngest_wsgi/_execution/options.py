@@ -14,10 +14,9 @@ def text(step_id: str, name: str, value: t.Any) -> str:
 
     :raises errors.StepConfigError: not text, or empty
     """
-    try:
-        return validate.text(value)
-    except ValueError as problem:
-        raise errors.StepConfigError(step_id, "{} {}".format(name, problem)) from None
+    if not validate.is_text(value):
+        raise errors.StepConfigError(step_id, "{} must be text, and not empty".format(name))
+    return t.cast(str, value)
 
 
 def time(step_id: str, name: str, value: durations.Time) -> str:

@@ -1,4 +1,4 @@
-"""What changes during one call: its phase, and what belongs to each phase.
+"""The state of one call: its phase, and the data of each phase.
 
 The head of ``engine.py`` says what the phases mean. A phase begins either in
 ``engine.py``, where the function, the ``before_execution`` hook or the work of
@@ -17,7 +17,7 @@ from .interrupt import Interrupt
 
 
 class Phase(enum.Enum):
-    """Where a call is; exactly one at a time."""
+    """The phase of a call."""
 
     BEFORE = "the function has not been called"
     FUNCTION = "the function's own code runs"

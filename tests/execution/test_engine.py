@@ -55,13 +55,13 @@ def test_arguments_reach_the_step():
         ({"input": "not a list"}, {"input": "not a list"}),
     ],
 )
-def test_what_is_remembered_of_a_run_step(raw, value):
+def test_memos_of_a_run_step(raw, value):
     response = Endpoint(lambda ctx: ctx.step.run("a", lambda: 1 / 0)).call({step_hash("a"): raw})
     assert (response.status_code, response.get_json()) == (200, value)
 
 
 @pytest.mark.parametrize("raw", [None, {"data": None}])
-def test_what_is_remembered_of_a_sleep(raw):
+def test_memos_of_a_sleep(raw):
     endpoint = Endpoint(lambda ctx: [ctx.step.sleep("a", 1)])
     assert endpoint.call({step_hash("a"): raw}).get_json() == [None]
 
@@ -91,7 +91,7 @@ def test_a_failed_step_raises_in_the_function(error, name, message, stack):
     assert response.get_json() == [name, message, stack]
 
 
-def test_an_uncaught_step_error_is_final_and_keeps_the_steps_error():
+def test_an_uncaught_step_error_is_final_and_keeps_its_own_name():
     error = {"name": "CardDeclined", "message": "no funds", "stack": "the step's own"}
     endpoint = Endpoint(lambda ctx: ctx.step.run("a", lambda: None))
     response = endpoint.call({step_hash("a"): {"error": error}})
@@ -219,7 +219,7 @@ def test_code_that_swallows_everything_does_not_finish_a_run(handler, caplog):
     assert "Let BaseException pass" in caplog.text
 
 
-def test_code_that_swallows_nothing_is_not_logged(caplog):
+def test_nothing_is_logged_of_code_that_swallows_nothing(caplog):
     caplog.set_level(logging.WARNING)
     Endpoint(run_a).op()
     assert caplog.text == ""
@@ -274,7 +274,7 @@ def test_a_process_exit_in_a_step_cannot_be_swallowed(error, go_on, target, capl
     assert "Let BaseException pass" in caplog.text
 
 
-def test_an_interrupt_raised_again_ends_no_other_call():
+def test_an_interrupt_kept_from_another_call_is_an_error():
     kept = []
 
     def handler(ctx):
@@ -634,7 +634,7 @@ class Trap(dict):
 
 
 @pytest.mark.parametrize("place", ["function", "step"])
-def test_an_output_whose_inspection_raises(place):
+def test_an_output_whose_methods_raise_is_an_error(place):
     def handler(ctx):
         return ctx.step.run("a", Trap, {"a": 1}) if place == "step" else Trap(a=1)
 
@@ -693,7 +693,7 @@ def test_a_targeted_step_that_is_done_already_is_not_reported_again():
     assert Endpoint(handler).call(done, step=step_hash("a")).get_json() == 1
 
 
-def test_the_cause_of_an_error_is_reported():
+def test_the_causes_of_an_error_are_sent():
     def handler(ctx):
         try:
             try:
@@ -710,7 +710,7 @@ def test_the_cause_of_an_error_is_reported():
     assert "direct cause" in problem["stack"] and "third" in problem["stack"]
 
 
-def test_a_suppressed_cause_is_not_reported():
+def test_a_suppressed_cause_is_not_sent():
     def handler(ctx):
         try:
             raise KeyError("first")
@@ -727,7 +727,7 @@ def test_the_cause_of_a_steps_error_is_kept():
     assert endpoint.call({step_hash("a"): {"error": error}}).get_json()["cause"] == cause
 
 
-def test_an_endless_chain_of_causes_is_truncated():
+def test_a_long_chain_of_causes_is_cut():
     def handler(ctx):
         error: t.Any = None
         for n in range(100):

@@ -58,7 +58,7 @@ class Prefix(logging.LoggerAdapter):
 
 
 @pytest.mark.parametrize("known, lines", CALLS)
-def test_a_user_defined_adapter(known, lines, caplog):
+def test_a_custom_adapter(known, lines, caplog):
     caplog.set_level(logging.INFO, "the.users.own")
     logger = Prefix(logging.getLogger("the.users.own"), {})
     Endpoint(chatty, client={"logger": logger}).call(known)
@@ -90,7 +90,7 @@ def test_a_logger_with_bind(known, lines):
     assert all(line in written for line in lines)
 
 
-def test_a_bound_logger_is_silent_during_replay_too():
+def test_a_bound_logger_is_silent_while_replaying():
     out = io.StringIO()
     logger = structlog.wrap_logger(structlog.PrintLogger(out))
 
@@ -113,7 +113,7 @@ class Uncopyable(logging.LoggerAdapter):
         raise TypeError("no")
 
 
-def test_custom_log_levels(caplog):
+def test_custom_levels(caplog):
     logger = WithNotice("own.levels", level=1)
     logger.addHandler(caplog.handler)
 
@@ -158,7 +158,7 @@ def test_any_logger(known, lines):
     assert logger.lines == lines
 
 
-def test_other_methods_of_the_logger_are_silent_too(caplog):
+def test_no_level_is_enabled_while_replaying(caplog):
     caplog.set_level(logging.DEBUG, "inngest_wsgi")
     found = []
 

@@ -1,4 +1,4 @@
-"""Parallel groups, and steps where steps are not allowed."""
+"""Parallel groups, and steps that are misplaced."""
 
 import threading
 
@@ -152,7 +152,7 @@ def failing(*args):
 
 
 @pytest.mark.parametrize("attempt, op", [(0, "StepError"), (3, "StepFailed")])
-def test_a_step_that_fails_beside_a_race_group_is_marked(attempt, op):
+def test_a_step_that_fails_beside_a_race_is_marked(attempt, op):
     def handler(ctx):
         race = [lambda: group(ctx, "a", mode=RACE)]
         group(ctx, lambda: ctx.step.run("before", failing), *race)
@@ -162,7 +162,20 @@ def test_a_step_that_fails_beside_a_race_group_is_marked(attempt, op):
     assert modes(response) == {"before": "race"}
 
 
-def test_the_search_for_a_race_group_runs_and_logs_nothing(caplog):
+def test_a_step_with_a_misplaced_step_in_it_is_marked_beside_a_race():
+    def handler(ctx):
+        def outer():
+            ctx.step.run("before", run(ctx, "inner"))
+
+        group(ctx, outer, run(ctx, "beside"), lambda: group(ctx, "a", mode=RACE))
+
+    response = Endpoint(handler).call(memos("beside"), step=step_hash("before"))
+    assert planned(response) == [("StepFailed", "before")]
+    assert modes(response) == {"before": "race"}
+    assert "it is inside step 'before'" in response.get_json()[0]["error"]["message"]
+
+
+def test_looking_ahead_runs_nothing_and_logs_nothing(caplog):
     caplog.set_level("INFO")
     ran = []
 
@@ -193,7 +206,7 @@ def test_the_search_for_a_race_group_runs_and_logs_nothing(caplog):
     assert "beside" not in caplog.text and "on the way out" not in caplog.text
 
 
-def test_a_process_exit_passes_through_the_search_for_a_race_group():
+def test_a_process_exit_passes_through_while_looking_ahead():
     def leave():
         raise SystemExit
 
@@ -201,7 +214,7 @@ def test_a_process_exit_passes_through_the_search_for_a_race_group():
         Endpoint(lambda ctx: group(ctx, "a", leave)).call(step=step_hash("a"))
 
 
-def test_swallowing_code_is_logged_during_the_search_for_a_race_group(caplog):
+def test_a_swallowed_interrupt_is_logged_while_looking_ahead(caplog):
     def handler(ctx):
         def second():
             swallow(lambda: group(ctx, "a", "b"))
@@ -365,7 +378,7 @@ def test_an_id_whose_uses_have_no_order_is_refused(in_branches, known):
     assert "another branch" in response.get_json()["message"]
 
 
-# -- where no step can be ----------------------------------------------------
+# -- misplaced steps ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -397,7 +410,7 @@ def test_a_step_in_another_thread_fails_the_function():
     assert "group.parallel" in problem["message"]
 
 
-def test_a_step_after_a_misused_thread_is_not_blamed():
+def test_the_error_of_a_step_in_another_thread_names_that_step():
     charged = []
 
     def handler(ctx):
@@ -439,7 +452,7 @@ def test_steps_in_a_generator():
     assert endpoint.call(known).get_json() == ["A", "B"]
 
 
-def test_an_unfinished_generator_does_not_end_the_call():
+def test_a_generator_of_steps_that_is_closed_half_way_ends_nothing():
     def generator(ctx):
         yield ctx.step.run("a", lambda: 1)
         yield ctx.step.run("b", lambda: 2)

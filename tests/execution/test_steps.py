@@ -87,7 +87,7 @@ def parallel(ctx, **options):
         (parallel, {"parallel_mode": "race"}, "ParallelMode"),
     ],
 )
-def test_a_step_that_cannot_be_sent_is_refused_by_name(call, options, said):
+def test_options_that_cannot_be_sent_are_refused_by_name(call, options, said):
     response = Endpoint(lambda ctx: call(ctx, **options)).call()
     problem = response.get_json()
     assert (response.status_code, problem["code"]) == (400, "step_config_invalid")
