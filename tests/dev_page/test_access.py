@@ -6,7 +6,7 @@ import freezegun
 import pytest
 from apps import Endpoint
 from dev_page import NOWHERE, OURS, act, ask, handler, state
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from stub_server import Scripted, serving
 
 from inngest_wsgi._dev_page import descriptions, page
@@ -190,15 +190,12 @@ values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(words, inner),
     max_leaves=5,
 )
-
-
 fields = st.sampled_from(["tokens", "event", "name", "data", "id", "ts", "user", "v"]) | words
-
-
 tokens = st.fixed_dictionaries({"tokens": st.lists(words)})
 
 
-@settings(max_examples=50)
+# on a busy machine it is slow to make the examples
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(fields, values) | tokens, st.dictionaries(fields, values))
 @example({"tokens": ["\ud800"]}, {"name": "\udfff", "data": {"\ud800": "\ud800"}})
 @example({}, {"\ud800": 1})
