@@ -7,7 +7,7 @@ import typing as t
 
 from .._messages import Call, StepId
 from . import memos as _memos
-from .state import CallState, Phase
+from .state import LOOKING_AHEAD, CallState
 
 
 class Decision(enum.Enum):
@@ -18,6 +18,14 @@ class Decision(enum.Enum):
     NOT_TARGETED = "the call is for another step alone"
     PLAN = "it is reported, and runs in a call of its own"
     CARRY_OUT = "it runs now, or is reported if the server carries it out"
+
+
+# by name alone, as the phases are
+GIVE_BACK = Decision.GIVE_BACK
+PASS_OVER = Decision.PASS_OVER
+NOT_TARGETED = Decision.NOT_TARGETED
+PLAN = Decision.PLAN
+CARRY_OUT = Decision.CARRY_OUT
 
 
 def decide(
@@ -33,17 +41,17 @@ def decide(
         memo = memos[step.hashed]
         edited = _memos.edited_input(memo)
         if edited is None:
-            return Decision.GIVE_BACK, memo
-    if state.phase is Phase.LOOKING_AHEAD:
-        return Decision.PASS_OVER, None
+            return GIVE_BACK, memo
+    if state.phase is LOOKING_AHEAD:
+        return PASS_OVER, None
     if call.target is not None:
         targeted = call.target == step.hashed
-        return (Decision.CARRY_OUT if targeted else Decision.NOT_TARGETED), edited
+        return (CARRY_OUT if targeted else NOT_TARGETED), edited
     # after a race group too: each of its branches that ends makes the server
     # call again, and whatever those calls run, runs as often (W68)
     if state.group is not None or state.has_raced or call.plan_only:
-        return Decision.PLAN, edited
-    return Decision.CARRY_OUT, edited
+        return PLAN, edited
+    return CARRY_OUT, edited
 
 
 def has_target_run(call: Call) -> bool:

@@ -102,11 +102,11 @@ from .. import _protocol as p, errors
 from .._codec import encode
 from .._messages import Call, Op, Outcome, StepId
 from . import ending, failures, memos, placement
-from .decision import Decision, decide, has_target_run
+from .decision import GIVE_BACK, NOT_TARGETED, PASS_OVER, PLAN, decide, has_target_run
 from .hooks import Hooks
 from .interrupt import Interrupt, stray_interrupt_error
 from .parallel import call_branches
-from .state import CLIENT_GONE, CallState, FunctionEnded, Phase, StepRan
+from .state import AFTER, CLIENT_GONE, FUNCTION, HOOK, STEP, CallState, FunctionEnded, StepRan
 
 
 class Engine:
@@ -145,7 +145,7 @@ class Engine:
         interrupted = False
         # now, for middleware may have taken some memos out
         state.unread = len(self._memos)
-        state.phase = Phase.FUNCTION
+        state.phase = FUNCTION
         try:
             try:
                 if state.unread == 0 and self._call.target is None:
@@ -168,7 +168,7 @@ class Engine:
                 with contextlib.suppress(Interrupt):
                     self._begin_new_code()
         finally:
-            state.phase = Phase.AFTER
+            state.phase = AFTER
             self.swallowed = state.swallowed
         outcome, self.exception = ending.conclude(state, self._call, self._hooks, value, error)
         return outcome
@@ -182,14 +182,14 @@ class Engine:
         if not state.is_replaying:
             return
         state.is_replaying = False
-        state.phase = Phase.HOOK
+        state.phase = HOOK
         try:
             self._hooks.new_code()
         except errors.MiddlewareError as exc:
             raise state.end(FunctionEnded(error=exc))
         finally:
-            if state.phase is Phase.HOOK:
-                state.phase = Phase.FUNCTION
+            if state.phase is HOOK:
+                state.phase = FUNCTION
 
     # -- steps -----------------------------------------------------------
 
@@ -210,14 +210,14 @@ class Engine:
         state = self._state
         step = placement.enter(state, user_id)
         decision, found = decide(state, self._call, self._memos, step)
-        if decision is Decision.GIVE_BACK:
+        if decision is GIVE_BACK:
             self._note_memo()
             return memos.result(found)
-        if decision is Decision.PASS_OVER:
+        if decision is PASS_OVER:
             raise state.end_branch()
         if self._hooks.is_lost():
             raise state.end(CLIENT_GONE)
-        if decision is Decision.NOT_TARGETED:
+        if decision is NOT_TARGETED:
             raise self._skipped(step)
         if state.is_replaying:
             self._begin_new_code()
@@ -228,11 +228,11 @@ class Engine:
         shown = encode.step_input(args) if args else None
         if shown is not None:
             opts["input"] = shown
-        if decision is Decision.PLAN:
+        if decision is PLAN:
             raise state.report(Op(p.OP_STEP_PLANNED, step, user_id, opts))
         value: t.Any = None
         error: t.Optional[BaseException] = None
-        state.phase, state.step = Phase.STEP, step
+        state.phase, state.step = STEP, step
         start = self._clock()
         try:
             value = work(*args)
@@ -271,17 +271,17 @@ class Engine:
         state = self._state
         step = placement.enter(state, user_id)
         decision, found = decide(state, self._call, self._memos, step)
-        if decision is Decision.GIVE_BACK:
+        if decision is GIVE_BACK:
             self._note_memo()
             memos.raise_error(found)
             return found
-        if decision is Decision.PASS_OVER:
+        if decision is PASS_OVER:
             raise state.end_branch()
         if found is None or describe_edited is None:
             op = describe(step)
         else:
             op = describe_edited(step, found)
-        if decision is Decision.NOT_TARGETED:
+        if decision is NOT_TARGETED:
             raise self._skipped(step)
         self._begin_new_code()
         raise state.report(op)

@@ -10,7 +10,7 @@ from .._messages import Call
 from . import ending, failures, placement
 from .hooks import Hooks
 from .interrupt import Interrupt, stray_interrupt_error
-from .state import CallState, ParallelGroup, Phase, StepRan, StepsToReport
+from .state import LOOKING_AHEAD, CallState, ParallelGroup, StepRan, StepsToReport
 
 Branch = t.Callable[[], t.Any]
 
@@ -48,7 +48,7 @@ def call_branches(
                 state.swallowed = state.swallowed or not interrupted
     finally:
         state.group = outer
-        if outer is None and state.phase is Phase.LOOKING_AHEAD:
+        if outer is None and state.phase is LOOKING_AHEAD:
             state.stop_looking_ahead()
             hooks.replaying(False)
     if state.ending is not None:
@@ -83,7 +83,7 @@ def _call_branch(
             raised.append(stray_interrupt_error(exc))
     except BaseException as exc:
         if failures.is_process_exit(exc):
-            if state.phase is Phase.LOOKING_AHEAD:
+            if state.phase is LOOKING_AHEAD:
                 hooks.replaying(False)
             state.exit(exc)
             raise
@@ -99,7 +99,7 @@ def _look_ahead(state: CallState, call: Call, hooks: Hooks, interrupted: bool) -
 
     :raises Interrupt: there is nothing to find
     """
-    if state.phase is Phase.LOOKING_AHEAD:
+    if state.phase is LOOKING_AHEAD:
         if state.has_raced:
             raise Interrupt
         return

@@ -14,16 +14,16 @@ import threading
 from .. import errors
 from .._messages import StepId
 from .interrupt import Interrupt
-from .state import CallState, Phase
+from .state import AFTER, BEFORE, ENDED, EXITING, FUNCTION, HOOK, STEP, CallState
 
 #: Why no step can be called while the function's code does not run.
 _OUTSIDE = {
-    Phase.BEFORE: (
+    BEFORE: (
         "it is called before the function is, in a middleware's transform_input() or alike. Call "
         "it in the function"
     ),
-    Phase.HOOK: "it is called in a middleware's before_execution(). Call it in the function",
-    Phase.AFTER: "the call that ctx.step belongs to has ended; do not keep it",
+    HOOK: "it is called in a middleware's before_execution(). Call it in the function",
+    AFTER: "the call that ctx.step belongs to has ended; do not keep it",
 }
 
 
@@ -36,7 +36,7 @@ def check(state: CallState, user_id: str) -> None:
     :raises BaseException: the process is about to end; what ends it, again
     """
     phase = state.phase
-    if phase is not Phase.FUNCTION and phase in _OUTSIDE:
+    if phase is not FUNCTION and phase in _OUTSIDE:
         raise errors.StepConfigError(user_id, _OUTSIDE[phase])
     if threading.get_ident() != state.thread:
         raise refusal(
@@ -45,15 +45,15 @@ def check(state: CallState, user_id: str) -> None:
             "it is called in another thread than the function. To run steps side by side use "
             "ctx.group.parallel()",
         )
-    if phase is Phase.EXITING and state.process_exit is not None:
+    if phase is EXITING and state.process_exit is not None:
         raise state.process_exit
-    if phase is Phase.ENDED or (state.group is not None and state.group.has_ended):
+    if phase is ENDED or (state.group is not None and state.group.has_ended):
         # on its way out, the interrupt may come through a finally with a step
         # in it; in any other place, somebody has swallowed it
         if not isinstance(sys.exc_info()[1], Interrupt):
             state.swallowed = True
         raise Interrupt
-    if phase is Phase.STEP:
+    if phase is STEP:
         assert state.step is not None
         raise refusal(
             state,

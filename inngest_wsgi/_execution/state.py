@@ -29,6 +29,17 @@ class Phase(enum.Enum):
     AFTER = "the function has returned or raised"
 
 
+# the phases by name alone: an Enum looks its members up slowly before Python 3.12
+BEFORE = Phase.BEFORE
+FUNCTION = Phase.FUNCTION
+HOOK = Phase.HOOK
+STEP = Phase.STEP
+ENDED = Phase.ENDED
+LOOKING_AHEAD = Phase.LOOKING_AHEAD
+EXITING = Phase.EXITING
+AFTER = Phase.AFTER
+
+
 class FunctionEnded(t.NamedTuple):
     """The ending of a call whose function returned or failed.
 
@@ -142,7 +153,7 @@ class CallState:
 
     thread: int
     target_has_run: bool = False
-    phase: Phase = Phase.BEFORE
+    phase: Phase = BEFORE
     step: t.Optional[StepId] = None
     ending: t.Optional[Ending] = None
     process_exit: t.Optional[BaseException] = None
@@ -168,7 +179,7 @@ class CallState:
 
         :returns: the interrupt to raise
         """
-        self.phase = Phase.ENDED
+        self.phase = ENDED
         self.ending = ending
         return Interrupt()
 
@@ -195,13 +206,13 @@ class CallState:
 
     def look_ahead(self) -> None:
         """From ENDED to LOOKING_AHEAD."""
-        self.phase = Phase.LOOKING_AHEAD
+        self.phase = LOOKING_AHEAD
 
     def stop_looking_ahead(self) -> None:
         """From LOOKING_AHEAD back to ENDED."""
-        self.phase = Phase.ENDED
+        self.phase = ENDED
 
     def exit(self, process_exit: BaseException) -> None:
         """From any phase to EXITING."""
-        self.phase = Phase.EXITING
+        self.phase = EXITING
         self.process_exit = process_exit

@@ -30,7 +30,7 @@ class Point:
     y: int
 
 
-class Workload:
+class Harness:
     """The functions, and a record of their steps' side effects."""
 
     server: t.Any
@@ -76,18 +76,18 @@ class Workload:
         return work
 
 
-def branches(workload, ctx):
+def branches(harness, ctx):
     def two():
-        first = ctx.step.run("b1", workload.effect, "b1")
+        first = ctx.step.run("b1", harness.effect, "b1")
         ctx.step.sleep("bz", "1h")
-        return first + ctx.step.run("b2", workload.effect, "b2")
+        return first + ctx.step.run("b2", harness.effect, "b2")
 
-    return (lambda: ctx.step.run("a", workload.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
+    return (lambda: ctx.step.run("a", harness.effect, "a"), two, lambda: ctx.step.sleep("z", 5))
 
 
-def build(workload):
+def build(harness):
     """Declare all functions."""
-    define = workload.function
+    define = harness.function
 
     @define("sequence")
     def sequence(w, ctx):
@@ -112,7 +112,7 @@ def build(workload):
             try:
                 ctx.group.parallel(work, mode)
             except inngest.StepError as error:
-                return ctx.step.run("mend", w.effect, "mended " + error.message)
+                return ctx.step.run("repair", w.effect, "repaired " + error.message)
 
         @define("nested-" + mode.value)
         def nested(w, ctx, mode=mode):
@@ -190,7 +190,7 @@ def build(workload):
 
     @step("decorated")
     def decorated(value):
-        return workload.effect(value)
+        return harness.effect(value)
 
     @define("decorator")
     def decorator(w, ctx):
@@ -205,7 +205,7 @@ def build(workload):
                 pass
         return "done"
 
-    @define("fails", retries=0, on_failure=lambda ctx: workload.effect(failure_of(ctx)))
+    @define("fails", retries=0, on_failure=lambda ctx: harness.effect(failure_of(ctx)))
     def fails(w, ctx):
         ctx.step.run("bad", w.failing("bad"))
 
@@ -220,7 +220,7 @@ def build(workload):
     def cancelled(w, ctx):
         w.effect("begun")
         ctx.step.sleep("long", "30d")
-        w.effect("must not come")
+        w.effect("must not happen")
 
     @define("limit")
     def limit(w, ctx):
@@ -251,7 +251,7 @@ def provider(environ, start_response):
 
 
 @pytest.fixture(scope="module", params=["dev", "cloud", "cloud-streamed"])
-def workload(request):
+def harness(request):
     """An app that is synced with a server that has a virtual clock."""
     key = None if request.param == "dev" else KEY
     streaming = "force" if request.param == "cloud-streamed" else False
@@ -268,14 +268,14 @@ def workload(request):
             event_api_base_url=server.url,
             serializer=inngest.PydanticSerializer(),
         )
-        workload = Workload(client)
-        build(workload)
-        workload.server, workload.provider = server, outside
-        workload.streamed, workload.statuses = bool(streaming), statuses
-        endpoint = inngest.serve(client, workload.functions, streaming=streaming)
+        harness = Harness(client)
+        build(harness)
+        harness.server, harness.provider = server, outside
+        harness.streamed, harness.statuses = bool(streaming), statuses
+        endpoint = inngest.serve(client, harness.functions, streaming=streaming)
         with serving(noting(statuses, endpoint)) as app:
             server.sync(app + "/api/inngest")
-            yield workload
+            yield harness
     # some tests make no call
     assert statuses <= {"201"} if streaming else "201" not in statuses
 
@@ -295,8 +295,8 @@ def noting(statuses, application):
 
 
 @pytest.fixture(autouse=True)
-def no_effects(workload):
-    del workload.effects[:]
+def no_effects(harness):
+    del harness.effects[:]
 
 
 GROUP = ["a", "b1", "b2"]
@@ -305,8 +305,8 @@ TABLE = [
     ("sequence", [7, 8, 9], [7, 8, 9]),
     ("group-wait", ["a", "b1b2", None, "after"], GROUP + ["after"]),
     ("group-race", ["a", "b1b2", None, "after"], GROUP + ["after"]),
-    ("group-fails-wait", "mended bad", ["good", "bad tried", "bad tried", "mended bad"]),
-    ("group-fails-race", "mended bad", ["good", "bad tried", "bad tried", "mended bad"]),
+    ("group-fails-wait", "repaired bad", ["good", "bad tried", "bad tried", "repaired bad"]),
+    ("group-fails-race", "repaired bad", ["good", "bad tried", "bad tried", "repaired bad"]),
     ("nested-wait", [["a", "b1b2", None], "c"], GROUP + ["c"]),
     ("nested-race", [["a", "b1b2", None], "c"], GROUP + ["c"]),
     ("retried", "flaky", ["flaky tried", "flaky"]),
@@ -328,26 +328,26 @@ TABLE = [
 
 
 @pytest.mark.parametrize("name, output, effects", TABLE)
-def test_each_function_ends_with_the_expected_result(workload, name, output, effects):
-    (event_id,) = workload.server.send({"name": "test/" + name, "data": {"n": 7}})
-    run = workload.server.wait_for_run(event_id, timeout=30)
+def test_each_function_ends_with_the_expected_result(harness, name, output, effects):
+    (event_id,) = harness.server.send({"name": "test/" + name, "data": {"n": 7}})
+    run = harness.server.wait_for_run(event_id, timeout=30)
     assert (run.status, run.output) == ("Completed", output), run.history
-    assert count(workload.effects) == count(effects)
-    assert ("201" in workload.statuses) is workload.streamed
+    assert count(harness.effects) == count(effects)
+    assert ("201" in harness.statuses) is harness.streamed
 
 
 def count(effects):
     return collections.Counter(map(json.dumps, effects))
 
 
-def test_a_false_expression_starts_no_run(workload):
-    (event_id,) = workload.server.send({"name": "test/expression", "data": {"n": 5}})
+def test_a_false_expression_starts_no_run(harness):
+    (event_id,) = harness.server.send({"name": "test/expression", "data": {"n": 5}})
     with pytest.raises(LookupError):
-        workload.server.wait_for_run(event_id)
+        harness.server.wait_for_run(event_id)
 
 
-def test_waiting_for_an_event(workload):
-    server = workload.server
+def test_waiting_for_an_event(harness):
+    server = harness.server
     with server.hold():
         (event_id,) = server.send({"name": "test/wait", "data": {"n": 7}})
         server.wait_for(event_id, "waiting")
@@ -357,8 +357,8 @@ def test_waiting_for_an_event(workload):
     assert run.output == {"n": 7, "for": "us"}
 
 
-def test_waiting_for_a_signal(workload):
-    server = workload.server
+def test_waiting_for_a_signal(harness):
+    server = harness.server
     with server.hold():
         (waiting,) = server.send({"name": "test/signal-wait", "data": {}})
         server.wait_for(waiting, "waiting")
@@ -367,41 +367,41 @@ def test_waiting_for_a_signal(workload):
         assert server.wait_for_run(waiting).output == {"signal": "go", "data": [1]}
 
 
-def test_sending_events_from_a_function(workload):
-    (event_id,) = workload.server.send({"name": "test/send", "data": {}})
-    assert workload.server.wait_for_run(event_id).output == 2
-    workload.wait_for_effects(0, 1)
+def test_sending_events_from_a_function(harness):
+    (event_id,) = harness.server.send({"name": "test/send", "data": {}})
+    assert harness.server.wait_for_run(event_id).output == 2
+    harness.wait_for_effects(0, 1)
 
 
-def test_the_failure_handler_of_a_failed_function(workload):
-    (event_id,) = workload.server.send({"name": "test/fails", "data": {}})
-    run = workload.server.wait_for_run(event_id)
+def test_the_failure_handler_of_a_failed_function(harness):
+    (event_id,) = harness.server.send({"name": "test/fails", "data": {}})
+    run = harness.server.wait_for_run(event_id)
     assert (run.status, run.output["message"]) == ("Failed", "bad")
-    workload.wait_for_effects("bad tried", ["bad", "shop-fails"])
+    harness.wait_for_effects("bad tried", ["bad", "shop-fails"])
 
 
-def test_a_batch_of_events_starts_one_run(workload):
+def test_a_batch_of_events_starts_one_run(harness):
     events = [{"name": "test/batched", "data": {"i": i}} for i in range(3)]
-    ids = workload.server.send(events)
-    runs = {workload.server.wait_for_run(event_id, timeout=20).run_id for event_id in ids}
+    ids = harness.server.send(events)
+    runs = {harness.server.wait_for_run(event_id, timeout=20).run_id for event_id in ids}
     assert len(runs) == 2
-    assert count(workload.effects) == count([[0, 1], [2]])
+    assert count(harness.effects) == count([[0, 1], [2]])
 
 
-def test_cancelling_a_run(workload):
-    server = workload.server
+def test_cancelling_a_run(harness):
+    server = harness.server
     with server.hold():
         (event_id,) = server.send({"name": "test/cancelled", "data": {"n": 7}})
         server.wait_for(event_id, "sleeping")
         server.send({"name": "test/stop", "data": {"n": 7}})
         assert server.wait_for_run(event_id).status == "Cancelled"
-    assert workload.effects == ["begun"]
+    assert harness.effects == ["begun"]
 
 
-def test_a_rerun_with_edited_input(workload):
-    server = workload.server
+def test_a_rerun_with_edited_input(harness):
+    server = harness.server
     (event_id,) = server.send({"name": "test/sequence", "data": {"n": 7}})
     before = server.wait_for_run(event_id)
-    del workload.effects[:]
+    del harness.effects[:]
     again = server.wait_for_run(server.rerun(before.run_id, from_step="same", input=[42]))
-    assert 42 in again.output and 42 in workload.effects
+    assert 42 in again.output and 42 in harness.effects
