@@ -37,7 +37,7 @@ def patience():
 
 @pytest.fixture(autouse=True)
 def no_inngest_environment(monkeypatch):
-    """What this machine's environment says of Inngest is not for the tests."""
+    """Remove the Inngest settings of this machine's environment."""
     for name in os.environ:
         if name.startswith("INNGEST_"):
             monkeypatch.delenv(name)
@@ -45,7 +45,8 @@ def no_inngest_environment(monkeypatch):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport():
-    """What a test wrote goes to another process; not every str can."""
+    """Escape captured text that cannot be encoded, since xdist sends it to
+    another process."""
     report = (yield).get_result()
     report.sections = [
         (name, text.encode("utf-8", "backslashreplace").decode("utf-8"))
