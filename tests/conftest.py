@@ -20,7 +20,7 @@ settings.load_profile("inngest_wsgi")
 
 @pytest.fixture(autouse=True, scope="session")
 def patience():
-    """A busy machine is given longer than 10 s to come to what is waited for."""
+    """Wait for up to 60 s, not 10, since the machine may be busy."""
     waiting = (
         LocalServer.wait_for_run,
         LocalServer.wait_for,
@@ -31,7 +31,8 @@ def patience():
     with pytest.MonkeyPatch.context() as patch:
         for method in waiting:
             # the last of their defaults is the timeout
-            patch.setattr(method, "__defaults__", method.__defaults__[:-1] + (60,))
+            defaults = method.__defaults__ or ()
+            patch.setattr(method, "__defaults__", defaults[:-1] + (60,))
         yield
 
 

@@ -1,6 +1,6 @@
-"""A run on the local server in which everything that is left to chance is
-chosen: which call is made next and which is answered, what takes long, which
-worker dies, and which call comes twice.
+"""Runs a program on the local server with every choice made by the test: which
+call is made next and which is answered, which answer is slow, which worker
+dies, and which call comes twice.
 """
 
 import json
@@ -32,9 +32,9 @@ FAULTS = (APP_DIES_FIRST, APP_DIES_LAST, SERVER_DIES_FIRST, SERVER_DIES_LAST, TW
 
 
 class Violation(AssertionError):
-    """A run that was not as it has to be.
+    """A run broke a rule.
 
-    :ivar kind: in one word.
+    :ivar kind: the rule, in one word.
     """
 
     def __init__(self, kind, text):
@@ -43,15 +43,16 @@ class Violation(AssertionError):
 
 
 class Answer:
-    """What the application did when it was called, once.
+    """The effects of one call of the application, and its result.
 
-    :ivar lost: why the server does not have it, if so.
+    :ivar lost: why the server did not receive it; None if it did.
     """
 
     def __init__(self, call):
         self.call = call
         self.steps = []
         self.lost = None
+        self.result = None
 
 
 REGISTRATION = {
@@ -135,7 +136,7 @@ class Chaos:
                 return
             ready = self.stepper.ready()
             # A real queue is looked at every 150 ms; what is due is taken at once.
-            moves = [(self.begin, ready)] if ready else []
+            moves: list = [(self.begin, ready)] if ready else []
             moves += [(self.begin, [item]) for item in ready]
             moves += [(self.end, flight) for flight in self.flying if not flight.late]
             if not moves or self.choose(6) == 5:

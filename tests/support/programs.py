@@ -68,11 +68,14 @@ class Maker:
     def finally_(self, depth):
         return ("finally", self.node(depth), self.step())
 
-    def around(kind):
-        return lambda self, depth: (kind, self.node(depth))
+    def try_(self, depth):
+        return ("try", self.node(depth))
 
-    try_, swallow, forget = around("try"), around("swallow"), around("forget")
-    del around
+    def swallow(self, depth):
+        return ("swallow", self.node(depth))
+
+    def forget(self, depth):
+        return ("forget", self.node(depth))
 
 
 setattr(Maker, "try", Maker.try_)
@@ -80,18 +83,18 @@ setattr(Maker, "finally", Maker.finally_)
 
 
 class Failure(Exception):
-    """A step of the reference that has failed for good."""
+    """A step that has failed for good, in the reference interpreter."""
 
 
 class Reference:
-    """Runs a program as if steps were calls."""
+    """Run a program as if its steps were plain function calls."""
 
     def __init__(self):
         self.effects = []
         self.uses = {}
 
     def end(self, program):
-        """What a run of it ends in: ("ok", output) or ("failed", message)."""
+        """Return the end of a run: ("ok", output) or ("failed", message)."""
         try:
             return "ok", self.run(program)
         except Failure as error:
@@ -161,20 +164,17 @@ setattr(Reference, "try", Reference.try_)
 setattr(Reference, "finally", Reference.finally_)
 
 
-class Interpreter:
-    """Runs a program with the steps of a context.
+class Interpreter(Reference):
+    """Run a program with the steps of a context.
 
     :param ran: called from within a step, with the step and whether it went
         well.
     """
 
     def __init__(self, ctx, ran):
+        super().__init__()
         self.ctx = ctx
         self.ran = ran
-        self.uses = {}
-
-    run = Reference.run
-    use = Reference.use
 
     def step(self, branch, name, failures, value):
         step = self.use(branch + name)
@@ -190,9 +190,6 @@ class Interpreter:
 
     def sleep(self, branch, name):
         return self.ctx.step.sleep(branch + name, 1000)
-
-    seq = Reference.seq
-    loop = Reference.loop
 
     def try_(self, branch, body):
         try:
@@ -212,8 +209,6 @@ class Interpreter:
         finally:
             return "forgotten"
 
-    finally_ = Reference.finally_
-
     def parallel(self, branch, mode, branches):
         bodies = tuple(
             lambda n=n, body=body: self.run(body, "{}{}/".format(branch, n))
@@ -223,4 +218,3 @@ class Interpreter:
 
 
 setattr(Interpreter, "try", Interpreter.try_)
-setattr(Interpreter, "finally", Interpreter.finally_)

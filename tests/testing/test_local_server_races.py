@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 from raw_app import calls_of, function, recording
 
+from inngest_wsgi.testing._exchange import CallExchange
 from inngest_wsgi.testing._stepping import Stepper
 
 #: Seconds between two calls of which either may have been the first.
@@ -83,6 +84,7 @@ class Attempt:
         exchange = self.stepper.dispatch(self.stepper.ready()[number])
         if exchange is None:
             return
+        assert isinstance(exchange, CallExchange)
         request = exchange.request
         seen = carried(request.url.partition("?")[2], json.loads(request.body))
         for n in self.recorded.next(self.made):
