@@ -17,7 +17,7 @@
     application = inngest.serve(client=client, functions=[welcome])
 """
 
-from ._json import JSON
+from ._codec.json import JSON
 from ._protocol import VERSION as __version__
 from .client import Inngest
 from .context import Context
@@ -60,7 +60,7 @@ from .step import FetchResponse, Step
 from .trigger import TriggerCron, TriggerEvent
 from .wsgi import Application, serve
 
-#: The official SDK's names for the synchronous forms, which are the only ones.
+#: The official SDK's names for the synchronous classes; there are no others.
 ContextSync = Context
 StepSync = Step
 

@@ -1,20 +1,23 @@
-"""The values that pass between the rooms. All are immutable."""
+"""The immutable values that pass between packages: requests and responses,
+calls, ops, and what a call ended in."""
 
 from __future__ import annotations
 
 import typing as t
 
+#: The environment of a WSGI request (PEP 3333).
+Environ = t.Dict[str, t.Any]
 Headers = t.List[t.Tuple[str, str]]
 
 
 class Address(t.NamedTuple):
-    """Where this endpoint is, as a request to it tells.
+    """The address of this endpoint, according to a request to it.
 
-    :ivar origin: scheme, host and port; None where the request does not say,
-        or says what is no host
+    :ivar origin: scheme, host and port; None if the request has no host, or a
+        malformed one
     :ivar path: the path, percent-encoded
-    :ivar mount: the part of the path at which we are mounted; empty where we
-        are not, or cannot know
+    :ivar mount: the part of the path at which the endpoint is mounted; empty
+        if it is not mounted, or that is not known
     """
 
     origin: t.Optional[str] = None
@@ -23,16 +26,16 @@ class Address(t.NamedTuple):
 
 
 class Request(t.NamedTuple):
-    """A request to the endpoint, read whole.
+    """A request to the endpoint, with its whole body.
 
-    :ivar method: upper case
+    :ivar method: in upper case
     :ivar query: the query's parameters, the first value of each
-    :ivar headers: by lower-case name
+    :ivar headers: those that are used, by lower-case name
     :ivar body: the bytes as they arrived
-    :ivar address: ours, as this request came to it, where somebody will ask
-    :ivar concurrent: whether the server answers others meanwhile, where
-        somebody will ask
-    :ivar raw: the request as the server gave it, for middleware
+    :ivar address: the endpoint's, read only for requests that need it
+    :ivar raw: the WSGI environ, for middleware
+    :ivar concurrent: whether the WSGI server can handle other requests
+        meanwhile, read only for requests that need it
     """
 
     method: str
@@ -45,7 +48,8 @@ class Request(t.NamedTuple):
 
 
 class Chunks(t.Protocol):
-    """What a WSGI server iterates over, and closes (PEP 3333)."""
+    """The type of a streamed body: a WSGI server iterates over it and closes
+    it (PEP 3333)."""
 
     def __iter__(self) -> t.Iterator[bytes]: ...
 
@@ -53,12 +57,12 @@ class Chunks(t.Protocol):
 
 
 class Response(t.NamedTuple):
-    """An answer of the endpoint.
+    """A response of the endpoint.
 
     :ivar status: the HTTP status code
-    :ivar headers: complete, the signature among them once it is signed
+    :ivar headers: all but ``Content-Length``; the signature too, once signed
     :ivar body: the bytes to send
-    :ivar stream: what to iterate over instead, for a streamed answer
+    :ivar stream: the body of a streamed response, instead of ``body``
     """
 
     status: int
@@ -67,24 +71,24 @@ class Response(t.NamedTuple):
     stream: t.Optional[Chunks] = None
 
     def adding(self, *headers: t.Tuple[str, str]) -> "Response":
-        """The same with these headers too."""
+        """Return the response with these headers added."""
         return self._replace(headers=[*self.headers, *headers])
 
 
 class Call(t.NamedTuple):
     """One call of a function, as the server describes it (PROTOCOL section 6).
 
-    :ivar fn_id: the function, ``<app>-<fn>``
-    :ivar target: hash of the one step that may run, or None where any may
+    :ivar fn_id: the function's id, ``<app>-<fn>``
+    :ivar target: the hashed id of the one step that may run; None if any may
     :ivar event: the first event, as JSON
-    :ivar events: all of them; None until fetched (``use_api``)
+    :ivar events: all events; None until fetched (``use_api``)
     :ivar steps: memos by hashed step id; None until fetched (``use_api``)
     :ivar attempt: counted from 0, for the step that is being tried
-    :ivar max_attempts: retries and one; None where the server does not say
+    :ivar max_attempts: the retries plus one; None if the server omits it
     :ivar plan_only: ``disable_immediate_execution``: report new steps instead
         of running them
-    :ivar request_id: the server's id of this call, where it gives one
-    :ivar job_id: the server's id of the job it is for, where it gives one
+    :ivar request_id: the server's id of this call; None if it sends none
+    :ivar job_id: the server's id of the job behind it; None if it sends none
     :ivar trace: the tracing headers of the call, to pass on
     """
 
@@ -101,13 +105,19 @@ class Call(t.NamedTuple):
     job_id: t.Optional[str] = None
     trace: t.Tuple[t.Tuple[str, str], ...] = ()
 
+    @property
+    def is_last_attempt(self) -> bool:
+        """True if the server does not call again after an error. False where
+        it does not say how many attempts there are."""
+        return self.max_attempts is not None and self.attempt + 1 >= self.max_attempts
+
 
 class StepId(t.NamedTuple):
     """The id of one use of a step (PROTOCOL section 6).
 
-    :ivar user_id: as the function wrote it
-    :ivar repeat: how many times it was used before in this run
-    :ivar hashed: as the wire knows it
+    :ivar user_id: as the function's code has it
+    :ivar repeat: the number of its earlier uses in this run
+    :ivar hashed: as the protocol has it
     """
 
     user_id: str
@@ -116,7 +126,7 @@ class StepId(t.NamedTuple):
 
 
 class UserError(t.NamedTuple):
-    """An error of the user's code, in the form in which it is sent."""
+    """An error of the user's code, in the form of the protocol."""
 
     name: str
     message: str
@@ -126,11 +136,11 @@ class UserError(t.NamedTuple):
 
 
 class Op(t.NamedTuple):
-    """Something that a function asks of the server, or tells it.
+    """An operation that a function requests of the server, or reports to it.
 
-    :ivar data: JSON text, encoded when the step ended so that a value that
+    :ivar data: JSON text, encoded when the step ends, so that a value that
         cannot be sent fails the step that made it
-    :ivar timing: start in ns since the epoch, and duration in ns
+    :ivar timing: the start in ns since the epoch, and the duration in ns
     """
 
     op: str
@@ -140,3 +150,54 @@ class Op(t.NamedTuple):
     data: bytes = b"null"
     error: t.Optional[UserError] = None
     timing: t.Optional[t.Tuple[int, int]] = None
+
+
+class Idempotency(t.NamedTuple):
+    """Makes the server give the same events the same ids whenever they are
+    sent, so that sending them again doubles nothing (PROTOCOL section 8).
+
+    :ivar key: the same whenever the same events are sent
+    :ivar ts: the same too, in milliseconds since the epoch
+    """
+
+    key: str
+    ts: int
+
+
+class Returned(t.NamedTuple):
+    """The outcome of a call whose function returned.
+
+    :ivar data: the function's value as JSON text
+    """
+
+    data: bytes
+
+
+class Failed(t.NamedTuple):
+    """The outcome of a call whose function raised.
+
+    :ivar retriable: True if the server is to call again
+    :ivar retry_after: the ``Retry-After`` that the error asks for
+    """
+
+    error: UserError
+    retriable: bool
+    retry_after: t.Optional[str] = None
+
+
+class StepsReported(t.NamedTuple):
+    """The outcome of a call that ended at one or more steps.
+
+    :ivar ops: never empty: the server would call again at once, for ever
+    :ivar retriable: True if a step raised and is to be tried again, False if
+        a step raised and is not; None if no step raised
+    :ivar retry_after: the ``Retry-After`` that the step's error asks for
+    """
+
+    ops: t.Sequence[Op]
+    retriable: t.Optional[bool] = None
+    retry_after: t.Optional[str] = None
+
+
+#: What one call ended in.
+Outcome = t.Union[Returned, Failed, StepsReported]

@@ -1,11 +1,11 @@
-"""The names on the wire: headers, opcodes, query keys, environment variables.
+"""The names in the protocol: headers, opcodes, query keys, environment
+variables.
 
-Names only. What they mean and when they are used is decided elsewhere; the
-local server in :mod:`inngest_wsgi.testing` shares this module and nothing
-else of the SDK.
+It has names only, and no logic: the local server in
+:mod:`inngest_wsgi.testing` shares this module and nothing else of the SDK.
 """
 
-# -- who we are ----------------------------------------------------------
+# -- this SDK ------------------------------------------------------------
 
 VERSION = "0.1.0"
 SDK_NAME = "inngest-wsgi"
@@ -14,10 +14,10 @@ SDK_IDENTITY = "{}:v{}".format(SDK_NAME, VERSION)
 SDK_AUTHOR = "inngest-wsgi"
 LANGUAGE = "py"
 FRAMEWORK = "wsgi"
-#: Version of the call/response protocol, ``X-Inngest-Req-Version``. With 2
-#: the server makes one discovery request when a whole parallel group is done.
+#: ``X-Inngest-Req-Version``, the version of the protocol of calls. With 2 the
+#: server makes one discovery request when a whole parallel group is done.
 REQ_VERSION = "2"
-#: ``v`` of the registration payload.
+#: ``v`` in a registration.
 REGISTER_VERSION = "0.1"
 INTROSPECTION_SCHEMA = "2024-05-24"
 
@@ -60,7 +60,7 @@ OUT_OF_BAND = "out_of_band"
 
 QUERY_DEPLOY_ID = "deployId"
 QUERY_FN_ID = "fnId"
-#: What the page of dev mode asks.
+#: The part of the page of dev mode that is requested.
 QUERY_LANDING = "landing"
 QUERY_PROBE = "probe"
 QUERY_STEP_ID = "stepId"
@@ -89,7 +89,7 @@ OP_STEP_RUN = "StepRun"
 OP_WAIT_FOR_EVENT = "WaitForEvent"
 OP_WAIT_FOR_SIGNAL = "WaitForSignal"
 
-#: ``opts.type`` of an op, which tells the server's page what it is.
+#: ``opts.type`` of an op, which the server's page displays.
 TYPE_AI_INFER = "step.ai.infer"
 TYPE_AI_WRAP = "step.ai.wrap"
 TYPE_RUN = "step.run"
@@ -99,7 +99,7 @@ TYPE_SEND_SIGNAL = "step.sendSignal"
 PARALLEL_RACE = "race"
 PARALLEL_WAIT = "wait"
 
-# -- events the server makes ---------------------------------------------
+# -- events of the server ------------------------------------------------
 
 EVENT_FUNCTION_CANCELLED = "inngest/function.cancelled"
 EVENT_FUNCTION_FAILED = "inngest/function.failed"
@@ -120,10 +120,10 @@ PATH_SIGNALS = "/v1/signals"
 
 CLOUD_API_ORIGIN = "https://api.inngest.com"
 CLOUD_EVENT_API_ORIGIN = "https://inn.gs"
-#: Where a server looks for an endpoint first.
+#: The path at which a server looks for an endpoint first.
 DEFAULT_SERVE_PATH = "/api/inngest"
 DEV_SERVER_ORIGIN = "http://localhost:8288"
-#: Key in the path of the event API where none is needed (dev mode).
+#: The event API's path has this where no event key is needed, in dev mode.
 NO_EVENT_KEY = "NO_EVENT_KEY_SET"
 
 # -- environment variables -----------------------------------------------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
-from . import _json, _memo, errors
-from . import _protocol as p
-from ._engine import Engine
+from . import _protocol as p, errors
+from ._execution import memos, options
+from ._execution.engine import Engine
 from ._messages import Op, StepId
 
 T = t.TypeVar("T")
@@ -17,20 +17,20 @@ class Adapter(t.Protocol):
     ``inngest_wsgi.experimental.ai`` has some."""
 
     def auth_key(self) -> str:
-        """The provider's API key."""
+        """Return the provider's API key."""
 
     def format(self) -> str:
-        """The form of request and answer: ``"openai-chat"``, ``"anthropic"``,
-        ``"gemini"``."""
+        """Return the form of request and response: ``"openai-chat"``,
+        ``"anthropic"`` or ``"gemini"``."""
 
     def headers(self) -> t.Dict[str, str]:
-        """Further headers of the request."""
+        """Return further headers of the request."""
 
     def on_call(self, body: t.Dict[str, t.Any]) -> None:
         """Complete the body of the request."""
 
     def url_infer(self) -> str:
-        """Where the request goes."""
+        """Return the URL of the request."""
 
 
 class AI:
@@ -40,12 +40,13 @@ class AI:
         self._engine = engine
 
     def infer(self, step_id: str, *, adapter: Adapter, body: t.Mapping[str, t.Any]) -> t.Any:
-        """Have the server ask a model; nothing waits here meanwhile.
+        """Have the server send a request to a model. The process is free
+        meanwhile.
 
         :param adapter: the provider
-        :param body: of the request, in the provider's form
-        :returns: the provider's answer, as JSON
-        :raises StepError: the provider refused it, or did not answer
+        :param body: the body of the request, in the provider's form
+        :returns: the provider's response, as JSON
+        :raises StepError: the provider refused the request, or did not respond
         """
 
         def describe_edited(step: StepId, edited: t.List[t.Any]) -> Op:
@@ -56,7 +57,8 @@ class AI:
         def describe(step: StepId, body: t.Mapping[str, t.Any] = body) -> Op:
             if not callable(getattr(adapter, "url_infer", None)):
                 raise errors.StepConfigError(
-                    step_id, "adapter must be one of inngest_wsgi.experimental.ai, or alike"
+                    step_id,
+                    "adapter must have the methods of those in inngest_wsgi.experimental.ai",
                 )
             request = dict(body)
             adapter.on_call(request)
@@ -68,15 +70,11 @@ class AI:
                 "format": adapter.format(),
                 "body": request,
             }
-            try:
-                _json.dumps(opts)
-            except errors.OutputError as error:
-                raise errors.StepConfigError(step_id, str(error)) from None
-            return Op(p.OP_AI_GATEWAY, step, step_id, opts)
+            return Op(p.OP_AI_GATEWAY, step, step_id, options.json(step_id, "the request", opts))
 
-        return _memo.unwrapped(self._engine.ask(step_id, describe, describe_edited))
+        return memos.unwrapped(self._engine.ask(step_id, describe, describe_edited))
 
     def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
-        """Run a call of a provider's own library as a step, which the
-        server's page shows as one of AI; otherwise as ``ctx.step.run``."""
+        """Run a call of a provider's own library as a step. The server's page
+        shows it as an AI step; otherwise it is like ``ctx.step.run``."""
         return t.cast(T, self._engine.run(step_id, p.TYPE_AI_WRAP, handler, handler_args))

@@ -6,13 +6,17 @@ import datetime
 import logging
 import typing as t
 
-from . import _settings, _stepcontext, errors, flow
-from . import middleware as _middleware
-from ._events import Sender
-from ._http import Http, Pool
+from . import _settings, errors, flow
+from ._execution import current_step
+from ._execution.middleware_sender import MiddlewareSender
+from ._execution.middleware_stack import Stack, checked_middleware
+from ._server_api.client import Http, Pool
+from ._server_api.events import EventApi
+from ._sources import Arguments
 from .context import Context
 from .event import Event
 from .function import Function, Options
+from .middleware import Factory
 from .serializer import Serializer
 from .trigger import Trigger
 
@@ -20,30 +24,32 @@ T = t.TypeVar("T")
 
 
 class Inngest:
-    """An app of Inngest's.
+    """The client of one Inngest app.
 
-    Everything but ``app_id`` can come from the environment, and usually
+    Every setting but ``app_id`` can come from the environment, and usually
     should; an argument beats the environment (PROTOCOL section 1).
 
-    :param app_id: the name of the app, part of every function's id: changing
-        it makes another app of it
+    :param app_id: the app's name. It is a part of every function's id: with
+        another name it is another app
     :param app_version: shown by Inngest with each sync
-    :param api_base_url: ``INNGEST_API_BASE_URL``
-    :param event_api_base_url: ``INNGEST_EVENT_API_BASE_URL``
-    :param env: name of the branch environment, ``INNGEST_ENV``
+    :param api_base_url: ``INNGEST_API_BASE_URL``: the API's address
+    :param event_api_base_url: ``INNGEST_EVENT_API_BASE_URL``: the event API's
+        address
+    :param env: ``INNGEST_ENV``: the name of the branch environment
     :param event_key: ``INNGEST_EVENT_KEY``; needed to send events in cloud
         mode
-    :param is_production: True is cloud mode, False dev mode; None lets
-        ``INNGEST_DEV`` decide, without which it is cloud mode
-    :param logger: what ``ctx.logger`` logs to; by default
+    :param is_production: True for cloud mode, False for dev mode; None to use
+        ``INNGEST_DEV``, and cloud mode if that is not set
+    :param logger: the logger behind ``ctx.logger``; by default
         ``logging.getLogger("inngest_wsgi")``
     :param middleware: classes of :class:`Middleware`, for every function and
         every ``send``
-    :param request_timeout: for one request of ours to the server, as
-        milliseconds (``int``), a ``timedelta`` or a time string; 30 s by default
-    :param serializer: makes JSON of what has an ``output_type``
+    :param request_timeout: the limit for each request of ours to the server,
+        as milliseconds (``int``), a ``timedelta`` or a time string; 30 s by
+        default
+    :param serializer: converts values with an ``output_type`` to JSON
     :param signing_key: ``INNGEST_SIGNING_KEY``; needed to serve in cloud mode
-    :raises SettingsError: names the setting and the way out
+    :raises SettingsError: names the setting and says how to correct it
     """
 
     def __init__(
@@ -57,12 +63,12 @@ class Inngest:
         event_key: t.Optional[str] = None,
         is_production: t.Optional[bool] = None,
         logger: t.Any = None,
-        middleware: t.Optional[t.Sequence[_middleware.Factory]] = None,
+        middleware: t.Optional[t.Sequence[Factory]] = None,
         request_timeout: t.Union[int, str, datetime.timedelta, None] = None,
         serializer: t.Optional[Serializer] = None,
         signing_key: t.Optional[str] = None,
     ) -> None:
-        self._arguments: _settings.Arguments = {
+        self._arguments: Arguments = {
             "app_id": app_id,
             "app_version": app_version,
             "api_base_url": api_base_url,
@@ -74,9 +80,9 @@ class Inngest:
             "signing_key": signing_key,
         }
         self._settings = _settings.resolve(self._arguments)
-        self._http = Http(self._settings)
+        self._event_api = EventApi(self._settings, Http(self._settings))
         self.logger = logging.getLogger("inngest_wsgi") if logger is None else logger
-        self.middleware = _middleware.checked("the client", middleware)
+        self.middleware = checked_middleware("the client", middleware)
         self.serializer = _checked_serializer(serializer)
 
     def __repr__(self) -> str:
@@ -84,7 +90,7 @@ class Inngest:
 
     @property
     def app_id(self) -> str:
-        """The name of the app."""
+        """The app's name."""
         return self._settings.app_id
 
     @property
@@ -94,17 +100,17 @@ class Inngest:
 
     @property
     def env(self) -> t.Optional[str]:
-        """The branch environment."""
+        """The name of the branch environment."""
         return self._settings.env
 
     @property
     def api_origin(self) -> str:
-        """Where our requests go."""
+        """The API's address."""
         return self._settings.api_origin
 
     @property
     def event_api_origin(self) -> str:
-        """Where our events go."""
+        """The event API's address."""
         return self._settings.event_api_origin
 
     @property
@@ -117,15 +123,15 @@ class Inngest:
         """The signing key."""
         return self._settings.signing_key
 
-    def add_middleware(self, middleware: _middleware.Factory) -> None:
-        """Add a middleware, inside of those that are there.
+    def add_middleware(self, middleware: Factory) -> None:
+        """Add a middleware after those that the client has.
 
-        :raises SettingsError: not a Middleware class
+        :raises SettingsError: it is not a Middleware class
         """
-        self.middleware += _middleware.checked("the client", [middleware])
+        self.middleware += checked_middleware("the client", [middleware])
 
     def set_logger(self, logger: t.Any) -> None:
-        """Log to another logger from now on."""
+        """Replace the logger."""
         self.logger = logger
 
     def create_function(
@@ -141,7 +147,7 @@ class Inngest:
         concurrency: t.Optional[t.Sequence[flow.Concurrency]] = None,
         debounce: t.Optional[flow.Debounce] = None,
         idempotency: t.Optional[str] = None,
-        middleware: t.Optional[t.Sequence[_middleware.Factory]] = None,
+        middleware: t.Optional[t.Sequence[Factory]] = None,
         output_type: t.Any = None,
         priority: t.Optional[flow.Priority] = None,
         rate_limit: t.Optional[flow.RateLimit] = None,
@@ -155,54 +161,43 @@ class Inngest:
             def welcome(ctx):
                 ...
 
-        :param fn_id: its id within the app; changing it makes another
-            function of it
-        :param trigger: what runs it: one, or a list of at most 10
-        :param name: what a person reads; the id by default
-        :param retries: how often a step, or the function outside of steps, is
-            tried again, from 0 to 20; the server's default is 4
-        :param on_failure: called when the function has failed for good, with
-            the event ``inngest/function.failed``. It is a function of its
+        :param fn_id: the function's id within the app: with another id it is
+            another function
+        :param trigger: the trigger that starts a run, or a list of at most 10
+        :param name: the name that Inngest shows; the id by default
+        :param retries: the number of retries of each step, and of the code
+            outside of steps, from 0 to 20; the server's default is 4
+        :param on_failure: called when a run has failed for good, with the
+            event ``inngest/function.failed``. It becomes a function of its
             own, ``<fn_id>-failure``, which may have steps and is not retried
-        :param batch_events: one run for many events
+        :param batch_events: start one run for several events
         :param cancel: events that cancel a run; at most 5, and not together
             with ``batch_events``
-        :param concurrency: how many steps may run at once; at most 2 rules
-        :param debounce: run when no event has come for a while
-        :param idempotency: a CEL expression on ``event``; for each of its
-            values there is one run in 24 hours
-        :param middleware: for this function, inside of the client's
-        :param output_type: what the client's serializer makes JSON of
-        :param priority: which run goes first
-        :param rate_limit: how many runs may start in a while
-        :param singleton: one run at a time
-        :param throttle: how many runs may start in a while; the others wait
-        :param timeouts: when a run is cancelled for taking too long
-        :raises FunctionConfigError: says what about which function cannot work
+        :param concurrency: limit the steps that run at once; at most 2 rules
+        :param debounce: start a run once no event has arrived for a period
+        :param idempotency: a CEL expression on ``event``; each of its values
+            starts one run in 24 hours
+        :param middleware: for this function, after the client's
+        :param output_type: the type that the client's serializer converts
+            the function's output from and to
+        :param priority: order the runs that wait
+        :param rate_limit: limit the runs in a period; further events are
+            dropped
+        :param singleton: allow one run at a time
+        :param throttle: limit the runs in a period; further events wait
+        :param timeouts: cancel runs that wait or run for too long
+        :raises FunctionConfigError: names the function and the option, and
+            says what is wrong
         """
+        # the parameters are the fields of Options; a test compares them
+        arguments = dict(locals())
+        del arguments["self"]
         if output_type is not None and self.serializer is None:
             raise errors.FunctionConfigError(
                 fn_id, "output_type needs a serializer; give the client one"
             )
-        options = Options(
-            fn_id=fn_id,
-            trigger=trigger,
-            name=name,
-            retries=retries,
-            on_failure=on_failure,
-            batch_events=batch_events,
-            cancel=cancel,
-            concurrency=concurrency,
-            debounce=debounce,
-            idempotency=idempotency,
-            middleware=_middleware.checked("function {!r}".format(fn_id), middleware),
-            output_type=output_type,
-            priority=priority,
-            rate_limit=rate_limit,
-            singleton=singleton,
-            throttle=throttle,
-            timeouts=timeouts,
-        )
+        arguments["middleware"] = checked_middleware("function {!r}".format(fn_id), middleware)
+        options = Options(**arguments)
 
         def declare(handler: t.Callable[[Context], T]) -> Function[T]:
             return Function(handler, options, self.app_id)
@@ -212,30 +207,29 @@ class Inngest:
     def send(
         self, events: t.Union[Event, t.Sequence[Event]], *, skip_middleware: bool = False
     ) -> t.List[str]:
-        """Send events, from anywhere; within a function ``ctx.step.send_event``
-        sends them once.
+        """Send events, from anywhere. Within a function, use
+        ``ctx.step.send_event``, which sends them once for all attempts.
 
-        The same ids are asked for at every attempt, so that an event which
-        arrived although its answer did not is not doubled (PROTOCOL section
-        8). Up to five attempts are made, within about two seconds and the
-        time that the server takes. More than 5,000 events are sent in
-        several requests.
+        Up to five attempts are made, with about two seconds of waiting in
+        all. Each asks for the same ids, so that an event which arrived
+        although the answer was lost is not doubled (PROTOCOL section 8). More
+        than 5,000 events are sent in several requests.
 
-        :param skip_middleware: leave out the client's middleware
-        :returns: the ids that the server gave them, in their order
+        :param skip_middleware: do not call the client's middleware
+        :returns: the ids that the server gave the events, in their order
         :raises SendEventsError: not all were accepted; its ``ids`` are those
-            of the ones that were. An event of more than 3 MiB is refused
-            before any is sent
-        :raises SettingsError: no event key, in cloud mode
+            of the accepted ones. If an event has more than 3 MiB, none is sent
+        :raises SettingsError: there is no event key, in cloud mode
         :raises OutputError: the data of an event cannot be JSON
         :raises MiddlewareError: a hook raised
-        :raises TypeError: not events
+        :raises TypeError: an argument is not an event
         """
         factories = () if skip_middleware else self.middleware
-        stack = _middleware.Stack(factories, self, None)
+        stack = Stack(factories, self, None)
         try:
-            sender = Sender(self._settings, self._http, stack, _stepcontext.trace())
-            return sender.send_events(events)
+            return MiddlewareSender(self._event_api, stack, current_step.trace()).send_events(
+                events
+            )
         finally:
             stack.close()
 
@@ -243,10 +237,10 @@ class Inngest:
     send_sync = send
 
     def _serve(
-        self, arguments: _settings.Arguments, pool: t.Optional[Pool]
+        self, arguments: Arguments, pool: t.Optional[Pool]
     ) -> t.Tuple[_settings.Settings, Http]:
-        """The settings of an endpoint for this client, and its way to the
-        server."""
+        """Resolve the settings of an endpoint for this client, and prepare
+        its requests to the server."""
         settings = _settings.resolve(self._arguments, arguments)
         return settings, Http(settings, pool)
 

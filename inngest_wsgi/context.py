@@ -1,4 +1,4 @@
-"""What a function is given."""
+"""The argument of a function."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import threading
 import typing as t
 
-from ._logger import Logger
+from ._execution.logger import Logger
 from .event import Event
 from .group import Group
 from .step import Step
@@ -16,16 +16,18 @@ from .step import Step
 class Context:
     """The one argument of a function. A middleware may add attributes to it.
 
-    :ivar attempt: how often this was tried before: 0 the first time. It
-        counts for the step that is being tried, and begins at 0 with the next
-    :ivar event: what the run was started by; the first of ``events``
+    :ivar attempt: how often the current step, or the function outside of
+        steps, was tried before: 0 the first time
+    :ivar event: the event that started the run; the first of ``events``
     :ivar events: all events of a batch, in the server's order
     :ivar group: parallel groups
-    :ivar job_id: the server's id of the job that this call is for, if it says
+    :ivar job_id: the server's id of the job that this call is for; None if
+        the server does not send one
     :ivar logger: the client's logger, which is silent while memos are given
         back and has the run, the function and the attempt on every record
-    :ivar request_id: the server's id of this call, if it says
-    :ivar run_id: the run, the same in all its calls
+    :ivar request_id: the server's id of this call; None if the server does not
+        send one
+    :ivar run_id: the id of the run, the same in all its calls
     :ivar step: the steps
     """
 
@@ -42,10 +44,10 @@ class Context:
 
     @property
     def disconnected(self) -> threading.Event:
-        """Set when the client of a streamed call has gone, and nobody waits
-        for what the function does: ``ctx.disconnected.is_set()``, or
-        ``ctx.disconnected.wait(seconds)`` instead of a sleep. Never set for a
-        call that is answered in one piece."""
+        """An event that is set once the client of a streamed call has gone, so
+        that nobody receives the answer. Ask ``ctx.disconnected.is_set()``, or
+        use ``ctx.disconnected.wait(seconds)`` instead of ``time.sleep()``. For
+        a call that is not streamed, it is never set."""
         if self._disconnected is None:
             self._disconnected = threading.Event()
         return self._disconnected

@@ -1,8 +1,34 @@
-"""Every exception of the package. All derive from :exc:`Error`.
+"""The exceptions of this package::
 
-Each class says three things about itself: ``code``, a stable word for
-programs; ``status``, the HTTP status it becomes when it ends a request to the
-endpoint; and ``retriable``, whether the server may usefully try again.
+    Error
+      SettingsError (ValueError)         a setting is missing or invalid
+      FunctionConfigError (ValueError)   a function is declared in error
+      NonRetriableError                  raise it: do not retry
+      RetryAfterError                    raise it: retry, not before a time
+      StepError                          a step has failed for good
+      StepConfigError (ValueError)       a step is called in error
+      StepUnexpectedError                the one step to run was not reached
+      OutputError                        an output is not JSON, or too large
+      MiddlewareError                    a hook raised
+      CallContextError                   a call_context raised
+      RequestError                       a request is refused
+        SignatureError                   its signature is not valid
+        ForbiddenError                   it needs a signature
+        BodyError                        its body is not valid
+        QueryError                       its query names no function
+        FunctionNotFoundError            the function is not served here
+        MethodError                      its method is not supported
+        ServerKindError                  it is from a server of the other mode
+        AddressError                     the endpoint's address is unknown
+        BrowserError                     it is from a page in a browser
+        RedirectedError                  it was a POST or PUT before a redirect
+        PageError                        the page of dev mode is refused
+      ApiError                           a request to the server failed
+        RegistrationError                it did not register the functions
+        SendEventsError                  it did not accept all events
+
+The attributes ``code``, ``status`` and ``retriable`` of :exc:`Error` are set
+in each class, or in each object.
 """
 
 from __future__ import annotations
@@ -10,15 +36,15 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from . import _timestr
+from ._codec import durations
 
 
 class Error(Exception):
-    """Root of everything this package raises.
+    """Base class of all exceptions of this package.
 
-    :ivar code: a stable, lower-case word for the kind of error
-    :ivar status: the HTTP status of the answer it becomes, where it becomes one
-    :ivar retriable: whether trying the same again can help
+    :ivar code: identifies the kind of error; lower-case, and stable
+    :ivar status: the HTTP status of the response that reports the error
+    :ivar retriable: whether another attempt can succeed
     """
 
     code: str = "internal_error"
@@ -38,11 +64,11 @@ class Error(Exception):
         return self.retriable
 
 
-# -- raised while the application is put together ------------------------
+# -- raised at start-up --------------------------------------------------
 
 
 class SettingsError(Error, ValueError):
-    """A setting is missing, or has a value that cannot be used.
+    """A setting is missing or invalid.
 
     Raised by :class:`~inngest_wsgi.Inngest` and :func:`~inngest_wsgi.serve`.
 
@@ -58,11 +84,10 @@ class SettingsError(Error, ValueError):
 
 
 class FunctionConfigError(Error, ValueError):
-    """A function is declared, or put together with others, in a way that
-    cannot work. Raised by ``create_function`` and
-    :func:`~inngest_wsgi.serve`.
+    """The options of a function are invalid, or conflict with those of
+    another. Raised by ``create_function`` and :func:`~inngest_wsgi.serve`.
 
-    :ivar function_id: the ``fn_id`` it was declared with
+    :ivar function_id: the function's ``fn_id``
     """
 
     code = "function_config_invalid"
@@ -73,14 +98,14 @@ class FunctionConfigError(Error, ValueError):
         self.function_id = function_id
 
 
-# -- raised by and for the user's functions ------------------------------
+# -- raised in the user's functions, or by them --------------------------
 
 
 class NonRetriableError(Error):
-    """Raise it in a function or a step: trying again is of no use.
+    """Raise it in a function or a step to fail without a retry.
 
-    :param message: what went wrong
-    :param quiet: do not log this error
+    :param message: the error message
+    :param quiet: True to keep the error out of the log
     """
 
     code = "non_retriable_error"
@@ -93,21 +118,21 @@ class NonRetriableError(Error):
 
 
 class RetryAfterError(Error):
-    """Raise it in a function or a step: try again, but not before a time.
+    """Raise it in a function or a step to be retried, not before a time.
 
-    A relative time goes to the server as whole seconds, rounded up and at
-    least one; an absolute one as RFC 3339 (PROTOCOL section 6). The server
-    clips both to between 1 second and 24 hours.
+    A duration is sent in whole seconds, rounded up and at least one; a
+    ``datetime`` as RFC 3339 (PROTOCOL section 6). The server limits both to
+    between 1 second and 24 hours from now.
 
-    :param message: what went wrong
-    :param retry_after: how long to wait, as milliseconds (``int``), a
-        ``timedelta`` or a time string (``"1h30m"``); or when to try again, as
-        a ``datetime`` (without a time zone: UTC)
-    :param quiet: do not log this error
-    :raises ValueError: a time that is negative or cannot be read
+    :param message: the error message
+    :param retry_after: the time to wait, as milliseconds (``int``), a
+        ``timedelta`` or a time string (``"1h30m"``); or the time of the next
+        attempt as a ``datetime``, in UTC if it has no time zone
+    :param quiet: True to keep the error out of the log
+    :raises ValueError: the time is malformed or negative
 
-    :ivar retry_after: the ``datetime`` of the next attempt, at the earliest
-    :ivar header: the ``Retry-After`` that says so
+    :ivar retry_after: the earliest time of the next attempt, a ``datetime``
+    :ivar header: the value of the ``Retry-After`` header
     """
 
     code = "retry_after_error"
@@ -119,23 +144,23 @@ class RetryAfterError(Error):
         quiet: bool = False,
     ) -> None:
         super().__init__(message or "")
-        self.retry_after = _timestr.point(retry_after)
-        self.header = _timestr.retry_after(retry_after)
+        self.retry_after = durations.to_datetime(retry_after)
+        self.header = durations.retry_after(retry_after)
         self.quiet = quiet
 
 
 class StepError(Error):
     """A step has failed for good: its retries are used up, or it raised
-    :exc:`NonRetriableError`. Raised where the function awaits the step.
+    :exc:`NonRetriableError`. Raised where the function calls the step.
+
+    A function that does not catch it fails with the step's own error, without
+    a retry.
 
     :ivar message: the message of the step's own error
-    :ivar name: the class name of the step's own error
-    :ivar stack: its traceback, where there is one
-    :ivar cause: what it was raised from, as a dict of the same, where there
-        is such
-
-    A function that lets it through fails with the step's own error, without
-    being tried again: the step has used up its retries.
+    :ivar name: the class name of that error
+    :ivar stack: its traceback, or None
+    :ivar cause: the error that it was raised from, as a dict with ``name``,
+        ``message``, ``stack`` and ``cause``; or None
     """
 
     code = "step_errored"
@@ -156,9 +181,9 @@ class StepError(Error):
 
 
 class StepConfigError(Error, ValueError):
-    """A step is called with an id or options that the protocol cannot carry,
-    or where no step can be: inside another, in another thread than the
-    function's, or after the call has ended.
+    """A step is called with an invalid id or option, or where a step is not
+    possible: inside another step, in another thread than the function's, or
+    after the call has ended.
 
     :ivar step_id: the id of the step
     """
@@ -174,10 +199,11 @@ class StepConfigError(Error, ValueError):
 
 class MiddlewareError(Error):
     """A hook of a middleware raised. The call fails with this error, and is
-    tried again unless what was raised says otherwise.
+    retried unless the hook's exception is not ``retriable``.
 
-    :ivar hook: which: ``"Session.before_execution()"``
-    :ivar header: the ``Retry-After`` that what was raised asks for
+    :ivar hook: the hook, for example ``"Session.before_execution()"``
+    :ivar header: the value of the ``Retry-After`` header, if the hook raised
+        :exc:`RetryAfterError`
     """
 
     code = "middleware_failed"
@@ -191,8 +217,8 @@ class MiddlewareError(Error):
 
 
 class CallContextError(Error):
-    """A ``call_context`` raised as it was made or entered. The call is tried
-    again."""
+    """A ``call_context`` raised when it was made or entered. The call is
+    retried."""
 
     code = "call_context_failed"
 
@@ -201,15 +227,15 @@ class CallContextError(Error):
 
 
 class StepUnexpectedError(Error):
-    """A call is for one step alone, and the function does not come to it. The
-    call is tried again (W71)."""
+    """A call is for one step alone, and the function does not reach that
+    step. The call is retried (W71)."""
 
     code = "step_unexpected"
 
 
 class OutputError(Error):
-    """What a function or a step returned cannot be sent: it is not JSON, or
-    too large. Trying again would give the same, so it is not tried again."""
+    """The output of a function or a step is not JSON, or is too large. It is
+    not retried: another attempt would return the same."""
 
     code = "output_invalid"
     status = 400
@@ -220,16 +246,16 @@ class OutputError(Error):
 
 
 class RequestError(Error):
-    """A request to the endpoint is refused before any function runs."""
+    """A request to the endpoint is refused, and no function runs."""
 
     code = "request_invalid"
     status = 400
 
 
 class SignatureError(RequestError):
-    """The request is not from somebody who has the signing key.
+    """The signature of a request is missing or not valid.
 
-    :ivar code: which check failed: ``signature_missing``,
+    :ivar code: the check that failed: ``signature_missing``,
         ``signature_malformed``, ``signature_expired``, ``signature_early`` or
         ``signature_mismatch``
     """
@@ -242,14 +268,14 @@ class SignatureError(RequestError):
 
 
 class ForbiddenError(RequestError):
-    """An unsigned request asks for what only a signed one may have."""
+    """An unsigned request asks for something that needs a signature."""
 
     code = "signature_required"
     status = 401
 
 
 class BodyError(RequestError):
-    """The body of a request is not what the protocol says it is.
+    """The body of a request is not valid, or cannot be read.
 
     :ivar code: ``body_not_json``, ``body_invalid``, ``body_too_large``,
         ``body_unreadable`` or ``length_required``
@@ -259,28 +285,29 @@ class BodyError(RequestError):
         super().__init__(message)
         self.code = code
         self.status = status
-        # what arrived whole will not be better the next time
+        # a complete body will be the same the next time
         self.retriable = code in ("body_unreadable", "length_required")
 
 
 class AddressError(RequestError):
-    """A request does not tell at which address this endpoint can be called,
-    and no setting does."""
+    """Neither the request nor a setting contains the address at which the
+    server can call this endpoint."""
 
     code = "address_unknown"
 
 
 class BrowserError(RequestError):
-    """A page in a browser asks for what a server or the app itself asks for."""
+    """A page in a browser made a request that only servers and the endpoint's
+    own page may make."""
 
     code = "from_a_browser"
     status = 403
 
 
 class RedirectedError(RequestError):
-    """A call, a probe or a sync came as a GET, for something redirects it on
-    its way. The server would take an answer 200 for what a function returned
-    (W73)."""
+    """A call, a probe or a sync arrived as a GET, because a redirect changed
+    its method. The server would take a response with status 200 for the
+    function's output (W73)."""
 
     code = "redirected"
     status = 500
@@ -294,27 +321,27 @@ class QueryError(RequestError):
 
 
 class FunctionNotFoundError(RequestError):
-    """The endpoint does not have the function that is called."""
+    """The function of a call is not served by this endpoint."""
 
     code = "function_not_found"
     status = 500
 
 
 class MethodError(RequestError):
-    """The endpoint does not know the request's method."""
+    """The endpoint does not support the method of a request."""
 
     code = "method_not_allowed"
     status = 405
 
 
 class ServerKindError(RequestError):
-    """A dev server speaks to an application in cloud mode, or the reverse."""
+    """A dev server calls an application in cloud mode, or the reverse."""
 
     code = "server_kind_mismatch"
 
 
 class PageError(RequestError):
-    """What the page of dev mode asks or does is refused.
+    """A request from the page of dev mode is refused.
 
     :ivar code: ``origin_refused``, ``token_missing``, ``token_expired``,
         ``token_invalid``, ``content_type`` or ``landing_unknown``
@@ -328,14 +355,13 @@ class PageError(RequestError):
         self.status = status
 
 
-# -- raised by our own requests to the server ----------------------------
+# -- raised by our requests to the server --------------------------------
 
 
 class ApiError(Error):
-    """A request of ours to the Inngest server had no usable answer.
+    """A request to the Inngest server got no answer, or an error.
 
-    :ivar http_status: the HTTP status of the answer, or None where there was
-        none
+    :ivar http_status: the HTTP status of the answer; None without an answer
     """
 
     code = "api_failed"
@@ -354,10 +380,9 @@ class RegistrationError(ApiError):
 class SendEventsError(ApiError):
     """Some or all events of one ``send`` were not accepted.
 
-    :ivar ids: the ids of those that were accepted, in the order they were
-        given
-    :ivar too_large: whether an event is larger than any server takes; then
-        none was sent
+    :ivar ids: the ids of those that were accepted, in their order
+    :ivar too_large: whether an event exceeds the size limit of every server;
+        then none was sent
     """
 
     code = "send_events_failed"
@@ -371,7 +396,7 @@ class SendEventsError(ApiError):
     ) -> None:
         super().__init__(message, http_status)
         self.ids = list(ids)
-        # what the server refuses it will refuse again
+        # the server will refuse the same events again
         refused = http_status is not None and 400 <= http_status < 500 and http_status != 429
         self.retriable = not (refused or too_large)
         self.too_large = too_large

@@ -1,11 +1,11 @@
-"""Flow control: when, how often, and how many at once, a function runs.
+"""Flow control: limit and order the runs of a function.
 
-Each class is one option of ``create_function``, with the checks that the
-server makes of it (PROTOCOL section 5): a mistake is an error where the
-function is declared, not a sync that fails without saying why.
+Each class is one option of ``create_function``. It makes the checks that the
+server makes too (PROTOCOL section 5), so that a mistake is an error where the
+function is declared, and not a sync that fails without saying why.
 
 A ``key`` is a CEL expression on ``event``, for example ``"event.data.user"``;
-what it limits is limited for each of its values. A duration is milliseconds
+the option applies to each of its values separately. A duration is milliseconds
 (``int``), a ``timedelta`` or a time string (``"1h30m"``).
 """
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import _timestr
-from ._timestr import Duration
+from ._codec import durations, validate
+from ._codec.durations import Duration
 
 _DAY_MS = 86400 * 1000
 _SECOND_MS = 1000
@@ -25,12 +25,14 @@ Wire = t.Dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """One run for many events.
+    """Start one run for several events.
 
-    :param max_size: how many events at the most
-    :param timeout: run after this long, with however many there are
-    :param if_exp: only events for which this holds are batched
-    :raises ValueError: names the field and what is wrong with it
+    :param max_size: the most events of a run
+    :param timeout: start the run after this time, with the events that there
+        are
+    :param if_exp: a CEL expression on ``event``; only events for which it is
+        true are batched
+    :raises ValueError: names the field and says what is wrong
     """
 
     max_size: int
@@ -39,15 +41,16 @@ class Batch:
     if_exp: t.Optional[str] = None
 
     def __post_init__(self) -> None:
-        _whole(self, "max_size", least=1)
-        _duration(self, "timeout")
-        _expressions(self, "key", "if_exp")
+        _check(self, "max_size", validate.whole_number, 1)
+        _check_if_set(self, "timeout", validate.milliseconds)
+        _check_if_set(self, "key", validate.expression)
+        _check_if_set(self, "if_exp", validate.expression)
 
     def to_wire(self) -> Wire:
         return _without_none(
             {
                 "maxSize": self.max_size,
-                "timeout": _timestr.optional(self.timeout),
+                "timeout": durations.optional(self.timeout),
                 "key": self.key,
                 "if": self.if_exp,
             }
@@ -56,13 +59,14 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Cancel:
-    """An event that cancels a run.
+    """Cancel a run when an event arrives.
 
     :param event: the event's name
-    :param if_exp: a CEL expression that must hold: ``event`` is what the run
-        was started by, ``async`` what may cancel it
-    :param timeout: how long after its start a run can be cancelled so
-    :raises ValueError: names the field and what is wrong with it
+    :param if_exp: a CEL expression that must be true: ``event`` is the event
+        that started the run, ``async`` the one that may cancel it
+    :param timeout: the time after the start of a run in which it can be
+        cancelled
+    :raises ValueError: names the field and says what is wrong
     """
 
     event: str
@@ -70,29 +74,30 @@ class Cancel:
     timeout: t.Optional[Duration] = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.event, str) or not self.event.strip():
+        if not validate.is_text(self.event):
             raise ValueError("event of a Cancel must be the name of an event")
-        _duration(self, "timeout")
-        _expressions(self, "if_exp")
+        _check_if_set(self, "timeout", validate.milliseconds)
+        _check_if_set(self, "if_exp", validate.expression)
 
     def to_wire(self) -> Wire:
         return _without_none(
             {
                 "event": self.event,
                 "if": self.if_exp,
-                "timeout": _timestr.optional(self.timeout),
+                "timeout": durations.optional(self.timeout),
             }
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Concurrency:
-    """How many steps of the function may run at the same time.
+    """Limit the steps that run at the same time.
 
-    :param limit: how many; 0 leaves it to the account's limit
-    :param scope: ``"fn"``, ``"env"`` or ``"account"``: among what the limit
-        is shared; the last two need a ``key``
-    :raises ValueError: names the field and what is wrong with it
+    :param limit: the most steps; 0 for no limit but the account's
+    :param scope: the functions that share the limit: ``"fn"`` for this one
+        alone, ``"env"`` or ``"account"`` for all with the same ``key``, which
+        is then needed
+    :raises ValueError: names the field and says what is wrong
     """
 
     limit: int
@@ -100,12 +105,12 @@ class Concurrency:
     scope: t.Optional[str] = None
 
     def __post_init__(self) -> None:
-        _whole(self, "limit", least=0)
-        _expressions(self, "key")
-        _one_of(self, "scope", "fn", "env", "account")
+        _check(self, "limit", validate.whole_number, 0)
+        _check_if_set(self, "key", validate.expression)
+        _check_if_set(self, "scope", validate.one_of, "fn", "env", "account")
         if self.scope in ("env", "account") and self.key is None:
             raise ValueError(
-                "key of a Concurrency is missing; with scope {!r} it says what the functions "
+                "key of a Concurrency is missing; scope {!r} needs one, which the functions "
                 "have in common".format(self.scope)
             )
 
@@ -115,11 +120,11 @@ class Concurrency:
 
 @dataclasses.dataclass(frozen=True)
 class Debounce:
-    """Run once no event has come for a while, with the last one.
+    """Start a run with the last event, once no other has arrived for a period.
 
-    :param period: how long that is, from 1 second to 7 days
-    :param timeout: run after this long although events keep coming
-    :raises ValueError: names the field and what is wrong with it
+    :param period: that period, from 1 second to 7 days
+    :param timeout: start the run after this time even if events keep arriving
+    :raises ValueError: names the field and says what is wrong
     """
 
     period: Duration
@@ -127,35 +132,34 @@ class Debounce:
     timeout: t.Optional[Duration] = None
 
     def __post_init__(self) -> None:
-        _duration(self, "period", least=_SECOND_MS, most=7 * _DAY_MS)
-        _duration(self, "timeout")
-        _expressions(self, "key")
+        _check(self, "period", validate.milliseconds, _SECOND_MS, 7 * _DAY_MS)
+        _check_if_set(self, "timeout", validate.milliseconds)
+        _check_if_set(self, "key", validate.expression)
 
     def to_wire(self) -> Wire:
         return _without_none(
             {
-                "period": _timestr.to_timestr(self.period),
+                "period": durations.to_timestr(self.period),
                 "key": self.key,
-                "timeout": _timestr.optional(self.timeout),
+                "timeout": durations.optional(self.timeout),
             }
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Priority:
-    """Which run goes first.
+    """Order the runs that wait.
 
-    :param run: a CEL expression whose value, in seconds, a run is put ahead
-        (or, negative, behind), for example ``"event.data.vip ? 100 : 0"``
+    :param run: a CEL expression on ``event``, for example
+        ``"event.data.vip ? 100 : 0"``: the number of seconds by which a run
+        goes ahead of others, or behind them if it is negative
     :raises ValueError: it is empty
     """
 
     run: str
 
     def __post_init__(self) -> None:
-        if self.run is None:
-            raise ValueError("run of a Priority must be an expression")
-        _expressions(self, "run")
+        _check(self, "run", validate.expression)
 
     def to_wire(self) -> Wire:
         return {"run": self.run}
@@ -163,11 +167,11 @@ class Priority:
 
 @dataclasses.dataclass(frozen=True)
 class RateLimit:
-    """How many runs may start in a while; an event beyond that is dropped.
+    """Limit the runs that start in a period. Further events are dropped.
 
-    :param limit: how many
-    :param period: how long that is, from 1 second to 24 hours
-    :raises ValueError: names the field and what is wrong with it
+    :param limit: the most runs
+    :param period: from 1 second to 24 hours
+    :raises ValueError: names the field and says what is wrong
     """
 
     limit: int
@@ -175,32 +179,30 @@ class RateLimit:
     key: t.Optional[str] = None
 
     def __post_init__(self) -> None:
-        _whole(self, "limit", least=1)
-        _duration(self, "period", least=_SECOND_MS, most=_DAY_MS)
-        _expressions(self, "key")
+        _check(self, "limit", validate.whole_number, 1)
+        _check(self, "period", validate.milliseconds, _SECOND_MS, _DAY_MS)
+        _check_if_set(self, "key", validate.expression)
 
     def to_wire(self) -> Wire:
-        period = _timestr.to_timestr(self.period)
+        period = durations.to_timestr(self.period)
         return _without_none({"limit": self.limit, "period": period, "key": self.key})
 
 
 @dataclasses.dataclass(frozen=True)
 class Singleton:
-    """One run at a time.
+    """Allow one run at a time.
 
-    :param mode: ``"skip"``: an event during a run starts none; ``"cancel"``:
-        it cancels that run and starts another
-    :raises ValueError: names the field and what is wrong with it
+    :param mode: the effect of an event during a run: ``"skip"`` to drop it,
+        ``"cancel"`` to cancel the run and start another
+    :raises ValueError: names the field and says what is wrong
     """
 
     mode: str
     key: t.Optional[str] = None
 
     def __post_init__(self) -> None:
-        if self.mode is None:
-            raise ValueError('mode of a Singleton must be "skip" or "cancel"')
-        _one_of(self, "mode", "skip", "cancel")
-        _expressions(self, "key")
+        _check(self, "mode", validate.one_of, "skip", "cancel")
+        _check_if_set(self, "key", validate.expression)
 
     def to_wire(self) -> Wire:
         return _without_none({"mode": self.mode, "key": self.key})
@@ -208,12 +210,12 @@ class Singleton:
 
 @dataclasses.dataclass(frozen=True)
 class Throttle:
-    """How many runs may start in a while; an event beyond that waits.
+    """Limit the runs that start in a period. Further events wait.
 
-    :param limit: how many
-    :param period: how long that is, from 1 second to 7 days
-    :param burst: how many of them may start at the same moment
-    :raises ValueError: names the field and what is wrong with it
+    :param limit: the most runs
+    :param period: from 1 second to 7 days
+    :param burst: the number of them that may start at the same moment
+    :raises ValueError: names the field and says what is wrong
     """
 
     limit: int
@@ -222,17 +224,16 @@ class Throttle:
     burst: t.Optional[int] = 1
 
     def __post_init__(self) -> None:
-        _whole(self, "limit", least=1)
-        _duration(self, "period", least=_SECOND_MS, most=7 * _DAY_MS)
-        _expressions(self, "key")
-        if self.burst is not None:
-            _whole(self, "burst", least=1)
+        _check(self, "limit", validate.whole_number, 1)
+        _check(self, "period", validate.milliseconds, _SECOND_MS, 7 * _DAY_MS)
+        _check_if_set(self, "key", validate.expression)
+        _check_if_set(self, "burst", validate.whole_number, 1)
 
     def to_wire(self) -> Wire:
         return _without_none(
             {
                 "limit": self.limit,
-                "period": _timestr.to_timestr(self.period),
+                "period": durations.to_timestr(self.period),
                 "key": self.key,
                 "burst": self.burst,
             }
@@ -241,70 +242,39 @@ class Throttle:
 
 @dataclasses.dataclass(frozen=True)
 class Timeouts:
-    """When a run is cancelled for taking too long.
+    """Cancel runs that wait or run for too long.
 
-    :param start: how long it may wait to be started
-    :param finish: how long it may take from its start
-    :raises ValueError: names the field and what is wrong with it
+    :param start: the longest time until a run starts
+    :param finish: the longest time from its start to its end
+    :raises ValueError: names the field and says what is wrong
     """
 
     start: t.Optional[Duration] = None
     finish: t.Optional[Duration] = None
 
     def __post_init__(self) -> None:
-        _duration(self, "start")
-        _duration(self, "finish")
+        _check_if_set(self, "start", validate.milliseconds)
+        _check_if_set(self, "finish", validate.milliseconds)
 
     def to_wire(self) -> Wire:
         return _without_none(
-            {"start": _timestr.optional(self.start), "finish": _timestr.optional(self.finish)}
+            {"start": durations.optional(self.start), "finish": durations.optional(self.finish)}
         )
 
 
-def _name(owner: object, field: str) -> str:
-    return "{} of a {}".format(field, type(owner).__name__)
-
-
-def _whole(owner: object, field: str, least: int) -> None:
-    value = getattr(owner, field)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            "{} must be a whole number, {} or more".format(_name(owner, field), least)
-        )
-
-
-def _duration(owner: object, field: str, least: int = 0, most: t.Optional[int] = None) -> None:
-    value = getattr(owner, field)
-    if value is None and most is None:
-        return
+def _check(owner: object, field: str, check: t.Callable[..., t.Any], *args: t.Any) -> None:
+    """Call a check of :mod:`~inngest_wsgi._codec.validate` on a field."""
     try:
-        ms = _timestr.milliseconds(value)
-    except ValueError as error:
-        raise ValueError("{}: {}".format(_name(owner, field), error)) from None
-    if ms < least or (most is not None and ms > most):
-        raise ValueError(
-            "{} must be from {} to {}".format(
-                _name(owner, field), _timestr.to_timestr(least), _timestr.to_timestr(most or 0)
-            )
-        )
+        check(getattr(owner, field), *args)
+    except ValueError as problem:
+        name = "{} of a {}".format(field, type(owner).__name__)
+        separator = " " if str(problem).startswith("must be") else ": "
+        raise ValueError("{}{}{}".format(name, separator, problem)) from None
 
 
-def _expressions(owner: object, *fields: str) -> None:
-    """The server refuses an empty expression, without a word why."""
-    for field in fields:
-        value = getattr(owner, field)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise ValueError(
-                "{} must be a CEL expression, not {!r}".format(_name(owner, field), value)
-            )
-
-
-def _one_of(owner: object, field: str, *known: str) -> None:
-    value = getattr(owner, field)
-    if value is not None and value not in known:
-        raise ValueError(
-            "{} must be one of {}, not {!r}".format(_name(owner, field), ", ".join(known), value)
-        )
+def _check_if_set(owner: object, field: str, check: t.Callable[..., t.Any], *args: t.Any) -> None:
+    if getattr(owner, field) is not None:
+        _check(owner, field, check, *args)
 
 
 def _without_none(fields: t.Mapping[str, t.Any]) -> Wire:

@@ -7,13 +7,13 @@ import inspect
 import json
 import typing as t
 
-from . import _protocol as p
-from . import errors, flow
+from . import _protocol as p, errors, flow
+from ._codec import validate
 from .trigger import Trigger, TriggerCron, TriggerEvent
 
-#: The most retries that the server keeps; more are cut to this.
+#: The most retries that the server allows; it reduces more to this.
 MAX_RETRIES = 20
-#: The most that a function may have of each (PROTOCOL section 5).
+#: The most entries of each list (PROTOCOL section 5).
 MAX_TRIGGERS = 10
 MAX_CANCELLATIONS = 5
 MAX_CONCURRENCY = 2
@@ -23,8 +23,9 @@ Handler = t.Callable[[t.Any], T]
 
 
 class Options(t.NamedTuple):
-    """How a function is declared; what each means is said in
-    :meth:`inngest_wsgi.Inngest.create_function`."""
+    """The options of a function, which
+    :meth:`inngest_wsgi.Inngest.create_function` documents and has as its
+    parameters."""
 
     fn_id: str
     trigger: t.Union[Trigger, t.Sequence[Trigger]]
@@ -46,21 +47,20 @@ class Options(t.NamedTuple):
 
 
 class Function(t.Generic[T]):
-    """A function, as ``create_function`` declares it.
+    """A function that ``create_function`` has declared.
 
     :ivar fn_id: its id within the app
-    :ivar name: what a person reads
+    :ivar name: the name that Inngest shows
     :ivar handler: the Python function itself, to be called in unit tests
     """
 
     def __init__(self, handler: Handler[T], options: Options, app_id: str) -> None:
         self.fn_id = options.fn_id
         self._app_id = app_id
-        if not isinstance(self.fn_id, str) or not self.fn_id.strip():
+        if not validate.is_text(self.fn_id):
             self._refuse('fn_id must be text, and not empty, for example "send-invoice"')
         self.name = self.fn_id if options.name is None else options.name
-        if not isinstance(self.name, str) or not self.name.strip():
-            self._refuse("name must be text, and not empty")
+        self._check("name", validate.text, self.name)
         self.handler = handler
         self.middleware = tuple(options.middleware or ())
         self.output_type = options.output_type
@@ -77,7 +77,7 @@ class Function(t.Generic[T]):
 
     @property
     def id(self) -> str:
-        """The id on the wire, in the app that it was declared with."""
+        """The full id, in the app that the function was declared with."""
         return self.full_id(self._app_id)
 
     @property
@@ -86,12 +86,13 @@ class Function(t.Generic[T]):
         return self.fn_id
 
     def full_id(self, app_id: str) -> str:
-        """The id on the wire, ``<app>-<fn>``."""
+        """Return the id by which the server knows the function,
+        ``<app>-<fn>``."""
         return "{}-{}".format(app_id, self.fn_id)
 
     def failure_handler(self, app_id: str) -> t.Optional["Function[t.Any]"]:
-        """``on_failure`` as the function of its own that it is to the server;
-        nothing is inherited (PROTOCOL section 5)."""
+        """Return ``on_failure`` as the function that the server calls; None if
+        there is none. It inherits no option (PROTOCOL section 5)."""
         if self._on_failure is None:
             return None
         failed = json.dumps(self.full_id(app_id)).replace("'", "\\'")[1:-1]
@@ -108,10 +109,10 @@ class Function(t.Generic[T]):
         return Function(self._on_failure, options, app_id)
 
     def registration(self, app_id: str, url: str) -> t.Dict[str, t.Any]:
-        """The function as the server registers it (PROTOCOL section 5). Only
-        what is set: never a ``null``.
+        """Return the function's part of a registration (PROTOCOL section 5).
+        Options that are not set are left out: there is no ``null``.
 
-        :param url: where the server is to call, with ``fnId`` and ``stepId``
+        :param url: the URL that the server calls, with ``fnId`` and ``stepId``
         """
         step: t.Dict[str, t.Any] = {
             "id": p.STEP,
@@ -128,18 +129,23 @@ class Function(t.Generic[T]):
             steps={p.STEP: step},
         )
 
-    # -- what is refused -------------------------------------------------
+    # -- checks ----------------------------------------------------------
 
     def _refuse(self, message: str) -> t.NoReturn:
         raise errors.FunctionConfigError(self.fn_id, message)
 
+    def _check(self, name: str, check: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        """Call a check of :mod:`~inngest_wsgi._codec.validate`."""
+        try:
+            return check(*args)
+        except ValueError as problem:
+            self._refuse("{} {}".format(name, problem))
+
     def _checked_retries(self, retries: t.Optional[int]) -> t.Optional[int]:
         if retries is None:
             return None
-        whole = isinstance(retries, int) and not isinstance(retries, bool)
-        if not whole or not 0 <= retries <= MAX_RETRIES:
-            self._refuse("retries must be a whole number from 0 to {}".format(MAX_RETRIES))
-        return retries
+        found: int = self._check("retries", validate.whole_number, retries, 0, MAX_RETRIES)
+        return found
 
     def _checked_triggers(
         self, trigger: t.Union[Trigger, t.Sequence[Trigger]]
@@ -153,13 +159,11 @@ class Function(t.Generic[T]):
         return triggers
 
     def _checked_flow(self, options: Options) -> t.Dict[str, t.Any]:
-        """The options of flow control that are set, by their names on the
-        wire."""
+        """Return the options of flow control that are set, by their names in
+        a registration."""
         idempotency = options.idempotency
-        if idempotency is not None and (
-            not isinstance(idempotency, str) or not idempotency.strip()
-        ):
-            self._refuse("idempotency must be a CEL expression, and not empty")
+        if idempotency is not None:
+            self._check("idempotency", validate.expression, idempotency)
         if options.batch_events is not None and options.cancel:
             self._refuse("batch_events and cancel cannot go together")
         found = {
@@ -212,11 +216,11 @@ class Function(t.Generic[T]):
             plain = type(plain).__call__
         if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
             self._refuse(
-                "{} is async def. WSGI is synchronous: a coroutine would never be run. Write "
-                "it with def; for an async application use the official SDK".format(what)
+                "{} is async def. WSGI is synchronous: a coroutine would never run. Write it "
+                "with def; for an async application use the official SDK".format(what)
             )
         if inspect.isgeneratorfunction(plain):
             self._refuse(
-                "{} has a yield in it, so calling it runs none of its code. Move the yield "
-                "into a function of its own".format(what)
+                "{} contains a yield, so that calling it runs none of its code. Move the yield "
+                "into another function".format(what)
             )

@@ -1,23 +1,22 @@
-"""Steps side by side, as ``ctx.group``."""
+"""Parallel groups of steps, as ``ctx.group``."""
 
 from __future__ import annotations
 
 import enum
 import typing as t
 
-from . import _protocol as p
-from . import errors
-from ._engine import Engine
+from . import _protocol as p, errors
+from ._execution.engine import Engine
 
 T = t.TypeVar("T")
 
 
 class ParallelMode(enum.Enum):
-    """When the server goes on with a parallel group."""
+    """Sets when the server calls the function again for a parallel group."""
 
-    #: when every step that was reported has ended
+    #: when all steps that were reported have ended
     WAIT = p.PARALLEL_WAIT
-    #: when any of them has, so that one branch need not wait for another
+    #: when any of them has ended, so that no branch waits for another
     RACE = p.PARALLEL_RACE
 
 
@@ -42,10 +41,10 @@ class Group:
         :param callables: the branches; each may have several steps, and code
             between them
         :param parallel_mode: with branches of several steps, ``RACE`` lets
-            each go on by itself, at the price of more calls
+            each branch go on by itself, at the price of more calls
         :returns: what the branches returned, in their order
-        :raises Exception: what the first of the branches raised that raised
-            anything, once all have ended
+        :raises Exception: once all branches have ended: what the first branch
+            raised that raised anything
         """
         if not isinstance(callables, (list, tuple)) or not all(map(callable, callables)):
             raise errors.StepConfigError(

@@ -1,34 +1,58 @@
-"""Hooks around a call and around sending events.
+"""Middleware: hooks around calls of functions and around sending events.
 
-The order is the official SDK's: the client's middleware before the
-function's, each in the order of its list; the hooks that come after what they
-are about (``after_execution``, ``transform_output``, ``after_send_events``)
-in reverse.
+The order of calls is the official SDK's: the client's middleware before the
+function's, each in the order of its list. The hooks ``after_execution``,
+``transform_output``, ``after_send_events`` and ``close`` are called in reverse
+order.
 """
 
 from __future__ import annotations
 
-import inspect
-import logging
 import typing as t
 
-from . import _failure, errors
 from . import _protocol as p
+from .context import Context
 from .event import Event
 from .function import Function
 
-if t.TYPE_CHECKING:
-    from .client import Inngest
-    from .context import Context
 
-_log = logging.getLogger("inngest_wsgi")
+class Client(t.Protocol):
+    """The parts of :class:`inngest_wsgi.Inngest` that a middleware can use.
+    The client's own module imports this one."""
+
+    logger: t.Any
+
+    @property
+    def app_id(self) -> str: ...
+
+    @property
+    def app_version(self) -> t.Optional[str]: ...
+
+    @property
+    def env(self) -> t.Optional[str]: ...
+
+    @property
+    def api_origin(self) -> str: ...
+
+    @property
+    def event_api_origin(self) -> str: ...
+
+    @property
+    def event_key(self) -> t.Optional[str]: ...
+
+    @property
+    def signing_key(self) -> t.Optional[str]: ...
+
+    def send(
+        self, events: t.Union[Event, t.Sequence[Event]], *, skip_middleware: bool = False
+    ) -> t.List[str]: ...
 
 
 class SendEventsResult:
-    """What came of sending events.
+    """The result of sending events.
 
-    :ivar ids: of those that were accepted
-    :ivar error: why the others were not, or None
+    :ivar ids: the ids of the events that were accepted
+    :ivar error: why the others were not; None if all were
     """
 
     def __init__(self, ids: t.Sequence[str] = (), error: t.Optional[str] = None) -> None:
@@ -37,11 +61,11 @@ class SendEventsResult:
 
 
 class TransformOutputStepInfo(t.NamedTuple):
-    """The step that an output is of.
+    """The step of an output.
 
-    :ivar id: as the function wrote it
+    :ivar id: as the function's code has it
     :ivar op: the opcode, for example ``"StepRun"``
-    :ivar opts: of the op
+    :ivar opts: the op's options
     """
 
     id: str
@@ -50,16 +74,16 @@ class TransformOutputStepInfo(t.NamedTuple):
 
 
 class TransformOutputResult:
-    """What a function or a step ended in. Its fields may be assigned.
+    """The result of a function or a step. Its fields may be assigned.
 
-    :ivar error: what it raised, or None
-    :ivar output: what it returned, after the serializer
-    :ivar step: the step, or None if it is the function's
+    :ivar error: the exception that it raised, or None
+    :ivar output: the value that it returned, after the serializer
+    :ivar step: the step; None for the function's own result
     """
 
     def has_output(self) -> bool:
-        """Whether something was returned: not where it raised, nor where the
-        step is one that the server carries out."""
+        """Return True if the function or step returned. A step that the
+        server carries out, such as a sleep, has no output here."""
         ran = self.step is None or self.step.op == p.OP_STEP_RUN
         return ran and self.error is None
 
@@ -75,7 +99,7 @@ class TransformOutputResult:
 
 
 class StepMemo:
-    """What is remembered of one step.
+    """The memo of one step.
 
     :ivar error: the step's error as JSON, or None; may be assigned
     """
@@ -88,8 +112,8 @@ class StepMemo:
 
     @property
     def data(self) -> t.Any:
-        """What the step returned; the event, for an event that was waited
-        for; None where there is nothing. May be assigned."""
+        """The value that the step returned, or the event that it waited for;
+        None if there is neither. May be assigned."""
         memo = self._memos[self._hashed]
         return memo["data"] if _has_result(memo) else memo
 
@@ -109,179 +133,89 @@ class StepMemo:
 
 
 def _has_result(memo: t.Any) -> bool:
-    # an event has data too, and a name beside it
+    # an event has data too, and a name
     return isinstance(memo, dict) and "data" in memo and "name" not in memo
 
 
 class StepMemos:
-    """What is remembered of a run's steps, for ``transform_input``."""
+    """The memos of a run's steps, for ``transform_input``."""
 
     def __init__(self, memos: t.Dict[str, t.Any]) -> None:
         self._memos = memos
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """The number of memos."""
         return len(self._memos)
 
     def pop(self, hashed_id: str) -> t.Any:
-        """Forget one, and give what it was as JSON; None if there is none."""
+        """Remove a memo, and return it as JSON; None if there is none."""
         return self._memos.pop(hashed_id, None)
 
     def values(self) -> t.Iterator[StepMemo]:
-        """Each of them."""
+        """Iterate over the memos."""
         for hashed in list(self._memos):
             yield StepMemo(self._memos, hashed)
 
 
 class Middleware:
-    """Base of a middleware. A new object is made for each call of a function,
-    and for each ``send`` outside of one.
+    """Base class of middleware. A new object is made for each call of a
+    function, and for each ``send`` outside of a call.
 
-    A hook that raises fails the call, with its own name in the message.
+    If a hook raises, the call fails with an error that names the hook.
 
     :param client: the client
-    :param raw_request: the WSGI environ of the call; None outside of one
+    :param raw_request: the WSGI environ of the call; None outside of a call
     """
 
-    def __init__(self, client: "Inngest", raw_request: t.Any) -> None:
+    def __init__(self, client: Client, raw_request: t.Any) -> None:
         self._client = client
         self._raw_request = raw_request
 
     @property
-    def client(self) -> "Inngest":
+    def client(self) -> Client:
         """The client."""
         return self._client
 
     @property
     def raw_request(self) -> t.Any:
-        """The WSGI environ of the call; None outside of one."""
+        """The WSGI environ of the call; None outside of a call."""
         return self._raw_request
 
-    def transform_input(self, ctx: "Context", function: Function[t.Any], steps: StepMemos) -> None:
-        """Before the function is called. May assign to ``ctx``, also
-        attributes of its own, and to the memos."""
+    def transform_input(self, ctx: Context, function: Function[t.Any], steps: StepMemos) -> None:
+        """Called before the function. May assign to ``ctx``, new attributes
+        too, and to the memos."""
 
     def before_execution(self) -> None:
-        """Once, where new code begins: when the last memo has been given
-        back, or a step is reached that is not remembered."""
+        """Called once, where code begins that has not run before: when the
+        last memo has been used, or at a step without a memo."""
 
     def after_execution(self) -> None:
-        """After new code: the function returned, or a step ended the call.
-        Not when the function raised."""
+        """Called when the function has returned, or a step has ended the
+        call. Not called when the function raised."""
 
     def transform_output(self, result: TransformOutputResult) -> None:
-        """Before the output of a function or a step is sent. May assign to
-        ``result``. Not called where several steps are reported at once."""
+        """Called before the output of a function or a step is encoded. May
+        assign to ``result``. Not called when several steps are reported at
+        once."""
 
     def before_response(self) -> None:
-        """Before the call is answered, however the function ended; not where
-        a ``transform_input`` raised."""
+        """Called before the call is answered, whether or not the function
+        raised. Not called if a ``transform_input`` raised."""
 
     def before_send_events(self, events: t.List[Event]) -> None:
-        """Before events are sent. May change the list and the events."""
+        """Called before events are sent. May change the list and the events."""
 
     def after_send_events(self, result: SendEventsResult) -> None:
-        """After events were sent, or could not be."""
+        """Called after events were sent, or could not be sent."""
 
     def close(self) -> None:
-        """Last of all, whatever happened: the place to give back what the
-        others took. Called in reverse order, also where a hook raised or the
-        process is about to end; what it raises is logged."""
+        """Called last, to release resources that other hooks acquired. Called
+        in reverse order, even if a hook raised or the process is about to
+        exit. An exception in it is only logged."""
 
 
-HOOKS = [name for name, member in vars(Middleware).items() if inspect.isfunction(member)]
-
-#: The official SDK's name for the synchronous form, which is the only one.
+#: The official SDK's name for the synchronous class; there is no other.
 MiddlewareSync = Middleware
 
 Factory = t.Callable[..., Middleware]
-
-
-def checked(what: str, factories: t.Optional[t.Sequence[Factory]]) -> t.Tuple[Factory, ...]:
-    """What the ``middleware`` option is given.
-
-    :param what: the owner's name, for the message
-    :raises errors.SettingsError: not a list of classes or other callables
-    """
-    if factories is None:
-        return ()
-    if not isinstance(factories, (list, tuple)) or not all(map(callable, factories)):
-        raise errors.SettingsError(
-            "middleware", "of {} must be a list of Middleware classes".format(what)
-        )
-    for factory in factories:
-        for name in HOOKS:
-            if inspect.iscoroutinefunction(getattr(factory, name, None)):
-                raise errors.SettingsError(
-                    "middleware",
-                    "of {}: {}.{}() is async def, which nothing would run. Write it with "
-                    "def".format(what, getattr(factory, "__name__", factory), name),
-                )
-    return tuple(factories)
-
-
-class Stack:
-    """The middleware of one call or one ``send``, and the order of it."""
-
-    __slots__ = ("_stack",)
-
-    def __init__(
-        self, factories: t.Sequence[Factory], client: "Inngest", raw_request: t.Any
-    ) -> None:
-        self._stack: t.List[Middleware] = []
-        for factory in factories:
-            try:
-                self._stack.append(factory(client, raw_request))
-            except BaseException as exc:
-                self.close()
-                if _failure.is_process_exit(exc):
-                    raise
-                raise errors.MiddlewareError(_name(factory), exc) from exc
-
-    def __bool__(self) -> bool:
-        return bool(self._stack)
-
-    def forward(self, hook: str, *args: t.Any) -> None:
-        """Call a hook of each.
-
-        :raises errors.MiddlewareError: one raised
-        """
-        self._call(hook, self._stack, args)
-
-    def backward(self, hook: str, *args: t.Any) -> None:
-        """Call a hook of each, in reverse order; otherwise as
-        :meth:`forward`."""
-        self._call(hook, self._stack[::-1], args)
-
-    def close(self) -> None:
-        """Call ``close`` of each, whatever it raises."""
-        process_exit = None
-        for one in reversed(self._stack):
-            try:
-                one.close()
-            except BaseException as exc:
-                if _failure.is_process_exit(exc):
-                    process_exit = exc
-                else:
-                    _log.exception("close() of middleware %s raised", type(one).__name__)
-        if process_exit is not None:
-            raise process_exit
-
-    def _call(self, hook: str, stack: t.Sequence[Middleware], args: t.Tuple[t.Any, ...]) -> None:
-        for one in stack:
-            try:
-                found = getattr(one, hook)(*args)
-                if inspect.iscoroutine(found):
-                    found.close()
-                    raise TypeError("it is async def, which nothing would run")
-            except BaseException as exc:
-                if _failure.is_process_exit(exc):
-                    raise
-                raise errors.MiddlewareError(
-                    "{}.{}()".format(type(one).__name__, hook), exc
-                ) from exc
-
-
-def _name(factory: Factory) -> str:
-    return "{}()".format(getattr(factory, "__name__", repr(factory)))

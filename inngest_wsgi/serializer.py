@@ -1,5 +1,5 @@
-"""From objects to JSON and back, for those that ask for it with an
-``output_type``."""
+"""Serializers: convert the values of functions and steps that have an
+``output_type`` to JSON, and back."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from . import errors
 
 
 class Serializer(t.Protocol):
-    """What the client's ``serializer`` must have.
+    """The type of the client's ``serializer``.
 
-    It is asked only where an ``output_type`` is given, to a function or a
-    step; everything else must be JSON as it is.
+    It is used only for functions and steps with an ``output_type``; other
+    values must be JSON as they are.
     """
 
     def serialize(self, obj: t.Any, typ: t.Any) -> t.Any:
-        """The JSON value (dict, list, str, int, float, bool, None) of an
-        object.
+        """Convert an object to a JSON value (dict, list, str, int, float,
+        bool, None).
 
         :param typ: the ``output_type``
-        :raises Exception: whatever it raises, the output cannot be sent and
-            is not tried again
+        :raises Exception: any exception fails the function or step, without
+            a retry
         """
         ...
 
     def deserialize(self, obj: t.Any, typ: t.Any) -> t.Any:
-        """The object of a JSON value; otherwise as :meth:`serialize`."""
+        """Convert a JSON value to an object; otherwise as :meth:`serialize`."""
         ...
 
 
 class PydanticSerializer:
-    """Serializes whatever pydantic knows: its models, dataclasses, datetimes,
-    Decimals, UUIDs, bytes that are UTF-8, sets, and containers of them.
+    """Serializes the types that pydantic supports: its models, dataclasses,
+    datetimes, Decimals, UUIDs, bytes that are UTF-8, sets, and containers of
+    them.
 
-    Pydantic 2 must be installed; nothing else of this package needs it.
+    Needs pydantic 2, which nothing else in this package needs.
 
-    :raises ImportError: it is not
+    :raises ImportError: pydantic is not installed
     """
 
     def __init__(self) -> None:
@@ -46,36 +47,37 @@ class PydanticSerializer:
 
         self._make_adapter: t.Callable[[t.Any], t.Any] = pydantic.TypeAdapter
         # making an adapter is slow, and types are few
-        self._kept = functools.lru_cache(maxsize=512)(self._make_adapter)
+        self._cached_adapter = functools.lru_cache(maxsize=512)(self._make_adapter)
 
     def _adapter(self, typ: t.Any) -> t.Any:
         try:
             hash(typ)
         except TypeError:
             return self._make_adapter(typ)
-        return self._kept(typ)
+        return self._cached_adapter(typ)
 
     def serialize(self, obj: t.Any, typ: t.Any) -> t.Any:
-        """As :meth:`Serializer.serialize`.
+        """Convert an object to a JSON value, as :meth:`Serializer.serialize`.
 
-        :raises ValueError: it is not of the type, so that it could not be
-            read again, or has a float that JSON has no form for, which
-            pydantic would make ``null`` of
+        :raises ValueError: the object is not of the type and could not be
+            deserialized, or it contains a float that is not finite, which
+            pydantic would convert to ``null``
         """
         adapter = self._adapter(typ)
         _refuse_non_finite(adapter.dump_python(obj, mode="python", warnings="error"))
         found = adapter.dump_python(obj, mode="json", warnings="error")
-        # of an object of another type pydantic takes what fits, without a word
+        # from an object of another type pydantic silently takes what fits
         adapter.validate_python(found)
         return found
 
     def deserialize(self, obj: t.Any, typ: t.Any) -> t.Any:
-        """As :meth:`Serializer.deserialize`."""
+        """Convert a JSON value to an object, as
+        :meth:`Serializer.deserialize`."""
         return self._adapter(typ).validate_python(obj)
 
 
-def _refuse_non_finite(plain: t.Any) -> None:
-    pending = [plain]
+def _refuse_non_finite(value: t.Any) -> None:
+    pending = [value]
     while pending:
         value = pending.pop()
         if isinstance(value, float) and not math.isfinite(value):
@@ -89,8 +91,9 @@ def _refuse_non_finite(plain: t.Any) -> None:
 def deserialized(
     serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
 ) -> t.Any:
-    """What was serialized with an ``output_type``, as it was before.
+    """Deserialize a value if it has an ``output_type``.
 
+    :param what: the function or step of the value, for the message
     :raises OutputError: the serializer raised
     """
     if serializer is None or output_type is None:
@@ -99,7 +102,7 @@ def deserialized(
         return serializer.deserialize(value, output_type)
     except Exception as exc:
         raise errors.OutputError(
-            "What is remembered of {} cannot be read: the serializer raised {}: {}".format(
+            "The stored output of {} cannot be read: the serializer raised {}: {}".format(
                 what, type(exc).__name__, exc
             )
         ) from exc
@@ -108,8 +111,9 @@ def deserialized(
 def serialized(
     serializer: t.Optional[Serializer], value: t.Any, output_type: t.Any, what: str
 ) -> t.Any:
-    """An output as JSON.
+    """Serialize an output if it has an ``output_type``.
 
+    :param what: the function or step of the output, for the message
     :raises OutputError: the serializer raised
     """
     if serializer is None or output_type is None:
@@ -118,6 +122,6 @@ def serialized(
         return serializer.serialize(value, output_type)
     except Exception as exc:
         raise errors.OutputError(
-            "The output of {} cannot be sent: the serializer cannot make JSON of this {}: "
+            "The output of {} cannot be sent: the serializer cannot convert this {} to JSON: "
             "{}".format(what, type(value).__name__, exc)
         ) from exc

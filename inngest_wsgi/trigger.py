@@ -1,19 +1,19 @@
-"""What runs a function."""
+"""Triggers: the events and schedules that start runs."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from . import _timestr
+from ._codec import durations, validate
 
 
 @dataclasses.dataclass(frozen=True)
 class TriggerEvent:
-    """Runs the function when an event is sent.
+    """Starts a run when an event is sent.
 
     :param event: the event's name
-    :param expression: a CEL expression on ``event`` that must hold too, for
+    :param expression: a CEL expression on ``event`` that must be true, for
         example ``"event.data.total > 100"``
     :raises ValueError: the name or the expression is empty
     """
@@ -35,26 +35,27 @@ class TriggerEvent:
 
 @dataclasses.dataclass(frozen=True)
 class TriggerCron:
-    """Runs the function on a schedule.
+    """Starts a run on a schedule.
 
-    :param cron: a cron expression, with a time zone in front if not UTC:
+    :param cron: a cron expression, in UTC unless it begins with a time zone:
         ``"TZ=Europe/Berlin 0 9 * * 1-5"``
-    :param jitter: start up to this much later, a different time for each run:
-        milliseconds (``int``), a ``timedelta`` or a time string
-    :raises ValueError: the expression is empty, or the jitter no duration
+    :param jitter: the longest random delay of a run, as milliseconds
+        (``int``), a ``timedelta`` or a time string
+    :raises ValueError: the expression is empty, or the jitter is not a
+        duration
     """
 
     cron: str
-    jitter: t.Optional[_timestr.Duration] = None
+    jitter: t.Optional[durations.Duration] = None
 
     def __post_init__(self) -> None:
         _require_text(self, "cron")
-        _timestr.optional(self.jitter)
+        durations.optional(self.jitter)
 
     def to_wire(self) -> t.Dict[str, t.Any]:
         wire: t.Dict[str, t.Any] = {"cron": self.cron}
         if self.jitter is not None:
-            wire["jitter"] = _timestr.to_timestr(self.jitter)
+            wire["jitter"] = durations.to_timestr(self.jitter)
         return wire
 
 
@@ -62,8 +63,7 @@ Trigger = t.Union[TriggerEvent, TriggerCron]
 
 
 def _require_text(owner: object, field: str) -> None:
-    value = getattr(owner, field)
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(
-            "{} of a {} must be text, and not empty".format(field, type(owner).__name__)
-        )
+    try:
+        validate.text(getattr(owner, field))
+    except ValueError as problem:
+        raise ValueError("{} of a {} {}".format(field, type(owner).__name__, problem)) from None

@@ -1,6 +1,6 @@
-"""What may still change: the ``step`` decorator, and adapters for AI
+"""Features that may still change: the ``step`` decorator, and adapters for AI
 providers (:mod:`inngest_wsgi.experimental.ai`)."""
 
-from .._stepcontext import get_step_context, set_step_context, step
+from .._execution.current_step import get_step_context, set_step_context, step
 
 __all__ = ["get_step_context", "set_step_context", "step"]

@@ -2,6 +2,7 @@
 
 Internal. To teach the server an op, add a handler to the module it belongs in.
 """
+
 from __future__ import annotations
 
 from typing import Dict, Optional
@@ -15,7 +16,10 @@ from ._state import Config
 from ._work import Handler, Report, Work
 
 HANDLERS: Dict[str, Handler] = {
-    **_steps.HANDLERS, **_waits.HANDLERS, **_invokes.HANDLERS, **_gateway.HANDLERS,
+    **_steps.HANDLERS,
+    **_waits.HANDLERS,
+    **_invokes.HANDLERS,
+    **_gateway.HANDLERS,
 }
 
 #: Ops that end later; two or more reported together, with one of these among

@@ -1,1 +1,1 @@
-"""Adapters for ``ctx.step.ai.infer``, one module a provider."""
+"""Adapters for ``ctx.step.ai.infer``, one module for each provider."""

@@ -1,4 +1,4 @@
-"""What the adapters have in common."""
+"""The base class of the adapters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class BaseAdapter:
 
     :param auth_key: the provider's API key. It goes to the Inngest server,
         which makes the request
-    :param base_url: the provider's API, if not at its usual address
+    :param base_url: the address of the API, if not the usual one
     :param headers: further headers, in place of the usual ones
-    :param model: used where a request names none
+    :param model: the model for requests that name none
     """
 
     _base_url: str
@@ -34,22 +34,22 @@ class BaseAdapter:
         self._headers = dict(headers or self._usual_headers)
 
     def auth_key(self) -> str:
-        """The provider's API key."""
+        """Return the provider's API key."""
         return self._auth_key
 
     def format(self) -> str:
-        """The form of request and answer."""
+        """Return the form of request and response."""
         return self._format
 
     def headers(self) -> t.Dict[str, str]:
-        """Further headers of the request."""
+        """Return further headers of the request."""
         return self._headers
 
     def on_call(self, body: t.Dict[str, t.Any]) -> None:
-        """Complete the body of the request: the model, if it names none."""
+        """Add the model to the body of a request that names none."""
         if not body.get("model"):
             body["model"] = self._model
 
     def url_infer(self) -> str:
-        """Where the request goes."""
+        """Return the URL of the request."""
         return self._url + self._path

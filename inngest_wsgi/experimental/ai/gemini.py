@@ -6,11 +6,11 @@ from .base import BaseAdapter
 
 
 class Adapter(BaseAdapter):
-    """Models of Google; the address has the model and the key in it."""
+    """Models of Google. The URL holds the model and the key."""
 
     _base_url = "https://generativelanguage.googleapis.com/v1beta"
     _format = "gemini"
 
     def url_infer(self) -> str:
-        """Where the request goes."""
+        """Return the URL of the request."""
         return "{}/models/{}:generateContent?key={}".format(self._url, self._model, self._auth_key)

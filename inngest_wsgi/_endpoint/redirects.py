@@ -1,0 +1,69 @@
+"""Requests of the server that a redirect has turned into a GET.
+
+A server follows 301, 302 and 303 with a GET that keeps the query, the body
+and the signature of the POST or PUT, and adds a ``Referer`` (W73). To answer
+such a GET as if it were one would complete a run that never ran.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .. import _protocol as p, errors
+from .._messages import Request
+from .._settings import Settings
+from . import sync
+
+_MESSAGE = (
+    "{} came as a GET: something before this app redirects it{} with 301, 302 or 303. Nothing was "
+    "done. Register the address that the redirect leads to{}: sync the app by that address, or "
+    "set serve_origin and serve_path ({} and {}). A redirect with 307 or 308 would do, too."
+)
+
+
+def check(request: Request, settings: Settings) -> None:
+    """Refuse a GET that was a POST or a PUT before a redirect.
+
+    :raises errors.RedirectedError: names the redirect and the way out
+    """
+    what = _what_it_was(request)
+    if what is not None:
+        came_by, leads_to = _came_by(request), _leads_to(request, settings)
+        raise errors.RedirectedError(
+            _MESSAGE.format(
+                what,
+                "" if came_by is None else ", from {},".format(came_by),
+                "" if leads_to is None else ", {}".format(leads_to),
+                p.ENV_SERVE_ORIGIN,
+                p.ENV_SERVE_PATH,
+            )
+        )
+
+
+def _what_it_was(request: Request) -> t.Optional[str]:
+    if request.method != "GET":
+        return None
+    fn_id = request.query.get(p.QUERY_FN_ID)
+    if fn_id is not None:
+        return "A call of function {!r}".format(fn_id[:200])
+    if p.QUERY_STEP_ID in request.query:
+        return "A call"
+    if p.QUERY_PROBE in request.query:
+        return "A probe"
+    if request.body and p.HEADER_REFERER.lower() in request.headers:
+        return "A sync"
+    return None
+
+
+def _came_by(request: Request) -> t.Optional[str]:
+    """Return the address that was registered, without its query, in ASCII and
+    on one line: a stranger may have written it."""
+    referer = request.headers.get(p.HEADER_REFERER.lower(), "").partition("?")[0]
+    return ascii(referer[:500]).strip("'") or None
+
+
+def _leads_to(request: Request, settings: Settings) -> t.Optional[str]:
+    try:
+        return sync.our_url(request.address, settings)
+    except errors.AddressError:
+        return None

@@ -1,0 +1,240 @@
+"""Answer a request to the endpoint.
+
+The way of a request, from top to bottom: read it, authenticate its sender,
+dispatch by its method, sign the response. A call of a function is carried out
+by :class:`~inngest_wsgi._execution.call.Calls`, in this thread or, where its
+answer is streamed, in a thread of its own.
+
+The only module in which an exception becomes a response.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import threading
+import time
+import typing as t
+
+from .. import _protocol as p, errors
+from .._codec import encode
+from .._dev_page.page import PAGE_HEADERS, Landing
+from .._execution import failures
+from .._execution.call import AcceptedCall, Calls
+from .._execution.interrupt import Interrupt, stray_interrupt_error
+from .._messages import Environ, Request, Response
+from .._server_api.client import Http
+from .._settings import Settings
+from ..client import Inngest
+from . import introspection, redirects, sync
+from .authentication import Caller, authenticate, wants_in_band
+from .call_context import CallContext, Maker
+from .functions import Functions
+from .request import read_request
+from .streaming import Streams
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
+_ALLOW = ("Allow", ", ".join(METHODS))
+
+_NO_CONTEXT = contextlib.nullcontext()
+_NO_HEADERS: t.Sequence[t.Tuple[str, str]] = ()
+
+_log = logging.getLogger("inngest_wsgi")
+
+
+class Router:
+    """Answers the requests to one endpoint.
+
+    :param functions: with the failure handlers
+    :param streams: None where every call is answered in one piece
+    :param contexts: make the context managers entered around each call
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        functions: Functions,
+        http: Http,
+        client: Inngest,
+        streams: t.Optional[Streams] = None,
+        contexts: t.Sequence[Maker] = (),
+    ) -> None:
+        self._settings = settings
+        self._functions = functions
+        self._http = http
+        self._streams = streams
+        self._contexts = tuple(contexts)
+        self._sdk_headers = [
+            *settings.sdk_headers,
+            (p.HEADER_REQ_VERSION, p.REQ_VERSION),
+            (p.HEADER_SDK_HANDLED, "true"),
+        ]
+        #: who sent a request that could not even be read
+        self._unknown = Caller(trusted=settings.is_dev)
+        self._landing: t.Optional[Landing] = None
+        if settings.is_dev and settings.landing_page:
+            self._landing = Landing(settings, functions, http, client)
+        observe = None if self._landing is None else self._landing.saw
+        self._calls = Calls(settings, functions, http, client, observe)
+
+    def respond(self, environ: Environ) -> Response:
+        """Answer one request.
+
+        ``SystemExit``, ``KeyboardInterrupt`` and ``GreenletExit`` pass;
+        everything else that is raised is answered.
+        """
+        caller, extra = self._unknown, _NO_HEADERS
+        started: t.Optional[float] = None
+        try:
+            request = read_request(environ)
+            method = request.method
+            if method not in METHODS:
+                raise errors.MethodError("{!a} is not a method of this endpoint.".format(method))
+            if method == "OPTIONS":
+                # without CORS headers: no page of another origin may ask
+                response = Response(200, [_ALLOW], b"")
+            else:
+                caller = authenticate(request, self._settings)
+                if caller.refusal is not None:
+                    raise caller.refusal
+                if method == "GET":
+                    redirects.check(request, self._settings)
+                if self._landing is not None and self._landing.answers(request):
+                    extra = PAGE_HEADERS
+                    response = self._landing.respond(request)
+                elif method == "GET":
+                    response = introspection.respond(
+                        self._settings, len(self._functions), caller.authenticated
+                    )
+                elif method == "PUT":
+                    response = self._sync(request, caller)
+                elif request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
+                    response = Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
+                else:
+                    started = time.perf_counter()
+                    response = self._call(request, caller)
+        except BaseException as exc:
+            response = _error_response(exc)
+        return self._finish(response, caller, started, extra)
+
+    def _sync(self, request: Request, caller: Caller) -> Response:
+        if wants_in_band(request, self._settings):
+            return sync.in_band(request, self._settings, self._functions)
+        answer = sync.out_of_band(
+            request, self._settings, self._functions, self._http, caller.trusted
+        )
+        if self._landing is not None:
+            self._landing.synced(answer)
+        return answer
+
+    # -- a call ------------------------------------------------------------
+
+    def _call(self, request: Request, caller: Caller) -> Response:
+        """Answer a call, or begin the stream that ends in its answer."""
+        accepted = self._calls.accept(request)
+        context: t.ContextManager[None] = _NO_CONTEXT
+        if self._contexts:
+            context = CallContext(request.raw, self._contexts)
+        if self._streams is not None:
+            work = functools.partial(self._stream, accepted, caller, context)
+            stream = self._streams.open(request.raw, accepted.call, work)
+            if stream is not None:
+                return encode.stream_head()._replace(stream=stream)
+        with context:
+            outcome = self._calls.run(accepted)
+        return encode.outcome(outcome, accepted.call.fn_id)
+
+    def _stream(
+        self,
+        accepted: AcceptedCall,
+        caller: Caller,
+        context: t.ContextManager[None],
+        environ: Environ,
+        disconnected: threading.Event,
+    ) -> bytes:
+        """Carry out a streamed call in the thread of its function.
+
+        :param environ: a copy, for the server may use its own for the next
+            request before this call ends
+        :param disconnected: set when the client has gone
+        :returns: the last chunk of the stream
+        """
+        fn_id = accepted.call.fn_id
+        started = time.perf_counter()
+        try:
+            with context:
+                outcome = self._calls.run(accepted._replace(raw=environ), disconnected)
+            response = encode.outcome(outcome, fn_id)
+        except BaseException as exc:
+            response = _thread_error_response(exc, fn_id)
+        try:
+            return encode.streamed(self._finish(response, caller, started))
+        except errors.OutputError as problem:
+            _log.error("Function %s: %s", fn_id, problem)
+            return encode.streamed(self._finish(encode.error(problem), caller, started))
+
+    # -- the way out -------------------------------------------------------
+
+    def _finish(
+        self,
+        response: Response,
+        caller: Caller,
+        started: t.Optional[float] = None,
+        extra: t.Sequence[t.Tuple[str, str]] = (),
+    ) -> Response:
+        """Add the headers that each response has, and sign it.
+
+        :param started: when the call began, by ``time.perf_counter()``; None
+            for what is no call
+        :param extra: further headers
+        """
+        headers = [*response.headers, *extra]
+        if not caller.trusted:
+            # a stranger is told nothing of us
+            headers = [header for header in headers if header[0] != p.HEADER_NO_RETRY]
+            headers.append((p.HEADER_SDK_HANDLED, "true"))
+            return response._replace(headers=headers)
+        if response.stream is not None:
+            # its last chunk has a response of its own, timed and signed
+            headers += self._sdk_headers
+            return response._replace(headers=headers)
+        if started is not None:
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            headers.append((p.HEADER_SERVER_TIMING, "call;dur=%.1f" % elapsed_ms))
+        headers += self._sdk_headers
+        if caller.key is not None:
+            headers.append((p.HEADER_SIGNATURE, caller.key.sign(response.body, time.time())))
+        return response._replace(headers=headers)
+
+
+def _error_response(exc: BaseException) -> Response:
+    """Log an exception, and make the response that says what was wrong.
+
+    What ends a process is raised again.
+    """
+    if isinstance(exc, errors.RequestError):
+        # a run fails over what is answered with 500
+        level = logging.ERROR if exc.status >= 500 else logging.WARNING
+        _log.log(level, "Request refused: %s: %s", exc.code, exc)
+        response = encode.error(exc)
+        return response.adding(_ALLOW) if isinstance(exc, errors.MethodError) else response
+    if isinstance(exc, Interrupt):
+        exc = stray_interrupt_error(exc)
+    if isinstance(exc, errors.Error):
+        _log.error("Request failed: %s: %s", exc.code, exc, exc_info=exc)
+        return encode.error(exc)
+    if failures.is_process_exit(exc):
+        raise exc
+    _log.error("Request failed by an error in inngest_wsgi or its settings", exc_info=exc)
+    return encode.error(errors.Error("Internal error; see the application's log."))
+
+
+def _thread_error_response(exc: BaseException, fn_id: str) -> Response:
+    """Do the same in a thread, of which ``SystemExit`` ends nothing else."""
+    try:
+        return _error_response(exc)
+    except BaseException:
+        _log.error("Function %s ended its thread", fn_id, exc_info=exc)
+        said = "Function {} ended its thread: {}".format(fn_id, type(exc).__name__)
+        return encode.error(errors.Error(said))

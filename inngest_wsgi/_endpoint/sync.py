@@ -1,0 +1,157 @@
+"""PUT: sync, out-of-band and in-band (PROTOCOL section 5)."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+import urllib.parse
+
+from .. import _protocol as p, errors
+from .._codec import decode, encode, json as _json
+from .._messages import Address, Request, Response
+from .._security import origins
+from .._server_api.client import Http
+from .._server_api.retry import Retry
+from .._settings import Settings
+from ..function import Function
+from . import introspection
+
+_log = logging.getLogger("inngest_wsgi")
+
+_KINDS = (p.CLOUD, p.DEV)
+_NO_SERVER = (
+    "What answers at {} is no Inngest server, or something stands before it: its answer does "
+    "not say that the functions are registered."
+)
+
+Functions = t.Sequence[Function[t.Any]]
+
+
+def out_of_band(
+    request: Request, settings: Settings, functions: Functions, http: Http, trusted: bool
+) -> Response:
+    """Register the functions with the server, and answer with the outcome.
+
+    :param trusted: whether the caller may read why a registration failed
+    """
+    url = our_url(request.address, settings)
+    registration = {
+        "url": url,
+        "deployType": "ping",
+        "framework": p.FRAMEWORK,
+        "appName": settings.app_id,
+        "sdk": "{}:v{}".format(p.LANGUAGE, p.VERSION),
+        "v": p.REGISTER_VERSION,
+        "capabilities": introspection.CAPABILITIES,
+        "functions": registrations(functions, settings.app_id, url),
+    }
+    if settings.app_version is not None:
+        registration["appVersion"] = settings.app_version
+    # nothing that a stranger sends is passed on
+    deploy_id = request.query.get(p.QUERY_DEPLOY_ID) if trusted else None
+    kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
+    try:
+        answer = http.api(
+            "POST",
+            p.PATH_REGISTER,
+            body=_json.dumps(registration),
+            query=[(p.QUERY_DEPLOY_ID, deploy_id)] if deploy_id else (),
+            headers=[(p.HEADER_EXPECTED_SERVER_KIND, kind)] if kind in _KINDS else (),
+            retry=Retry(attempts=1 + settings.sync_retries),
+            deadline_s=settings.sync_timeout,
+        )
+        body = answer.json()
+        if answer.status != 200 or (isinstance(body, dict) and body.get("error")):
+            raise errors.RegistrationError(answer.error(), answer.status)
+        if not isinstance(body, dict) or not (body.get("ok") is True or "modified" in body):
+            raise errors.RegistrationError(_NO_SERVER.format(settings.api_origin))
+    except errors.ApiError as error:
+        _log.error("Sync of app %s failed: %s", settings.app_id, error)
+        message = error.message if trusted else "The sync failed; see the application's log."
+        return _synced(p.OUT_OF_BAND, 500, {"message": message, "modified": False})
+    modified = body.get("modified") is True
+    _log.info("Synced app %s with %d functions to %s", settings.app_id, len(functions), url)
+    return _synced(
+        p.OUT_OF_BAND, 200, {"message": "Successfully registered", "modified": modified}
+    )
+
+
+def in_band(request: Request, settings: Settings, functions: Functions) -> Response:
+    """Answer an in-band sync: with the functions themselves."""
+    url = our_url(_signed_address(request.body) or request.address, settings)
+    body = {
+        "app_id": settings.app_id,
+        "capabilities": introspection.CAPABILITIES,
+        "env": settings.env,
+        "framework": p.FRAMEWORK,
+        "functions": registrations(functions, settings.app_id, url),
+        "inspection": introspection.describe(settings, len(functions), True),
+        "platform": settings.platform,
+        "sdk": "{}:v{}".format(p.LANGUAGE, p.VERSION),
+        "sdk_author": p.SDK_AUTHOR,
+        "sdk_language": p.LANGUAGE,
+        "sdk_version": p.VERSION,
+        "url": url,
+    }
+    if settings.app_version is not None:
+        body["appVersion"] = settings.app_version
+    return _synced(p.IN_BAND, 200, body)
+
+
+def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[str, t.Any]]:
+    """Return the functions in the form in which the server registers them.
+
+    :param url: the endpoint's, without a query
+    """
+    found = []
+    for function in functions:
+        query = urllib.parse.urlencode(
+            [(p.QUERY_FN_ID, function.full_id(app_id)), (p.QUERY_STEP_ID, p.STEP)]
+        )
+        found.append(function.registration(app_id, "{}?{}".format(url, query)))
+    return found
+
+
+def our_url(address: Address, settings: Settings) -> str:
+    """Return the URL that the server is to call, without a query: the
+    configured origin and path, and otherwise those of a request.
+
+    :raises errors.AddressError: neither the settings nor the request have it
+    """
+    origin, path = settings.serve_origin or address.origin, settings.serve_path
+    if origin is None:
+        raise errors.AddressError(
+            "The request does not tell this app's address: its Host header is missing or is "
+            "not a host with perhaps a port, or its scheme is not http or https. Set "
+            "serve_origin, or the environment variable {}.".format(p.ENV_SERVE_ORIGIN)
+        )
+    if path is None:
+        path = address.path
+        problem = origins.path_problem(path)
+        if problem is not None:
+            raise errors.AddressError(
+                "The path of the request is not one to be called by: {}. Set serve_path, or "
+                "the environment variable {}.".format(problem, p.ENV_SERVE_PATH)
+            )
+    return origin + path
+
+
+def _signed_address(body: bytes) -> t.Optional[Address]:
+    """Return the address in the body of an in-band sync; None if there is none.
+
+    :raises errors.BodyError: the body's ``url`` is not a URL that can be called
+    """
+    url = decode.json_object(body).get("url")
+    if url is None or url == "":
+        return None
+    try:
+        if not isinstance(url, str):
+            raise ValueError("must be text")
+        found = origins.url(url)
+    except ValueError as error:
+        raise errors.BodyError("body_invalid", "url: {}.".format(error)) from None
+    return Address(found.origin, found.path)
+
+
+def _synced(kind: str, status: int, body: t.Mapping[str, t.Any]) -> Response:
+    return encode.document(status, body).adding((p.HEADER_SYNC_KIND, kind))

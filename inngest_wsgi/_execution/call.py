@@ -1,0 +1,225 @@
+"""Carry out one call of a function: fetch what the server left out, make the
+context, enter the middleware, and replay."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+import typing as t
+
+from .. import _protocol as p, errors
+from .._codec import decode
+from .._messages import Call, Op, Outcome, Request
+from .._server_api.client import Http
+from .._server_api.events import EventApi
+from .._server_api.retry import FETCH_RETRY
+from .._settings import Settings
+from ..client import Inngest
+from ..context import Context
+from ..event import Event
+from ..function import Function
+from ..group import Group
+from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
+from ..serializer import serialized
+from ..step import Step
+from . import failures, logger
+from .current_step import current
+from .engine import Engine
+from .middleware_sender import MiddlewareSender
+from .middleware_stack import Stack
+
+_SWALLOWED = (
+    "Function %s went on after a step had ended its call (run %s). Something in it catches "
+    "everything: an except without a class, except BaseException, a finally that returns, or "
+    "a context manager that suppresses. Let BaseException pass."
+)
+
+_log = logging.getLogger("inngest_wsgi")
+
+
+class AcceptedCall(t.NamedTuple):
+    """A call that was read, and whose function is known.
+
+    :ivar raw: the WSGI environ, for middleware
+    """
+
+    call: Call
+    function: Function[t.Any]
+    raw: t.Any
+
+
+class Calls:
+    """Carries out the calls of one endpoint's functions.
+
+    :param functions: with the failure handlers
+    :param observe: given each call before its function runs
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        functions: t.Sequence[Function[t.Any]],
+        http: Http,
+        client: Inngest,
+        observe: t.Optional[t.Callable[[Call], None]] = None,
+    ) -> None:
+        self._settings = settings
+        self._functions = {f.full_id(settings.app_id): f for f in functions}
+        self._http = http
+        self._event_api = EventApi(settings, http)
+        self._client = client
+        self._observe = observe
+        self._no_middleware = Stack((), client, None)
+
+    def accept(self, request: Request) -> AcceptedCall:
+        """Read a call, and find its function.
+
+        :raises errors.RequestError: the call cannot be carried out
+        """
+        call = decode.call(request)
+        function = self._functions.get(call.fn_id)
+        if function is None:
+            raise errors.FunctionNotFoundError(
+                "Function {!r} is not served here. Sync the app again if it was renamed or "
+                "removed.".format(call.fn_id[:200])
+            )
+        return AcceptedCall(call, function, request.raw)
+
+    def run(
+        self, accepted: AcceptedCall, disconnected: t.Optional[threading.Event] = None
+    ) -> Outcome:
+        """Carry out a call in this thread.
+
+        :param disconnected: set when nobody waits for the answer any more;
+            None where that cannot be told
+        :raises errors.ApiError: what the server left out cannot be fetched
+        :raises errors.MiddlewareError: a hook raised outside of the function
+        """
+        call, function, raw = accepted
+        if call.events is None:
+            call = self._fetch(call)
+        if self._observe is not None:
+            self._observe(call)
+        factories = self._client.middleware + function.middleware
+        if not factories:
+            return self._replay(call, function, self._no_middleware, disconnected)
+        stack = Stack(factories, self._client, raw)
+        try:
+            outcome = self._replay(call, function, stack, disconnected)
+            stack.forward("before_response")
+        finally:
+            stack.close()
+        return outcome
+
+    def _fetch(self, call: Call) -> Call:
+        """Fetch the events and memos that the server left out (``use_api``)."""
+        if not decode.RUN_ID.fullmatch(call.run_id):
+            # it becomes a part of the path
+            raise errors.BodyError("body_invalid", "ctx.run_id is not a run id.")
+        found = []
+        for part in ("batch", "actions"):
+            path = "{}{}/{}".format(p.PATH_RUN_V0, call.run_id, part)
+            answer = self._http.api("GET", path, headers=call.trace, retry=FETCH_RETRY)
+            if answer.status != 200:
+                raise errors.ApiError(
+                    "The state of run {} cannot be fetched: {}".format(
+                        call.run_id, answer.error()
+                    ),
+                    answer.status,
+                )
+            found.append(answer.json())
+        return decode.fetched(call, *found)
+
+    def _replay(
+        self,
+        call: Call,
+        function: Function[t.Any],
+        stack: Stack,
+        disconnected: t.Optional[threading.Event],
+    ) -> Outcome:
+        hooks = _Hooks(stack, disconnected)
+        events = []
+        try:
+            for event in call.events or ():
+                events.append(Event.from_wire(event))
+        except ValueError as error:
+            raise errors.BodyError("body_invalid", "{}.".format(error)) from None
+        engine = Engine(call, time.time_ns, hooks)
+        facts = {
+            "inngest_run_id": call.run_id,
+            "inngest_function_id": call.fn_id,
+            "inngest_attempt": call.attempt,
+        }
+        make_sender = functools.partial(MiddlewareSender, self._event_api, stack, call.trace)
+        context = Context(
+            attempt=call.attempt,
+            event=events[0],
+            events=events,
+            group=Group(engine),
+            job_id=call.job_id,
+            logger=logger.for_call(self._client.logger, hooks.replay, facts),
+            request_id=call.request_id,
+            run_id=call.run_id,
+            step=Step(engine, self._settings.app_id, call, make_sender, self._client.serializer),
+            _disconnected=disconnected,
+        )
+        if stack.entries:
+            stack.forward("transform_input", context, function, StepMemos(call.steps or {}))
+        serializer = self._client.serializer
+
+        def run(context: Context) -> t.Any:
+            output = function.handler(context)
+            what = "function {}".format(call.fn_id)
+            return serialized(serializer, output, function.output_type, what)
+
+        token = current.set(context.step)
+        try:
+            outcome = engine.replay(run, context)
+        finally:
+            current.reset(token)
+            if engine.swallowed:
+                _log.error(_SWALLOWED, call.fn_id, call.run_id)
+        if engine.exception is not None and not failures.is_quiet(engine.exception):
+            _log.error(
+                "Function %s failed (run %s, attempt %d)",
+                call.fn_id,
+                call.run_id,
+                call.attempt,
+                exc_info=engine.exception,
+            )
+        return outcome
+
+
+class _Hooks:
+    """Tells the middleware and the logger of a call what the engine does."""
+
+    def __init__(self, stack: Stack, disconnected: t.Optional[threading.Event]) -> None:
+        self._stack = stack
+        self.has_middleware = bool(stack.entries)
+        # where the answer is in one piece, nobody can tell: bool() is False
+        self.is_lost = bool if disconnected is None else disconnected.is_set
+        self.replay = logger.Replay()
+
+    def new_code(self) -> None:
+        self.replay.over = True
+        if self.has_middleware:
+            self._stack.forward("before_execution")
+
+    def replaying(self, on: bool) -> None:
+        self.replay.over = not on
+
+    def ended(self) -> None:
+        self._stack.backward("after_execution")
+
+    def output(
+        self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
+    ) -> t.Tuple[t.Optional[BaseException], t.Any]:
+        step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
+        result = TransformOutputResult(error, value, step)
+        self._stack.backward("transform_output", result)
+        if result.error is not None and not isinstance(result.error, BaseException):
+            problem = TypeError("it made result.error {!r}, no exception".format(result.error))
+            raise errors.MiddlewareError("transform_output()", problem)
+        return result.error, result.output

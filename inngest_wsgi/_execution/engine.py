@@ -1,0 +1,319 @@
+"""Replays a function, and decides what one call of it ends in.
+
+Theory of operation
+===================
+
+**A replay.** The server calls a function again and again, each time from its
+first line, until it returns or fails (PROTOCOL section 6). With each call come
+the memos: what the server remembers of the steps that have ended, by the hash
+of the step's id. A step that is remembered gives its result back. The first
+step that is not remembered ends the call: it runs, or it is reported for the
+server to carry out, and the function is called again once it has ended. So
+each call gets one step further, and each step runs once.
+
+Code before the last memo has run in an earlier call: this is *replaying*. New
+code begins when the last memo has been given back or a step is not
+remembered, and if neither happens, when the function returns. In a targeted
+call (see below) it begins at the target.
+
+**How a call ends.** At a step, the engine records the ending in the
+:class:`~.state.CallState` and only then raises :exc:`Interrupt`, which is to
+leave the function. Code that catches everything may swallow the interrupt and
+go on. It cannot turn an unfinished run into a finished one: what was recorded
+is the answer, each further step raises the interrupt again, and that it was
+swallowed is logged. An interrupt that was kept from another call, and raised
+when this call has recorded nothing, is an error of the code that raises it.
+
+**The phases of a call** (:class:`~.state.Phase`), and what a step does that is
+called in each:
+
+=============  =====================================  ========================
+phase          a step that is called                  next
+=============  =====================================  ========================
+BEFORE         is refused                             FUNCTION
+FUNCTION       is decided on (see below)              HOOK STEP ENDED EXITING
+                                                      AFTER
+HOOK           is refused                             FUNCTION ENDED
+STEP           is refused, and fails the running one  ENDED EXITING
+ENDED          raises the interrupt again             LOOKING_AHEAD EXITING
+                                                      AFTER
+LOOKING_AHEAD  is given back, or ends its branch      ENDED EXITING
+EXITING        raises again what ends the process     AFTER
+AFTER          is refused                             (none)
+=============  =====================================  ========================
+
+In a parallel group, a branch that has come to a step has ended, while the call
+is still in the phase FUNCTION: further steps of that branch raise the
+interrupt again, and then the next branch is called.
+
+**The three rules**, each in a module of its own:
+
+- ``placement.py``: where can a step be? A step in a wrong place is *misuse*.
+  Its error is recorded too, because the code around the step may catch the
+  error, or be a thread that nobody watches. The step that runs then fails with
+  it; if none runs, the function does.
+- ``decision.py``: which step may run? What is remembered is given back. With
+  *edited input*, the memo is not a result but arguments with which the user
+  wants the step to run. A *targeted* call is for one step: only that one runs.
+  A *plan-only* call runs no step: it reports new ones, and the server makes a
+  targeted call for each. In every other call, too, steps in a parallel group
+  and after a race group are reported in this way.
+- ``ending.py``: what does the call end in? The recorded ending, the error of a
+  misuse, or what the function returned or raised; and from that, after the
+  middleware has seen it, the outcome.
+
+**Parallel groups.** All branches are called one after another, each up to a
+step that is not remembered, and their steps are reported together. When no
+branch comes to such a step any more, the group has ended and the function goes
+on. In a targeted call, a branch that comes to another step than the target
+ends too, and the next one is called: the target may be in there. A group in a
+branch of another group leaves it to the outermost group to report.
+
+**Race groups.** With ``ParallelMode.RACE`` the server calls the function
+whenever one branch's step has ended, so several calls of a run may be under
+way at once. Therefore steps after a race group are only planned, never run at
+once (W68), and every op says that its group races, or the run could stop for
+ever (W69). Requests that the server makes are planned too, for it makes them
+as often as they are reported. This includes the op of a step that stands beside a race group, in
+another branch of the same parallel group. When a targeted call has run such a
+step, the race group may be in a branch that was not called yet, so the engine
+*looks ahead*: it calls the remaining branches until one of them comes to a
+race group. Meanwhile no step runs, nothing is reported, nothing is logged, and
+whatever these branches raise is dropped.
+
+**What can go wrong.** If a targeted call does not come to its step, it ends in
+an error that is tried again, never in a value (W71): a value would end the
+run. If the step has run already, because the server lost the first call, the
+call asks for the next one. If the *client* of a streamed call *has gone*, no further step runs,
+because the server makes the call again and the step would run twice. An
+exception that ends the process (:func:`failures.is_process_exit`) passes
+through; if the function catches it, the next step raises it again, and so does
+the engine at the end. An exception of a ``before_execution`` hook ends the
+call as a step does, for it is raised in the midst of the user's code.
+
+Nothing here does I/O or reads a clock of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import typing as t
+
+from .. import _protocol as p, errors
+from .._codec import encode
+from .._messages import Call, Op, Outcome, StepId
+from . import ending, failures, memos, placement
+from .decision import GIVE_BACK, NOT_TARGETED, PASS_OVER, PLAN, decide, has_target_run
+from .hooks import Hooks
+from .interrupt import Interrupt, stray_interrupt_error
+from .parallel import call_branches
+from .state import AFTER, CLIENT_GONE, FUNCTION, HOOK, STEP, CallState, FunctionEnded, StepRan
+
+
+class Engine:
+    """One replay of one call.
+
+    :param call: with its events and steps
+    :param clock: returns the time in ns since the epoch, for the steps' timing
+    :param hooks: told how far the call is
+    :ivar exception: the exception of the user's code that the outcome is
+        about, once :meth:`replay` has returned
+    :ivar swallowed: True if the function went on after an interrupt, once
+        :meth:`replay` has returned or raised
+    """
+
+    def __init__(self, call: Call, clock: t.Callable[[], int], hooks: Hooks) -> None:
+        self._call = call
+        self._clock = clock
+        self._hooks = hooks
+        self._memos: t.Dict[str, t.Any] = call.steps or {}
+        target_has_run = call.target is not None and has_target_run(call)
+        self._state = CallState(threading.get_ident(), target_has_run)
+        self.exception: t.Optional[BaseException] = None
+        self.swallowed = False
+
+    # -- the function ----------------------------------------------------
+
+    def replay(self, function: t.Callable[[t.Any], t.Any], context: t.Any) -> Outcome:
+        """Call the function, and return what the call ended in.
+
+        :param function: returns its output, serialized
+        :raises BaseException: only what ends the process
+        """
+        state = self._state
+        value: t.Any = None
+        error: t.Optional[BaseException] = None
+        interrupted = False
+        # now, for middleware may have taken some memos out
+        state.unread = len(self._memos)
+        state.phase = FUNCTION
+        try:
+            try:
+                if state.unread == 0 and self._call.target is None:
+                    self._begin_new_code()
+                value = function(context)
+            except Interrupt as exc:
+                interrupted = True
+                error = None if state.ending is not None else stray_interrupt_error(exc)
+            except BaseException as exc:
+                if failures.is_process_exit(exc):
+                    raise
+                error = exc
+            if state.process_exit is not None:
+                state.swallowed = True
+                raise state.process_exit
+            if state.ending is not None:
+                state.swallowed = state.swallowed or not interrupted
+            elif state.is_replaying and state.misuse is None and self._call.target is None:
+                # a step that is remembered is not in the code any more
+                with contextlib.suppress(Interrupt):
+                    self._begin_new_code()
+        finally:
+            state.phase = AFTER
+            self.swallowed = state.swallowed
+        outcome, self.exception = ending.conclude(state, self._call, self._hooks, value, error)
+        return outcome
+
+    def _begin_new_code(self) -> None:
+        """Tell the hooks, once, that code runs for the first time.
+
+        :raises Interrupt: a hook raised, which ends the call
+        """
+        state = self._state
+        if not state.is_replaying:
+            return
+        state.is_replaying = False
+        state.phase = HOOK
+        try:
+            self._hooks.new_code()
+        except errors.MiddlewareError as exc:
+            raise state.end(FunctionEnded(error=exc))
+        finally:
+            if state.phase is HOOK:
+                state.phase = FUNCTION
+
+    # -- steps -----------------------------------------------------------
+
+    def run(
+        self,
+        user_id: str,
+        kind: str,
+        work: t.Callable[..., t.Any],
+        args: t.Tuple[t.Any, ...],
+    ) -> t.Any:
+        """Call a step that runs in this process.
+
+        :param kind: ``opts.type`` of the op
+        :param work: returns the step's output, serialized
+        :returns: what is remembered of it
+        :raises errors.StepError: the step has failed for good
+        """
+        state = self._state
+        step = placement.enter(state, user_id)
+        decision, found = decide(state, self._call, self._memos, step)
+        if decision is GIVE_BACK:
+            self._note_memo()
+            return memos.result(found)
+        if decision is PASS_OVER:
+            raise state.end_branch()
+        if self._hooks.is_lost():
+            raise state.end(CLIENT_GONE)
+        if decision is NOT_TARGETED:
+            raise self._skipped(step)
+        if state.is_replaying:
+            self._begin_new_code()
+        if found is not None:
+            args = tuple(found)
+        opts: t.Dict[str, t.Any] = {"type": kind}
+        # now, before the step can change what it is given
+        shown = encode.step_input(args) if args else None
+        if shown is not None:
+            opts["input"] = shown
+        if decision is PLAN:
+            raise state.report(Op(p.OP_STEP_PLANNED, step, user_id, opts))
+        value: t.Any = None
+        error: t.Optional[BaseException] = None
+        state.phase, state.step = STEP, step
+        start = self._clock()
+        try:
+            value = work(*args)
+        except Interrupt as exc:
+            error = stray_interrupt_error(exc)
+        except BaseException as exc:
+            if failures.is_process_exit(exc):
+                state.exit(exc)
+                raise
+            error = exc
+        timing = (start, self._clock() - start)
+        if state.misuse is not None:
+            value, error, state.misuse = None, state.misuse, None
+        raise state.end(StepRan(step, opts, timing, value, error))
+
+    @property
+    def running(self) -> StepId:
+        """The step that is running, for the work that it does."""
+        assert self._state.step is not None
+        return self._state.step
+
+    def ask(
+        self,
+        user_id: str,
+        describe: t.Callable[[StepId], Op],
+        describe_edited: t.Optional[t.Callable[[StepId, t.List[t.Any]], Op]] = None,
+    ) -> t.Any:
+        """Call a step that the server carries out.
+
+        :param describe: makes the op, if it has to be reported
+        :param describe_edited: the same with the input that a user edited,
+            for a kind of step that has input
+        :returns: the memo, in whatever form this kind of step has
+        :raises errors.StepError: the step has failed for good
+        """
+        state = self._state
+        step = placement.enter(state, user_id)
+        decision, found = decide(state, self._call, self._memos, step)
+        if decision is GIVE_BACK:
+            self._note_memo()
+            memos.raise_error(found)
+            return found
+        if decision is PASS_OVER:
+            raise state.end_branch()
+        if found is None or describe_edited is None:
+            op = describe(step)
+        else:
+            op = describe_edited(step, found)
+        if decision is NOT_TARGETED:
+            raise self._skipped(step)
+        self._begin_new_code()
+        raise state.report(op)
+
+    def _note_memo(self) -> None:
+        """Count a memo that is given back."""
+        state = self._state
+        state.unread -= 1
+        if state.unread == 0 and self._call.target is None:
+            self._begin_new_code()
+
+    def _skipped(self, step: StepId) -> Interrupt:
+        """End the branch, or the call, at a step that is not the target."""
+        if self._state.group is not None:
+            # the target may be in another branch
+            return self._state.end_branch()
+        found = "the function came to step {!r} instead".format(step.user_id)
+        return self._state.end(ending.target_not_found(self._state, self._call, found))
+
+    # -- parallel groups -------------------------------------------------
+
+    def parallel(
+        self, branches: t.Sequence[t.Callable[[], t.Any]], mode: str
+    ) -> t.Tuple[t.Any, ...]:
+        """Call the branches of a parallel group, each up to a step that is not
+        remembered.
+
+        :param mode: ``wait`` or ``race``
+        :returns: what the branches returned, in their order
+        :raises Exception: what the first of those raised that did, once all
+            have ended
+        """
+        return call_branches(self._state, self._call, self._hooks, branches, mode)

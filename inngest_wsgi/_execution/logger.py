@@ -1,0 +1,104 @@
+"""A logger for replayed code. It is silent while memos are given back, so that
+each line is logged once; and it adds the run, the function and the attempt to
+every record."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import typing as t
+
+Logger = t.Any
+
+#: Methods that log, in logging libraries other than the standard one.
+_METHODS = frozenset(
+    "trace debug verbose info notice success warning warn error critical fatal alert "
+    "emergency exception log msg".split()
+)
+#: Methods that return another logger.
+_DERIVING = frozenset("bind new opt patch try_unbind unbind".split())
+
+
+class Replay:
+    """The switch of one call's logger.
+
+    :ivar over: True once code runs for the first time, so that lines are
+        logged
+    """
+
+    over = False
+
+
+def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Logger:
+    """Make the logger of one call.
+
+    :param logger: a logger or adapter of :mod:`logging`, or any other object
+        with methods such as ``info``
+    :param replay: silences the logger until it is over
+    :param facts: attributes of every record; passed to ``bind()``, if the
+        logger has such a method, as those of structlog and loguru have
+    """
+    if isinstance(logger, logging.LoggerAdapter):
+        try:
+            # innermost, because an adapter may replace our extra with its own
+            adapter = copy.copy(logger)
+            adapter.logger = for_call(logger.logger, replay, facts)
+            return adapter
+        except Exception:
+            return _OtherLogger(logger, replay)
+    if isinstance(logger, logging.Logger):
+        return _StandardLogger(logger, replay, facts)
+    try:
+        return _OtherLogger(logger.bind(**facts), replay)
+    except Exception:
+        # no bind(), or one that takes no keywords
+        return _OtherLogger(logger, replay)
+
+
+class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[misc]
+    """Adapts a logger of :mod:`logging`."""
+
+    def __init__(
+        self, logger: logging.Logger, replay: Replay, facts: t.Mapping[str, t.Any]
+    ) -> None:
+        super().__init__(logger, dict(facts))
+        self._replay = replay
+
+    def isEnabledFor(self, level: int) -> bool:
+        return self._replay.over and bool(self.logger.isEnabledFor(level))
+
+    def process(
+        self, msg: t.Any, kwargs: t.MutableMapping[str, t.Any]
+    ) -> t.Tuple[t.Any, t.MutableMapping[str, t.Any]]:
+        kwargs["extra"] = dict(self.extra, **(kwargs.get("extra") or {}))
+        return msg, kwargs
+
+    def __getattr__(self, name: str) -> t.Any:
+        """Return an attribute of the logger that adapters do not have, such as
+        the method of a custom level."""
+        return _gated(getattr(self.__dict__["logger"], name), name, self._replay)
+
+
+class _OtherLogger:
+    """Wraps any other object that logs."""
+
+    def __init__(self, logger: t.Any, replay: Replay) -> None:
+        self._logger = logger
+        self._replay = replay
+
+    def __getattr__(self, name: str) -> t.Any:
+        return _gated(getattr(self.__dict__["_logger"], name), name, self._replay)
+
+
+def _gated(member: t.Any, name: str, replay: Replay) -> t.Any:
+    """Return an attribute of a logger. While memos are given back, a method
+    that logs is silent."""
+    if name in _METHODS and not replay.over:
+        return _silent
+    if name in _DERIVING and callable(member):
+        return lambda *args, **kwargs: _OtherLogger(member(*args, **kwargs), replay)
+    return member
+
+
+def _silent(*args: t.Any, **kwargs: t.Any) -> None:
+    pass

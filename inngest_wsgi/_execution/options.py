@@ -1,0 +1,56 @@
+"""Check the options of a step, and name the step and the option in the error."""
+
+from __future__ import annotations
+
+import time as _time
+import typing as t
+
+from .. import errors
+from .._codec import durations, json as _json, validate
+
+
+def text(step_id: str, name: str, value: t.Any) -> str:
+    """Return an option that is text.
+
+    :raises errors.StepConfigError: not text, or empty
+    """
+    if not validate.is_text(value):
+        raise errors.StepConfigError(step_id, "{} must be text, and not empty".format(name))
+    return t.cast(str, value)
+
+
+def time(step_id: str, name: str, value: durations.Time) -> str:
+    """Return a duration or a point in time as the wire writes it.
+
+    :raises errors.StepConfigError: no such, or more than 366 days ahead
+    """
+    try:
+        return durations.within_a_year(value, _time.time())
+    except ValueError as problem:
+        raise errors.StepConfigError(step_id, "{}: {}".format(name, problem)) from None
+
+
+def json(step_id: str, name: str, value: t.Any) -> t.Any:
+    """Return an option that is sent as JSON.
+
+    :raises errors.StepConfigError: it cannot be JSON; with the path to what
+        cannot
+    """
+    try:
+        _json.dumps(value)
+    except errors.OutputError as problem:
+        raise errors.StepConfigError(step_id, "{}: {}".format(name, problem)) from None
+    return value
+
+
+def json_object(
+    step_id: str, name: str, value: t.Optional[t.Mapping[str, t.Any]]
+) -> t.Dict[str, t.Any]:
+    """Return a copy of an option that is sent as a JSON object; empty for None.
+
+    :raises errors.StepConfigError: no mapping, or it cannot be JSON
+    """
+    if value is not None and not isinstance(value, t.Mapping):
+        raise errors.StepConfigError(step_id, "{} must be a dict".format(name))
+    found: t.Dict[str, t.Any] = json(step_id, name, dict(value or {}))
+    return found

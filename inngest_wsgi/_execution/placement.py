@@ -1,0 +1,116 @@
+"""The rule where a step can be, and which use of its id it is.
+
+A step can be in the function's own code: not before the function is called or
+after it has ended, not in a hook, not in another thread, and not inside
+another step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+
+from .. import errors
+from .._messages import StepId
+from .interrupt import Interrupt
+from .state import AFTER, BEFORE, ENDED, EXITING, FUNCTION, HOOK, STEP, CallState
+
+#: Why no step can be called while the function's code does not run.
+_OUTSIDE = {
+    BEFORE: (
+        "it is called before the function is, for example in a middleware's transform_input(). "
+        "Call it in the function"
+    ),
+    HOOK: "it is called in a middleware's before_execution(). Call it in the function",
+    AFTER: "the call that ctx.step belongs to has ended; do not keep it",
+}
+
+
+def check(state: CallState, user_id: str) -> None:
+    """Check that a step, or a parallel group, can be called here and now.
+
+    :param user_id: for the message
+    :raises errors.StepConfigError: it cannot
+    :raises Interrupt: the call, or the branch that is being called, has ended
+    :raises BaseException: the process is about to end; what ends it, again
+    """
+    phase = state.phase
+    if phase is not FUNCTION and phase in _OUTSIDE:
+        raise errors.StepConfigError(user_id, _OUTSIDE[phase])
+    if threading.get_ident() != state.thread:
+        raise refusal(
+            state,
+            user_id,
+            "it is called in another thread than the function. To run steps side by side use "
+            "ctx.group.parallel()",
+        )
+    if phase is EXITING and state.process_exit is not None:
+        raise state.process_exit
+    if phase is ENDED or (state.group is not None and state.group.has_ended):
+        # on its way out, the interrupt may come through a finally with a step
+        # in it; in any other place, somebody has swallowed it
+        if not isinstance(sys.exc_info()[1], Interrupt):
+            state.swallowed = True
+        raise Interrupt
+    if phase is STEP:
+        assert state.step is not None
+        raise refusal(
+            state,
+            user_id,
+            "it is inside step {!r}. A step cannot contain another: it would be repeated with "
+            "it. Call it before or after".format(state.step.user_id),
+        )
+    if state.misuse is not None:
+        raise state.misuse
+
+
+def enter(state: CallState, user_id: str) -> StepId:
+    """Check that a step can be here, and count the use of its id.
+
+    :returns: the id of this use
+    :raises errors.StepConfigError: it cannot be here, or the id cannot be used
+    """
+    check(state, user_id)
+    if not isinstance(user_id, str) or not user_id:
+        raise errors.StepConfigError(user_id, "the id must be text, and not empty")
+    if state.group is not None:
+        problem = state.group.use(user_id)
+        if problem is not None:
+            raise refusal(state, user_id, problem)
+    repeat = state.uses.get(user_id, 0)
+    text = "{}:{}".format(user_id, repeat) if repeat else user_id
+    if repeat or ":" in user_id:
+        _check_hash(state, user_id, repeat, text)
+    state.uses[user_id] = repeat + 1
+    hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return StepId(user_id, repeat, hashed)
+
+
+def refusal(state: CallState, user_id: str, message: str) -> errors.StepConfigError:
+    """Record and return an error. It is recorded because the code that calls
+    the step may catch it, or run in a thread where nobody sees it."""
+    state.misuse = errors.StepConfigError(user_id, message)
+    return state.misuse
+
+
+def _check_hash(state: CallState, user_id: str, repeat: int, text: str) -> None:
+    """Refuse a use whose hash another use has: the one would be given what is
+    remembered of the other.
+
+    :param text: what is hashed
+    """
+    if repeat:
+        other, taken = text, text in state.uses
+    else:
+        other, _, number = user_id.rpartition(":")
+        # as repeats are numbered: no sign, no leading zero
+        counted = number.isascii() and number.isdigit() and number[0] != "0"
+        taken = counted and len(number) < 10 and state.uses.get(other, 0) > int(number)
+    if taken:
+        raise refusal(
+            state,
+            user_id,
+            "its use {} has the same hash as a use of step {!r}, for a repeated id is counted as "
+            "{!r}. Rename one of the two steps".format(repeat + 1, other, text),
+        )

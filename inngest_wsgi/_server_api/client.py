@@ -1,0 +1,288 @@
+"""HTTP requests to the Inngest server. The only user of urllib3."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+import urllib.parse
+
+import urllib3
+
+from .. import _protocol as p, errors
+from .._security.keys import BRANCH_KEY_PREFIX
+from .._security.signing import SigningKey
+from .._settings import Settings
+from .log_filter import hide_event_key
+from .response import Answer
+from .retry import Deadline, Retry
+
+#: The limit for connecting to one address of a server, in seconds, where a
+#: deadline is set: a name may have several addresses, and each is tried.
+CONNECT_TIMEOUT_S = 5.0
+#: The limit for :meth:`Http.probe`, in seconds, for connecting and again for
+#: the headers.
+PROBE_TIMEOUT_S = 3.0
+#: Shorter event keys, in characters, are not removed from error messages: a
+#: dev server takes any word, and a short one may stand anywhere.
+MIN_SECRET_LENGTH = 8
+
+_REFUSED = (401, 403)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_KEY_REFUSED = (
+    "The server at {0} does not accept the {1} of this application: compare {2} with what "
+    "Inngest shows for this environment."
+)
+_NO_KEY = "The server at {0} requires {1}, and this application has none: set {2}."
+
+_Pairs = t.Sequence[t.Tuple[str, str]]
+
+
+class Pool(t.Protocol):
+    """The type of the ``http`` option: urllib3's ``request()``."""
+
+    def request(self, method: str, url: str, **kwargs: t.Any) -> t.Any: ...
+
+
+class ServerProbe(t.NamedTuple):
+    """The answer to a probe: a server is there, and its headers describe it.
+
+    :ivar kind: ``X-Inngest-Server-Kind``; None if the header is missing
+    :ivar content_type: in lower case, without parameters
+    """
+
+    status: int
+    kind: t.Optional[str]
+    content_type: str
+
+
+class Http:
+    """Makes requests to the server's API and event API.
+
+    :param pool: an object with urllib3's ``request()``; None to use a
+        ``PoolManager`` for each process
+    """
+
+    def __init__(self, settings: Settings, pool: t.Optional[Pool] = None) -> None:
+        self._settings = settings
+        self._secrets = _secrets(settings)
+        self._pool = pool
+        self._own: t.Optional[t.Tuple[int, Pool]] = None
+        self._headers = dict(settings.sdk_headers, **{p.HEADER_CONTENT_TYPE: "application/json"})
+
+    def api(
+        self,
+        method: str,
+        path: str,
+        *,
+        retry: Retry,
+        body: t.Optional[bytes] = None,
+        query: _Pairs = (),
+        headers: _Pairs = (),
+        deadline_s: t.Optional[float] = None,
+    ) -> Answer:
+        """Make a request to the API, with the signing key as bearer token.
+
+        If the server refuses the key (401, 403), repeat the request with the
+        fallback key (PROTOCOL section 3), and if that is refused too, with
+        the first one again: the server may have changed its key in between.
+
+        :param deadline_s: the limit for all of that, in seconds
+        :raises errors.ApiError: there was no answer
+        """
+        url = self._settings.api_origin + path
+        if query:
+            url += "?" + urllib.parse.urlencode(query)
+        merged = dict(self._headers, **dict(headers))
+        keys: t.Tuple[t.Optional[SigningKey], ...] = self._settings.keyring.keys or (None,)
+        if len(keys) > 1:
+            keys += keys[:1]
+        deadline = Deadline(deadline_s)
+        refused: t.Optional[Answer] = None
+        for key in keys:
+            if key is not None:
+                merged[p.HEADER_AUTHORIZATION] = "Bearer " + key.bearer
+            try:
+                answer = self._attempts(
+                    method, url, body, merged, retry, "The Inngest API", deadline
+                )
+            except errors.ApiError:
+                if refused is None:
+                    raise
+                # the refusal is the more useful error
+                break
+            if answer.status not in _REFUSED:
+                return answer
+            refused = answer
+            if deadline.is_over():
+                break
+        assert refused is not None
+        return refused._replace(advice=self._signing_key_advice())
+
+    def event_api(
+        self,
+        body: bytes,
+        *,
+        seed: str,
+        retry: Retry,
+        trace: _Pairs = (),
+        deadline_s: t.Optional[float] = None,
+    ) -> Answer:
+        """Send a JSON array of events (PROTOCOL section 8).
+
+        :param seed: ``X-Inngest-Event-Id-Seed``, the same for every attempt
+        :param trace: tracing headers to pass on
+        :param deadline_s: the limit for all attempts together, in seconds
+        :raises errors.ApiError: there was no answer
+        """
+        key = self._settings.event_key or p.NO_EVENT_KEY
+        quoted = urllib.parse.quote(key, safe="")
+        hide_event_key(quoted)
+        url = self._settings.event_api_origin + p.PATH_EVENT + quoted
+        merged = dict(self._headers, **dict(trace))
+        merged[p.HEADER_EVENT_ID_SEED] = seed
+        answer = self._attempts(
+            "POST", url, body, merged, retry, "The Inngest event API", Deadline(deadline_s)
+        )
+        if answer.status not in _REFUSED:
+            return answer
+        origin = self._settings.event_api_origin
+        if self._settings.event_key is None:
+            advice = _NO_KEY.format(origin, "an event key", p.ENV_EVENT_KEY)
+        else:
+            advice = _KEY_REFUSED.format(origin, "event key", p.ENV_EVENT_KEY)
+        return answer._replace(advice=advice)
+
+    def probe(self, url: str) -> ServerProbe:
+        """Make one GET request without a key, to see whether a server is
+        there.
+
+        :raises errors.ApiError: there was no answer within
+            :data:`PROBE_TIMEOUT_S`
+        """
+        try:
+            response = self._connected().request(
+                "GET",
+                url,
+                timeout=PROBE_TIMEOUT_S,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            # the body is not needed, and may take long to arrive
+            response.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise errors.ApiError(
+                "The server at {} cannot be reached: {}".format(_origin_of(url), _reason(error))
+            ) from None
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        content_type = headers.get(p.HEADER_CONTENT_TYPE.lower(), "").partition(";")[0]
+        return ServerProbe(
+            response.status,
+            headers.get(p.HEADER_SERVER_KIND.lower()),
+            content_type.strip().lower(),
+        )
+
+    def _signing_key_advice(self) -> str:
+        settings = self._settings
+        variables = p.ENV_SIGNING_KEY
+        if settings.signing_key_fallback is not None:
+            variables += " and " + p.ENV_SIGNING_KEY_FALLBACK
+        if settings.keyring.keys:
+            text = _KEY_REFUSED.format(settings.api_origin, "signing key", variables)
+        else:
+            text = _NO_KEY.format(settings.api_origin, "a signing key", variables)
+        if settings.env is None and BRANCH_KEY_PREFIX in (settings.signing_key or ""):
+            text += " The key of a branch environment also needs {}.".format(p.ENV_ENV)
+        return text
+
+    def _attempts(
+        self,
+        method: str,
+        url: str,
+        body: t.Optional[bytes],
+        headers: t.Mapping[str, str],
+        retry: Retry,
+        api_name: str,
+        deadline: Deadline,
+    ) -> Answer:
+        attempt = 1
+        while True:
+            wait_s = retry.wait_s(attempt)
+            try:
+                # urllib3's own retries would log the URL, and an event key is
+                # a part of it
+                response = self._connected().request(
+                    method,
+                    url,
+                    body=body,
+                    headers=headers,
+                    timeout=self._timeout(deadline),
+                    retries=False,
+                    redirect=False,
+                )
+                done = not retry.is_retriable(response.status) or retry.is_last(attempt)
+                if done or deadline.is_over(wait_s):
+                    return self._answer(url, response)
+            except urllib3.exceptions.HTTPError as error:
+                if retry.is_last(attempt) or deadline.is_over(wait_s):
+                    raise errors.ApiError(
+                        "{} at {} cannot be reached: {}".format(
+                            api_name, _origin_of(url), _reason(error)
+                        )
+                    ) from None
+            time.sleep(wait_s)
+            attempt += 1
+
+    def _timeout(self, deadline: Deadline) -> t.Union[float, urllib3.Timeout]:
+        limit = self._settings.request_timeout
+        remaining = deadline.remaining_s()
+        if remaining is None:
+            return limit
+        limit = max(0.001, min(limit, remaining))
+        return urllib3.Timeout(connect=min(limit, CONNECT_TIMEOUT_S), read=limit)
+
+    def _answer(self, url: str, response: t.Any) -> Answer:
+        location = None
+        if response.status in _REDIRECTS:
+            location = response.headers.get("Location", "")
+        return Answer(response.status, response.data, _origin_of(url), location, self._secrets)
+
+    def _connected(self) -> Pool:
+        """Return the pool of this process. A connection that was opened
+        before a fork must not be used by both processes."""
+        if self._pool is not None:
+            return self._pool
+        pid = os.getpid()
+        if self._own is None or self._own[0] != pid:
+            self._own = (pid, urllib3.PoolManager(maxsize=10))
+        return self._own[1]
+
+
+def _secrets(settings: Settings) -> t.Tuple[str, ...]:
+    """Return the texts to remove from error messages: a server may send our
+    keys back."""
+    found = [key.hash for key in settings.keyring.keys]
+    key = settings.event_key
+    if key is not None and len(key) >= MIN_SECRET_LENGTH:
+        found += [key, urllib.parse.quote(key, safe="")]
+    return tuple(found)
+
+
+def _origin_of(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(url))
+
+
+def _reason(error: urllib3.exceptions.HTTPError) -> str:
+    """Describe an error without urllib3's message, which may contain the URL
+    and with it the event key."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, OSError) and cause.strerror:
+        return "{} ({})".format(cause.strerror, type(error).__name__)
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "no answer in time ({})".format(type(error).__name__)
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "the answer is not HTTP, or not complete ({}: {})".format(
+            type(error).__name__, type(cause).__name__
+        )
+    return type(error).__name__
