@@ -7,10 +7,10 @@ import rfc8785
 from hypothesis import example, given, strategies as st
 from test_local_server_app import calls_of, recording, signature
 
-from inngest_wsgi.testing import _times
-from inngest_wsgi.testing._canonical import canonical, loads, normalised
-from inngest_wsgi.testing._cron import is_cron
-from inngest_wsgi.testing._signing import SigningKey
+from inngest_wsgi.testing._flow.cron import is_cron
+from inngest_wsgi.testing._wire import times as _times
+from inngest_wsgi.testing._wire.canonical import canonical, loads, normalised
+from inngest_wsgi.testing._wire.signing import SigningKey
 
 # -- canonical JSON --------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from inngest_wsgi._codec import encode
 from inngest_wsgi._endpoint import streaming as _streaming
 from inngest_wsgi._messages import Call, Response
 from inngest_wsgi.experimental import step
-from inngest_wsgi.testing import _answers, _calls, _outcomes
+from inngest_wsgi.testing._http import caller as _calls
+from inngest_wsgi.testing._wire import answers as _answers, outcomes as _outcomes
 
 
 def forced(handler, **options):

@@ -65,10 +65,10 @@ act while a run waits, hold the server::
 """
 from __future__ import annotations
 
-from ._clock import Clock, SystemClock, VirtualClock
+from ._http.sync import SyncError, SyncResult
+from ._model.state import HistoryEntry, Run
+from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
-from ._state import HistoryEntry, Run
-from ._sync import SyncError, SyncResult
 
 __all__ = [
     "Clock",

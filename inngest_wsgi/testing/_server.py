@@ -10,16 +10,16 @@ from types import TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Type, Union
 
 from .. import _protocol
-from . import _ids
-from ._api import Api
-from ._calls import BODY_LIMIT, Caller
-from ._clock import Clock, SystemClock
-from ._front import Front
-from ._signing import SigningKey
-from ._state import Event
+from ._http.api import Api
+from ._http.caller import BODY_LIMIT, Caller
+from ._http.front import Front
+from ._http.sync import SYNC_TIMEOUT, SyncResult, sync
+from ._model.state import Event
+from ._run.clock import Clock, SystemClock
 from ._store import Store
-from ._sync import SYNC_TIMEOUT, SyncResult, sync
 from ._watching import Watching
+from ._wire import ids
+from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -156,10 +156,10 @@ class LocalServer(Watching):
         :raise ValueError: the event API would refuse an event; those before
             it in the list were accepted.
         """
-        ids, error = self._store.accept_events(json.dumps(events), None)
+        accepted, error = self._store.accept_events(json.dumps(events), None)
         if error is not None:
             raise ValueError(error)
-        return ids
+        return accepted
 
     def fire_cron(self, function_id: str) -> str:
         """Start a cron-triggered function now; none starts by itself here.
@@ -176,7 +176,7 @@ class LocalServer(Watching):
             now = int(self._store.executor.now())
             moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
             event = Event(
-                internal_id=_ids.ulid(now * 1000),
+                internal_id=ids.ulid(now * 1000),
                 name=_protocol.EVENT_SCHEDULED_TIMER,
                 data={"cron": function.crons[0], "fireAt": moment, "scheduledAt": moment},
                 id=moment,

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List, Optional
 
-from ._calls import BODY_LIMIT
-from ._clock import VirtualClock
-from ._inprocess import Application, InProcessCaller
-from ._queue import Item
-from ._registry import read_registration
-from ._state import Run
+from ._http.caller import BODY_LIMIT
+from ._http.inprocess import Application, InProcessCaller
+from ._model.registry import read_registration
+from ._model.state import Run
+from ._run.clock import VirtualClock
+from ._run.queue import Item
+from ._run.work import Exchange
 from ._store import Store
-from ._work import Exchange
 
 
 class Stepper:

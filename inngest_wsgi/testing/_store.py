@@ -9,14 +9,14 @@ import threading
 from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 from .. import _protocol
-from . import _registry
-from ._clock import Clock
-from ._events import read_batch
-from ._executor import Executor
-from ._functions import Function
-from ._registry import Registration
-from ._signing import SigningKey
-from ._state import Event, RunState
+from ._model import registry
+from ._model.events import read_batch
+from ._model.functions import Function
+from ._model.registry import Registration
+from ._model.state import Event, RunState
+from ._run.clock import Clock
+from ._run.executor import Executor
+from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -69,7 +69,7 @@ class Store:
             "registered app %s: %s", registration.app_id,
             ", ".join(function.function_id for function in registration.functions),
         )
-        return _registry.changed(registration, previous)
+        return registry.changed(registration, previous)
 
     def functions(self) -> List[Function]:
         return [

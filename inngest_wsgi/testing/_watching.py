@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 from typing import Callable, Iterator, List, Optional
 
-from ._state import HistoryEntry, Run, RunState
+from ._model.state import HistoryEntry, Run, RunState
 from ._store import Store
 
 

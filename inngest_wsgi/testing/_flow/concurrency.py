@@ -1,0 +1,52 @@
+"""How many calls may be under way at once, by function and key.
+
+Internal. As on a server, a run counts while it is being called, and not
+while it sleeps or waits.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+from .._model.functions import Function
+
+Slots = Tuple[Tuple[str, int], ...]
+
+
+def slots(function: Function, event: Any) -> Slots:
+    """What the calls of a run count against, each with the most at once.
+
+    :param event: the run's first event, as the app gets it.
+    """
+    found = []
+    for number, limit in enumerate(function.concurrency):
+        value = "" if limit.key is None else limit.key.key(event)
+        if limit.scope == "fn":
+            name = f"fn {function.function_id} {number} {value}"
+        else:
+            # Shared by all functions that have the same key expression.
+            name = f"{limit.scope} {limit.key and limit.key.text} {value}"
+        found.append((name, limit.limit))
+    return tuple(found)
+
+
+class Gate:
+    """Counts the calls under way."""
+
+    def __init__(self) -> None:
+        self._under_way: Dict[str, int] = {}
+
+    def full(self, wanted: Slots) -> bool:
+        """Whether a limit is reached."""
+        return any(self._under_way.get(name, 0) >= limit for name, limit in wanted)
+
+    def enter(self, wanted: Slots) -> bool:
+        """Count a call, unless a limit is reached."""
+        if self.full(wanted):
+            return False
+        for name, _ in wanted:
+            self._under_way[name] = self._under_way.get(name, 0) + 1
+        return True
+
+    def leave(self, held: Slots) -> None:
+        for name, _ in held:
+            self._under_way[name] -= 1

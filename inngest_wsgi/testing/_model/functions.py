@@ -1,0 +1,106 @@
+"""A registered function and its settings, as values.
+
+Internal. ``_settings`` reads them from a registration; all times are seconds.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from .._expressions.expression import Expression
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """An event that starts the function."""
+
+    event: str
+    expression: Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Batching:
+    """``batchEvents``: events are collected, and run together."""
+
+    size: int
+    timeout: float
+    key: Optional[Expression] = None
+    #: An event for which this does not hold runs at once, alone.
+    condition: Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Cancelling:
+    """One entry of ``cancel``."""
+
+    event: str
+    condition: Optional[Expression] = None
+    #: Since the run began; later events do not cancel it.
+    timeout: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class ConcurrencyLimit:
+    """How many calls may be under way at once."""
+
+    limit: int
+    key: Optional[Expression] = None
+    scope: str = "fn"
+
+
+@dataclass(frozen=True)
+class Singleton:
+    """Whether a second run is skipped, or cancels the first."""
+
+    cancel: bool
+    key: Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Debounce:
+    """Only the last of a burst of events starts a run."""
+
+    period: float
+    key: Optional[Expression] = None
+    #: The longest that the first event of a burst is put off.
+    timeout: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """``rateLimit`` and ``throttle``: so many starts in so long."""
+
+    limit: int
+    period: float
+    key: Optional[Expression] = None
+    #: Of a throttle: how many more may start at once.
+    burst: int = 1
+
+
+@dataclass(frozen=True)
+class Function:
+    """A registered function, as far as this server acts on it."""
+
+    function_id: str
+    app_id: str
+    name: str
+    url: str
+    retries: int
+    triggers: Tuple[Trigger, ...] = ()
+    crons: Tuple[str, ...] = ()
+    batching: Optional[Batching] = None
+    cancelling: Tuple[Cancelling, ...] = ()
+    concurrency: Tuple[ConcurrencyLimit, ...] = ()
+    debounce: Optional[Debounce] = None
+    idempotency: Optional[Expression] = None
+    rate_limit: Optional[Rate] = None
+    singleton: Optional[Singleton] = None
+    throttle: Optional[Rate] = None
+    #: Until the first call, and until the end; a run that takes longer is
+    #: cancelled.
+    start_timeout: Optional[float] = None
+    finish_timeout: Optional[float] = None
+
+    @property
+    def max_attempts(self) -> int:
+        return self.retries + 1

@@ -1,0 +1,235 @@
+"""What the server knows: functions, runs and what happened in them.
+
+:class:`Run` and :class:`HistoryEntry` are public and frozen; the rest is
+internal, and touched only with the server's lock held.
+"""
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from .._wire import ids
+from .functions import Function
+
+RUNNING = "Running"
+COMPLETED = "Completed"
+FAILED = "Failed"
+CANCELLED = "Cancelled"
+
+#: ``kind`` of a :class:`HistoryEntry`.
+STARTED = "started"
+STEP_PLANNED = "step planned"
+STEP_RAN = "step ran"
+STEP_ERROR = "step error"
+STEP_FAILED = "step failed"
+SLEEPING = "sleeping"
+WOKE = "woke"
+WAITING = "waiting"
+EVENT_RECEIVED = "event received"
+SIGNALLED = "signalled"
+WAIT_TIMED_OUT = "wait timed out"
+INVOKING = "invoking"
+INVOKED = "invoked"
+INVOKE_FAILED = "invoke failed"
+REQUESTING = "requesting"
+REQUESTED = "requested"
+FUNCTION_ERROR = "function error"
+RETRY_SCHEDULED = "retry scheduled"
+RUN_COMPLETED = "completed"
+RUN_FAILED = "failed"
+RUN_CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One thing that happened in a run."""
+
+    #: Milliseconds since the run began, by the server's clock.
+    at: int
+    #: What happened to a run: ``started``, ``function error``, ``retry
+    #: scheduled``, ``completed``, ``failed`` or ``cancelled``. To a step:
+    #: ``step planned``, ``step ran``, ``step error`` (to be retried), ``step
+    #: failed`` (for good). To a sleep: ``sleeping``, ``woke``. To a wait for
+    #: an event or a signal: ``waiting``, and then ``event received``,
+    #: ``signalled`` or ``wait timed out``. To an invoke: ``invoking``, and
+    #: then ``invoked`` or ``invoke failed`` (it failed, was cancelled, timed
+    #: out, or there is no such function). To a request that the server makes
+    #: for the app: ``requesting``, and then ``requested``, or ``step error``
+    #: and ``step failed``.
+    kind: str
+    #: Display name of the step, where there is one.
+    step: Optional[str] = None
+    #: Number of the attempt, from 0, where there is one; for ``retry
+    #: scheduled`` that of the attempt to come.
+    attempt: Optional[int] = None
+    #: Name of the op that was answered, where there is one.
+    op: Optional[str] = None
+    #: Text for people: an error's name and message, a reason.
+    detail: Optional[str] = None
+    #: Seconds until the next attempt, for ``retry scheduled``.
+    retry_in: Optional[float] = None
+    #: When it goes on at the latest (UTC, by the server's clock), for
+    #: ``sleeping``, ``waiting``, ``invoking`` and ``retry scheduled``.
+    until: Optional[datetime] = None
+    #: Id of the run that was invoked, for ``invoking`` and what follows it.
+    child: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was when it was asked for; it does not change later."""
+
+    #: The run's id, a ULID.
+    run_id: str
+    #: Full id of the function, ``<app>-<function>``.
+    function_id: str
+    #: ``Running``, ``Completed``, ``Failed`` or ``Cancelled``.
+    status: str
+    #: What the function returned; for a failed run, the error. None before
+    #: the end, and for a cancelled run.
+    output: Any
+    #: The events that triggered the run, as the app gets them.
+    events: Tuple[Dict[str, Any], ...]
+    #: The memos by hashed step id, as the app gets them: ``{"data": ...}``,
+    #: ``{"error": ...}``, None for a sleep that is over or a wait that timed
+    #: out, the bare event for one that did not (PROTOCOL section 6).
+    steps: Dict[str, Any]
+    #: What happened, oldest first.
+    history: Tuple[HistoryEntry, ...]
+
+    @property
+    def event(self) -> Dict[str, Any]:
+        """The first of the triggering events."""
+        return self.events[0]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over, well or badly."""
+        return self.status != RUNNING
+
+
+@dataclass
+class Event:
+    """An accepted event."""
+
+    #: Id given by the server; what the event API answers.
+    internal_id: str
+    name: str
+    data: Dict[str, Any]
+    #: Id given by the sender, or the internal one.
+    id: str
+    ts: int
+    user: Optional[Dict[str, Any]] = None
+    v: Optional[str] = None
+
+    def stored(self) -> Dict[str, Any]:
+        """The form of ``/batch`` and of nested ``events``: no empty user (W8)."""
+        form: Dict[str, Any] = {
+            "name": self.name, "data": self.data, "id": self.id, "ts": self.ts,
+        }
+        if self.user:
+            form["user"] = self.user
+        if self.v is not None:
+            form["v"] = self.v
+        return form
+
+    def sent(self) -> Dict[str, Any]:
+        """The form of a call's ``event``: with a user, if only ``{}`` (W8)."""
+        form = self.stored()
+        form["user"] = self.user or {}
+        return form
+
+
+class Config(NamedTuple):
+    """What a run keeps for its calls.
+
+    A call, and what follows from its answer, goes by the values there were
+    when its request was built, even if they have changed meanwhile.
+    """
+
+    #: ``ctx.disable_immediate_execution``: new steps are to be planned.
+    disable: bool = False
+    #: Request version: -1 until the first 206 says otherwise (W5).
+    version: int = -1
+
+
+@dataclass(eq=False)
+class RunState:
+    """A run while the server works on it."""
+
+    function: Function
+    events: List[Event]
+    #: Unix seconds by the server's clock.
+    began: float
+    run_id: str = ""
+    status: str = RUNNING
+    output: Any = None
+    finished: Optional[float] = None
+    #: Memos by hashed step id, in the form they go out.
+    memos: Dict[str, Any] = field(default_factory=dict)
+    #: Bytes of all memos together.
+    memo_bytes: int = 0
+    #: Edited inputs of steps that have not run yet, in the form of memos (W16).
+    inputs: Dict[str, Any] = field(default_factory=dict)
+    #: Display names of steps by hashed id, in the order they were reported.
+    names: Dict[str, str] = field(default_factory=dict)
+    #: Hashed ids of finished steps, in order of completion.
+    stack: List[str] = field(default_factory=list)
+    #: Steps of the group that was reported last, without those that got a
+    #: memo since. One that had a memo already stays in it for ever (W69).
+    pending: Set[str] = field(default_factory=set)
+    #: Names of all jobs this run ever had in the queue; each name is good for
+    #: one. A real server forgets them an hour after they were done (dev) or
+    #: twelve, which no recording shows.
+    jobs: Set[str] = field(default_factory=set)
+    config: Config = Config()
+    #: Why no call can be made any more, if so (W70).
+    unsendable: Optional[str] = None
+    #: The op that each step was reported with; of a step that was planned,
+    #: that one.
+    ops: Dict[str, str] = field(default_factory=dict)
+    #: Queue items of this run that are waiting or being worked on.
+    open_items: int = 0
+    #: Whether a call was made for it.
+    called: bool = False
+    #: How many times in a row another call was asked for, and nothing else.
+    discoveries: int = 0
+    #: What its calls count against, each with the most at once.
+    slots: Tuple[Tuple[str, int], ...] = ()
+    #: ``error`` of its lifecycle events, if it failed.
+    error: Optional[Dict[str, Any]] = None
+    #: Links the events of an invoked run to the step that invoked it.
+    correlation_id: Optional[str] = None
+    #: Answers that are odd, but not by themselves the end of the run.
+    oddities: List[str] = field(default_factory=list)
+    history: List[HistoryEntry] = field(default_factory=list)
+    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def __post_init__(self) -> None:
+        self.run_id = self.run_id or ids.ulid(int(self.began * 1000))
+
+    @property
+    def ended(self) -> bool:
+        return self.status != RUNNING
+
+    @property
+    def steps(self) -> Dict[str, Any]:
+        """What a call carries of the steps."""
+        return {**self.inputs, **self.memos}
+
+    def snapshot(self) -> Run:
+        return Run(
+            run_id=self.run_id,
+            function_id=self.function.function_id,
+            status=self.status,
+            output=self.output,
+            events=tuple(event.sent() for event in self.events),
+            steps=self.steps,
+            history=tuple(self.history),
+        )
+
+
+def utc(unix_seconds: float) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, timezone.utc)

@@ -1,0 +1,98 @@
+"""What follows from the ops that an app reports: one handler an op.
+
+Internal. To teach the server an op, add a handler to the module it belongs in.
+"""
+from __future__ import annotations
+
+from typing import Dict, Optional
+
+from ... import _protocol
+from .._http.caller import CallRequest
+from .._model.state import Config
+from .._run.queue import Call
+from .._run.work import Handler, Report, Work
+from .._wire.outcomes import Failure, Reported, local_failure
+from . import gateway, invokes, steps, waits
+
+HANDLERS: Dict[str, Handler] = {
+    **steps.HANDLERS, **waits.HANDLERS, **invokes.HANDLERS, **gateway.HANDLERS,
+}
+
+#: Ops that end later; two or more reported together, with one of these among
+#: them, are a group.
+_LATER = steps.LATER + waits.LATER + invokes.LATER + gateway.LATER
+
+
+def apply(work: Work, call: Call, request: CallRequest, reported: Reported) -> None:
+    """Act on a 206 answer.
+
+    Where a real server would call for ever, the run is failed with a message
+    that names the fact. Where the answer leaves a real server with nothing to
+    do, so it does this one, and whoever finds the run at rest fails it.
+
+    :param request: what was answered.
+    """
+    run = call.run
+    fault = _fault(reported)
+    if fault is not None:
+        work.fail(run, fault)
+        return
+    report = Report(work, call, request.config, reported)
+    _configure(report)
+    for op in reported.ops:
+        run.names.setdefault(op.id, op.display_name)
+        if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
+            run.ops[op.id] = op.op
+    _note_oddities(report, request)
+    # Waits for events first, for another op may bring the event about; the
+    # end of the run last, whatever stands next to it (W33).
+    order = {_protocol.OP_WAIT_FOR_EVENT: 0, _protocol.OP_RUN_COMPLETE: 2}
+    for op in sorted(reported.ops, key=lambda op: order.get(op.op, 1)):
+        HANDLERS[op.op](report, op)
+        if run.ended:
+            return
+
+
+def _configure(report: Report) -> None:
+    """What the answer as a whole changes in its run (W5, W41, W42)."""
+    run, config, ops = report.run, report.config, report.reported.ops
+    version = max(report.reported.version, 0)
+    if config.version == -1:
+        run.config = Config(config.disable, version)
+    if len(ops) < 2:
+        return
+    if not config.disable:
+        run.config = Config(True, version)
+    current = version if config.version == -1 else config.version
+    if current >= 2 and any(op.op in _LATER for op in ops):
+        report.begin_group({op.id for op in ops})
+
+
+def _note_oddities(report: Report, request: CallRequest) -> None:
+    """Note what explains why a run hangs, if it does."""
+    call, ops = report.call, report.reported.ops
+    for op in ops:
+        if op.op == _protocol.OP_NONE:
+            report.run.oddities.append("the op None ended a branch, and nothing followed (W22)")
+        if op.id in request.known:
+            report.run.oddities.append(
+                f"{op.op} of step {op.display_name!r}, whose result was in the call (W23)"
+            )
+    over = any(op.op == _protocol.OP_RUN_COMPLETE for op in ops)
+    if call.targeted and not over and all(op.id != call.step_id for op in ops):
+        report.run.oddities.append(
+            f"a call targeted at step {call.name or call.step_id!r} was answered without "
+            "that step (W23)"
+        )
+
+
+def _fault(reported: Reported) -> Optional[Failure]:
+    """What in this answer would make a real server loop, or is beyond this one."""
+    if not reported.ops:
+        return local_failure(
+            "206 with an empty list: a server would call again at once, for ever (W22)"
+        )
+    for op in reported.ops:
+        if op.op not in HANDLERS:
+            return local_failure(f"the local server does not know the op {op.op} yet")
+    return None

@@ -1,0 +1,144 @@
+"""The steps that the app runs, and the other ops about the app's own calls.
+
+Internal.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from ... import _protocol
+from .._model import state
+from .._run.parallel import Saved, discover, save
+from .._run.queue import Call
+from .._run.work import Handler, Report
+from .._wire.canonical import normalised, transformed
+from .._wire.outcomes import Op, local_failure
+
+_ERROR_FIELDS = ("name", "message", "stack", "data", "cause", "noRetry")
+_MOST_DISCOVERIES = 20
+
+
+def describe(error: Dict[str, Any]) -> str:
+    return f"{error.get('name') or 'Error'}: {error.get('message') or ''}"
+
+
+def _finish(
+    report: Report, op: Op, memo: Any, kind: str, detail: Optional[str] = None
+) -> Optional[Saved]:
+    """The answer itself has ended a step; see :func:`save`."""
+    if op.id not in report.run.memos:
+        report.work.note(
+            report.run, kind, step=op.display_name, attempt=report.call.attempt, op=op.op,
+            detail=detail,
+        )
+    return save(report.work, report.run, op.id, memo)
+
+
+def _ran(report: Report, op: Op, wrapped: bool) -> None:
+    data = op.data
+    try:
+        data = transformed(data)
+    except ValueError as error:
+        # It is kept, and no call can be made with it any more.
+        report.run.unsendable = f"error transforming request with JCS: {error}"
+    memo = {"data": normalised(data)} if wrapped else normalised(data)
+    saved = _finish(report, op, memo, state.STEP_RAN)
+    if saved is None:
+        return
+    race, group = op.race, report.call.group
+    # One call for a whole group, but one for each step in race mode.
+    job = f"{group}-discover" if group and not race else op.id
+    call = Call(report.run, report.work.now(), after=op.id, race=race)
+    discover(report.work, job, call, report.config, saved.waiting, race)
+
+
+def _step_run(report: Report, op: Op) -> None:
+    _ran(report, op, True)
+
+
+def _legacy_step(report: Report, op: Op) -> None:
+    _ran(report, op, False)
+
+
+def _step_error(report: Report, op: Op) -> None:
+    call, reported = report.call, report.reported
+    attempts_left = call.attempt + 1 < report.run.function.max_attempts
+    if not attempts_left or reported.no_retry:
+        _step_failed(report, op)
+        return
+    report.work.note(
+        report.run, state.STEP_ERROR, step=op.display_name, attempt=call.attempt,
+        op=op.op, detail=describe(op.error),
+    )
+    report.work.retry(call, reported.retry_after, op.display_name)
+
+
+def _step_failed(report: Report, op: Op) -> None:
+    error = {field: op.error[field] for field in _ERROR_FIELDS if field in op.error}
+    error.setdefault("name", "")
+    error.setdefault("message", "")
+    if not error.get("stack"):
+        error.pop("stack", None)
+    if op.op == _protocol.OP_STEP_ERROR and report.reported.no_retry:
+        error["noRetry"] = True
+    memo = {"error": normalised(error)}
+    saved = _finish(report, op, memo, state.STEP_FAILED, describe(error))
+    if saved is None:
+        return
+    if not saved.kept:
+        report.try_again(op)
+        return
+    # Other than after a step that has run, the call that reported the step
+    # says whether it is one of a race, and a group's calls are not made one.
+    call = Call(report.run, report.work.now(), after=op.id, race=op.race)
+    discover(
+        report.work, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race
+    )
+
+
+def _step_planned(report: Report, op: Op) -> None:
+    call = Call(
+        report.run, report.work.now(), op.id, op.display_name,
+        after=report.call.after, race=op.race, group=report.group,
+    )
+    if report.work.put_once(f"{op.id}-plan", call):
+        report.work.note(report.run, state.STEP_PLANNED, step=op.display_name, op=op.op)
+    else:
+        report.came_again(op)
+
+
+def _run_complete(report: Report, op: Op) -> None:
+    report.work.complete(report.run, normalised(op.data))
+
+
+def _discovery_request(report: Report, op: Op) -> None:
+    run, group = report.run, report.call.group
+    run.discoveries += 1
+    if run.discoveries > _MOST_DISCOVERIES:
+        report.work.fail(run, local_failure(
+            f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
+            "a server would call again for ever (W34)"
+        ))
+        return
+    job = f"{group}-discover" if group and not op.race else op.id
+    call = Call(run, report.work.now(), after=op.id, race=op.race)
+    discover(report.work, job, call, report.config, False, op.race)
+
+
+def _nothing(report: Report, op: Op) -> None:
+    """End the call: whoever finds the run at rest fails it (W22)."""
+
+
+HANDLERS: Dict[str, Handler] = {
+    _protocol.OP_NONE: _nothing,
+    _protocol.OP_STEP_RUN: _step_run,
+    _protocol.OP_STEP: _legacy_step,
+    _protocol.OP_STEP_ERROR: _step_error,
+    _protocol.OP_STEP_FAILED: _step_failed,
+    _protocol.OP_STEP_PLANNED: _step_planned,
+    _protocol.OP_RUN_COMPLETE: _run_complete,
+    _protocol.OP_DISCOVERY_REQUEST: _discovery_request,
+}
+
+#: Ops here that end later; two or more reported together are a group.
+LATER = (_protocol.OP_STEP_PLANNED,)

@@ -1,0 +1,219 @@
+"""Sleeps, and waits for events and for signals.
+
+Internal. The work keeps the list of what is waited for; :func:`receive` and
+:func:`signal` are told what has come.
+"""
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Dict, Optional
+
+from ... import _protocol
+from .._expressions.expression import (
+    ASYNC,
+    EVENT,
+    Expression,
+    ExpressionError,
+    UnsupportedExpression,
+)
+from .._model import state
+from .._model.state import Event, RunState, utc
+from .._run.parallel import leave_group, resume, save
+from .._run.queue import Call, Timer
+from .._run.work import Handler, Report, Work
+from .._wire.canonical import normalised
+from .._wire.outcomes import Op, local_failure, server_failure
+from .._wire.times import LONGEST_SLEEP, parse_sleep
+
+_NOT_COMPILED = "Wait for event If expression failed to compile"
+_CONFLICT = "Signal conflict; signal wait already exists for another run"
+
+
+@dataclass(eq=False)
+class Wait:
+    """A step that waits for an event or a signal."""
+
+    run: RunState
+    step_id: str
+    name: str
+    race: bool
+    group: str
+    timer: Timer
+    #: Name of the event, or of the signal.
+    wanted: str
+    expression: Optional[Expression] = None
+
+
+def seconds_of(report: Report, op: Op, wanted: Any, what: str) -> Optional[float]:
+    """Seconds of a duration or date in an op; None if that ended the run."""
+    seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
+    if seconds is None:
+        report.work.fail(report.run, local_failure(
+            f"{op.op} {op.display_name!r} with the {what} {wanted!r}, which a server "
+            "cannot read: it would retry 20 times and then hang (W35)"
+        ))
+        return None
+    if seconds > LONGEST_SLEEP:
+        report.work.fail(report.run, server_failure(
+            f"the {what} of {op.display_name!r} is longer than 366 days",
+            "InngestErrTimeoutTooLong",
+        ))
+        return None
+    return max(seconds, 0.0)
+
+
+def _sleep(report: Report, op: Op) -> None:
+    wanted = op.opts.get("duration")
+    if wanted is None or wanted == "":
+        wanted = op.name
+    seconds = seconds_of(report, op, wanted, "duration")
+    if seconds is None:
+        return
+    work, run = report.work, report.run
+    due = work.now() + seconds
+
+    def wake() -> None:
+        work.note(run, state.WOKE, step=op.display_name)
+        saved = save(work, run, op.id, None)
+        if saved is None or (saved.waiting and not op.race):
+            return
+        # The call is part of the sleep's own job. What it goes by was read
+        # before immediate execution was switched on again (W42).
+        config = run.config
+        leave_group(run, config)
+        work.put(Call(run, work.now(), after=op.id, race=op.race, disable=config.disable))
+
+    if not work.put_once(op.id, Timer(run, due, wake)):
+        report.came_again(op)
+        return
+    work.note(run, state.SLEEPING, step=op.display_name, op=op.op, until=utc(due))
+
+
+def _wait(report: Report, op: Op, wanted: str, expression: Optional[Expression]) -> Optional[Wait]:
+    timeout = op.opts.get("timeout")
+    # An empty text is no time to wait, and surely not what was meant.
+    seconds = seconds_of(report, op, timeout or None, "timeout")
+    if seconds is None:
+        return None
+    work, run, race, group = report.work, report.run, op.race, report.group
+    due = work.now() + seconds
+
+    def timed_out() -> None:
+        _forget(work, wait)
+        work.note(run, state.WAIT_TIMED_OUT, step=op.display_name)
+        resume(work, run, op.id, None, "timeout", race, group)
+
+    timer = Timer(run, due, timed_out)
+    wait = Wait(run, op.id, op.display_name, race, group, timer, wanted, expression)
+    if not work.put_once(op.id, timer):
+        report.came_again(op)
+        return None
+    detail = wanted if expression is None else f"{wanted} if {expression.text}"
+    work.note(
+        run, state.WAITING, step=op.display_name, op=op.op, until=utc(due), detail=detail
+    )
+    return wait
+
+
+def _wait_for_event(report: Report, op: Op) -> None:
+    work, run = report.work, report.run
+    wanted = op.opts.get("event") or op.name
+    if not isinstance(wanted, str) or not wanted:
+        work.fail(run, local_failure(
+            f"WaitForEvent {op.display_name!r} without the name of an event: "
+            "a server would retry it whatever was configured (W35)"
+        ))
+        return
+    text, expression = op.opts.get("if"), None
+    if text is not None:
+        try:
+            if not isinstance(text, str):
+                raise ExpressionError(f"{text!r} is no text")
+            expression = Expression(text, (EVENT, ASYNC))
+        except UnsupportedExpression as error:
+            work.fail(run, local_failure(
+                f"WaitForEvent {op.display_name!r} of {run.function.function_id}: "
+                f"the local server does not read the expression {text!r}: {error}"
+            ))
+            return
+        except ExpressionError as error:
+            stack = f"error compiling expression {text!r} of {op.display_name!r}: {error}"
+            work.fail(run, server_failure(_NOT_COMPILED, "InvalidExpression", stack=stack))
+            return
+    wait = _wait(report, op, wanted, expression)
+    if wait is not None:
+        work.waits.append(wait)
+
+
+def _wait_for_signal(report: Report, op: Op) -> None:
+    work, run = report.work, report.run
+    wanted = op.opts.get("signal") or op.name
+    if not isinstance(wanted, str) or not wanted:
+        work.fail(run, local_failure(f"WaitForSignal {op.display_name!r} without a signal"))
+        return
+    conflict = op.opts.get("conflict") or "fail"
+    if conflict not in ("fail", "replace"):
+        work.fail(run, local_failure(
+            f"WaitForSignal {op.display_name!r} with the unknown conflict {conflict!r}"
+        ))
+        return
+    other = work.signals.get(wanted)
+    own = other is not None and other.run is run and other.step_id == op.id
+    if other is not None and not own and not other.run.ended and conflict == "fail":
+        work.fail(run, server_failure(_CONFLICT, label=f"Error: {_CONFLICT}"))
+        return
+    wait = _wait(report, op, wanted, None)
+    if wait is not None:
+        work.signals[wanted] = wait
+
+
+def _forget(work: Work, wait: Wait) -> None:
+    work.drop(wait.timer)
+    if wait in work.waits:
+        work.waits.remove(wait)
+    if work.signals.get(wait.wanted) is wait:
+        del work.signals[wait.wanted]
+
+
+def receive(work: Work, event: Event) -> None:
+    """An event has come: resume every step that waits for it (W14)."""
+    awaited = event.sent()
+    for wait in list(work.waits):
+        if wait.run.ended:
+            _forget(work, wait)
+        elif wait.wanted == event.name and (
+            wait.expression is None
+            or wait.expression.matches(wait.run.events[0].sent(), awaited)
+        ):
+            _forget(work, wait)
+            work.note(wait.run, state.EVENT_RECEIVED, step=wait.name, detail=event.name)
+            _resume(work, wait, awaited)
+
+
+def signal(work: Work, name: str, data: Any) -> Optional[RunState]:
+    """A signal has come: the run that waited for it, or None (W38, W65)."""
+    wait: Optional[Wait] = work.signals.get(name)
+    if wait is None:
+        return None
+    _forget(work, wait)
+    if wait.run.ended:
+        return None
+    memo = {"data": {"signal": name, "data": normalised(data)}}
+    work.note(wait.run, state.SIGNALLED, step=wait.name, detail=name)
+    _resume(work, wait, memo)
+    return wait.run
+
+
+def _resume(work: Work, wait: Wait, memo: Any) -> None:
+    resume(work, wait.run, wait.step_id, memo, "event", wait.race, wait.group)
+
+
+HANDLERS: Dict[str, Handler] = {
+    _protocol.OP_SLEEP: _sleep,
+    _protocol.OP_WAIT_FOR_EVENT: _wait_for_event,
+    _protocol.OP_WAIT_FOR_SIGNAL: _wait_for_signal,
+}
+
+#: Ops here that end later: all.
+LATER = tuple(HANDLERS)

@@ -1,0 +1,58 @@
+"""The events that a server makes when a run ends (W67).
+
+Internal.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from ... import _protocol
+from .._model import state
+from .._model.state import Event, RunState
+from .._wire import ids
+from .._wire.canonical import normalised
+
+NAMES = (
+    _protocol.EVENT_FUNCTION_CANCELLED,
+    _protocol.EVENT_FUNCTION_FAILED,
+    _protocol.EVENT_FUNCTION_FINISHED,
+)
+
+
+def not_invoked_event(now: float, correlation_id: str, error: Dict[str, Any]) -> Event:
+    """The ``inngest/function.finished`` of a function that there is not (W76)."""
+    milliseconds = int(now * 1000)
+    event_id = ids.ulid(milliseconds)
+    data = {
+        "correlation_id": correlation_id, "error": error, "function_id": "", "run_id": "",
+    }
+    return Event(event_id, _protocol.EVENT_FUNCTION_FINISHED, data, event_id, milliseconds)
+
+
+def lifecycle_events(run: RunState, now: float, extra: Dict[str, Any]) -> List[Event]:
+    """``inngest/function.failed`` or ``.cancelled`` if so, then ``.finished``.
+
+    :param extra: ``error`` and ``result``, if there are any.
+    :raise ValueError: the result cannot go into an event.
+    """
+    data: Dict[str, Any] = {
+        "_inngest": {"status": run.status},
+        "event": run.events[0].sent(),
+        "events": [event.stored() for event in run.events],
+        "function_id": run.function.function_id,
+        "run_id": run.run_id,
+    }
+    if run.correlation_id is not None:
+        data["correlation_id"] = run.correlation_id
+    data = normalised({**data, **extra})
+    milliseconds = int(now * 1000)
+    named = []
+    if run.status == state.FAILED:
+        named.append((_protocol.EVENT_FUNCTION_FAILED, run.run_id))
+    if run.status == state.CANCELLED:
+        named.append((_protocol.EVENT_FUNCTION_CANCELLED, run.run_id))
+    named.append((_protocol.EVENT_FUNCTION_FINISHED, ids.ulid(milliseconds)))
+    return [
+        Event(ids.ulid(milliseconds), name, data, event_id, milliseconds)
+        for name, event_id in named
+    ]

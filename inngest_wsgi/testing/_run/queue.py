@@ -1,0 +1,259 @@
+"""The queue of things that are due, and the threads' way of taking them.
+
+Internal. One condition variable guards the queue and all state of a server;
+it is notified on every change, so that whoever waits for a run can use it.
+"""
+from __future__ import annotations
+
+import heapq
+import threading
+from dataclasses import dataclass, field
+from typing import Callable, List, Optional, Tuple
+
+from ... import _protocol
+from .._flow.concurrency import Gate
+from .._model.state import Config, RunState
+from .._wire import ids
+from .clock import Clock
+
+
+@dataclass(eq=False)
+class Item:
+    """Something to do. A subclass says what."""
+
+    #: For which run; None if there is none yet.
+    run: Optional[RunState]
+    #: Unix seconds by the server's clock.
+    due: float
+    #: Whether it is in the queue, and not taken or dropped.
+    queued: bool = field(default=False, init=False)
+    #: Whether the run counts as one that goes on because of it.
+    counts: bool = field(default=True, init=False)
+
+    @property
+    def live(self) -> bool:
+        return self.queued and (self.run is None or not self.run.ended)
+
+
+@dataclass(eq=False)
+class RunItem(Item):
+    """Something to do for a run that there is."""
+
+    run: RunState
+
+
+@dataclass(eq=False)
+class Call(RunItem):
+    """Call the function: all of it (``step``) or one targeted step."""
+
+    step_id: str = _protocol.STEP
+    #: Display name of the targeted step.
+    name: Optional[str] = None
+    attempt: int = 0
+    generation: int = 1
+    job_id: str = field(default_factory=ids.job_id)
+    #: Id of the step whose end led to the call; a targeted call has that of
+    #: the call that planned it. Empty for the first call of a run.
+    after: str = ""
+    #: Whether the op that led to the call said ``parallelMode: race``.
+    race: bool = False
+    #: Names the group that a targeted step was planned in; empty for a step
+    #: that was planned alone.
+    group: str = ""
+    #: ``disable_immediate_execution`` of the first attempt, where it is not
+    #: that of the run (W42).
+    disable: Optional[bool] = None
+
+    @property
+    def targeted(self) -> bool:
+        return self.step_id != _protocol.STEP
+
+    @property
+    def config(self) -> Config:
+        """What the call goes by if its request is built now."""
+        if self.disable is None:
+            return self.run.config
+        return self.run.config._replace(disable=self.disable)
+
+    @property
+    def current(self) -> int:
+        """``ctx.stack.current``: how far the stack was when :attr:`after` had ended (W7)."""
+        stack = self.run.stack
+        return stack.index(self.after) + 1 if self.after in stack else 0
+
+    def again(self, due: float) -> "Call":
+        """The next attempt: the same job, one generation on (W6)."""
+        call = self.redone(due)
+        call.attempt += 1
+        return call
+
+    def redone(self, due: float) -> "Call":
+        """The same attempt by another worker, one generation on."""
+        return Call(
+            self.run, due, self.step_id, self.name, self.attempt,
+            self.generation + 1, self.job_id, self.after, self.race, self.group,
+        )
+
+
+class Timer(Item):
+    """Something the server does at a time, with the lock held.
+
+    :param background: it does not keep its run from being stuck.
+    """
+
+    def __init__(
+        self, run: Optional[RunState], due: float, action: Callable[[], None],
+        background: bool = False,
+    ) -> None:
+        super().__init__(run, due)
+        self.action = action
+        self.counts = not background
+
+
+class Queue:
+    """Items by due time.
+
+    :param clock: says what is due, and how to wait for what is not.
+    :param changed: the server's condition, also its lock.
+    """
+
+    def __init__(self, clock: Clock, changed: threading.Condition) -> None:
+        self._clock = clock
+        self._changed = changed
+        self._heap: List[Tuple[float, int, Item]] = []
+        #: Due calls that wait for others of their function to end.
+        self._back: List[Call] = []
+        self._gate = Gate()
+        self._count = 0
+        self._in_flight = 0
+        self._closed = False
+        #: How many reasons there are for time to stand still.
+        self.holds = 0
+        #: Up to when it may go on all the same.
+        self.until = 0.0
+
+    def put(self, item: Item) -> None:
+        with self._changed:
+            self._count += 1
+            item.queued = True
+            if item.run is not None and item.counts:
+                item.run.open_items += 1
+            heapq.heappush(self._heap, (item.due, self._count, item))
+            self._changed.notify_all()
+
+    def drop(self, item: Item) -> None:
+        """Forget an item; harmless if it was taken already."""
+        with self._changed:
+            if item.queued:
+                item.queued = False
+                self._uncount(item)
+                self._changed.notify_all()
+
+    def take(self) -> Optional[Item]:
+        """Wait for the next due item; None once the queue is closed.
+
+        Whoever takes an item calls :meth:`done` with it, after having put
+        what follows from it: a virtual clock jumps when nothing is in flight.
+        """
+        with self._changed:
+            while not self._closed:
+                item = self._next()
+                if item is not None:
+                    item.queued = False
+                    self._in_flight += 1
+                    return item
+                if not self._heap:
+                    self._changed.wait()
+                    continue
+                due = self._heap[0][0]
+                free = self.holds == 0 or due <= self.until
+                patience = self._clock.wait(due, self._in_flight == 0 and free)
+                if patience != 0.0:
+                    # A far-off due time would overflow the wait in C.
+                    self._changed.wait(None if patience is None else min(patience, 3600.0))
+            return None
+
+    def ready(self) -> List[Item]:
+        """What :meth:`take` could give at this moment, in any order.
+
+        For those who take with :meth:`take_this`, which threads do not.
+        """
+        with self._changed:
+            items: List[Item] = list(self._back)
+            items += [entry[2] for entry in sorted(self._heap, key=lambda entry: entry[:2])]
+            return [
+                item for item in items
+                if item.live and item.due <= self._clock.now()
+                and not (isinstance(item, Call) and self._gate.full(item.run.slots))
+            ]
+
+    def take_this(self, item: Item) -> bool:
+        """Take one of :meth:`ready`; False if that has changed meanwhile."""
+        with self._changed:
+            if not item.live or (
+                isinstance(item, Call) and not self._gate.enter(item.run.slots)
+            ):
+                return False
+            if item in self._back:
+                self._back.remove(item)
+            item.queued = False
+            self._in_flight += 1
+            return True
+
+    def next_due(self) -> Optional[float]:
+        """When the next item in the future is due; None if there is none."""
+        with self._changed:
+            now = self._clock.now()
+            times = [due for due, _, item in self._heap if item.live and due > now]
+            return min(times) if times else None
+
+    def _next(self) -> Optional[Item]:
+        """The next item that is due and may be done, if there is one."""
+        for call in self._back[:]:
+            if not call.live:
+                self._back.remove(call)
+                self.drop(call)
+            elif self._gate.enter(call.run.slots):
+                self._back.remove(call)
+                return call
+        while self._heap:
+            due, _, item = self._heap[0]
+            # What is left of an ended run must not drag a virtual clock
+            # along, say to the end of a sleep that nobody needs any more.
+            if not item.live:
+                heapq.heappop(self._heap)
+                self.drop(item)
+                continue
+            if due > self._clock.now():
+                return None
+            heapq.heappop(self._heap)
+            if not isinstance(item, Call) or self._gate.enter(item.run.slots):
+                return item
+            self._back.append(item)
+        return None
+
+    def quiet(self, until: float) -> bool:
+        """Whether nothing is in flight, and nothing due until then."""
+        return self._in_flight == 0 and not any(
+            item.live and item.due <= until
+            for item in self._back + [entry[2] for entry in self._heap]
+        )
+
+    def done(self, item: Item) -> None:
+        with self._changed:
+            self._uncount(item)
+            if isinstance(item, Call):
+                self._gate.leave(item.run.slots)
+            self._in_flight -= 1
+            self._changed.notify_all()
+
+    @staticmethod
+    def _uncount(item: Item) -> None:
+        if item.run is not None and item.counts:
+            item.run.open_items -= 1
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._heap.clear()
+            self._changed.notify_all()

@@ -1,0 +1,94 @@
+"""The three things an answer to a call can mean, as values.
+
+Internal. ``_answers`` makes them, ``_ops`` and ``_executor`` act on them.
+"""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Union
+
+from ... import _protocol
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The function returned."""
+
+    output: Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The attempt failed, or the run did."""
+
+    #: Becomes the run's output if this is the end.
+    output: Any
+    #: ``error`` of the lifecycle events (W67).
+    error: Dict[str, Any]
+    #: ``result`` of the lifecycle events; left out when None.
+    result: Any
+    #: One line for people.
+    text: str
+    retriable: bool = True
+    #: Seconds the app asked to be left alone for.
+    retry_after: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Op:
+    """One reported op, its name in the spelling of :data:`_reported.KNOWN_OPS`."""
+
+    op: str
+    id: str
+    name: str
+    display_name: str
+    data: Any
+    opts: Dict[str, Any]
+    error: Dict[str, Any]
+
+    @property
+    def race(self) -> bool:
+        """Whether it is one of a group in race mode, or after one (W69)."""
+        return self.opts.get("parallelMode") == _protocol.PARALLEL_RACE
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Steps were reported."""
+
+    ops: List[Op]
+    no_retry: bool
+    retry_after: Optional[float]
+    version: int
+
+
+Outcome = Union[Returned, Failure, Reported]
+
+
+def server_failure(
+    message: str,
+    name: str = "Error",
+    text: Optional[str] = None,
+    stack: Optional[str] = None,
+    label: Optional[str] = None,
+) -> Failure:
+    """A failure that the server, and not the app, puts into words.
+
+    :param text: the line for the history, if it should say more.
+    :param stack: goes into the output, if there is one.
+    :param label: name and message in one, if not in the usual form.
+    """
+    if label is None:
+        label = message if name == "Error" else f"{name}: {message}"
+    output = {"error": {"error": label, "name": name, "message": message}}
+    if stack is not None:
+        output["error"]["stack"] = stack
+    nested = json.dumps(output, separators=(",", ":"), ensure_ascii=False)
+    error = {"error": message if name == "Error" else name, "message": nested, "name": "Error"}
+    return Failure(output, error, nested, text or label)
+
+
+def local_failure(message: str) -> Failure:
+    """A failure where a real server would hang, loop, or go on regardless."""
+    return server_failure(message, "LocalServerError")
