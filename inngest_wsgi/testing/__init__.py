@@ -63,6 +63,7 @@ act while a run waits, hold the server::
             server.send({"name": "shop/order.paid", "data": {}})
         run = server.wait_for_run(event_id)
 """
+
 from __future__ import annotations
 
 from ._http.sync import SyncError, SyncResult

@@ -1,4 +1,5 @@
 """The public face of the local server."""
+
 from __future__ import annotations
 
 import contextlib
@@ -65,11 +66,16 @@ class LocalServer(Watching):
     ) -> None:
         self._signing_key = signing_key
         self._host = host
-        super().__init__(Store(
-            clock or SystemClock(),
-            None if signing_key is None else SigningKey(signing_key),
-            event_keys, retry_interval, max_workers, body_limit,
-        ))
+        super().__init__(
+            Store(
+                clock or SystemClock(),
+                None if signing_key is None else SigningKey(signing_key),
+                event_keys,
+                retry_interval,
+                max_workers,
+                body_limit,
+            )
+        )
         self._front = Front(host, port, Api(self._store))
         self._syncs = Caller(timeout=SYNC_TIMEOUT)
         self._started = False

@@ -3,6 +3,7 @@
 Internal. A :class:`LocalServer` leaves to its threads which of two calls is
 answered first. Here a test makes that choice, and so can make it again.
 """
+
 from __future__ import annotations
 
 import json

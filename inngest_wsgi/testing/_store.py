@@ -2,6 +2,7 @@
 
 Internal. Ties registrations and events to the executor's runs.
 """
+
 from __future__ import annotations
 
 import logging
@@ -44,8 +45,14 @@ class Store:
         self.registered = 0
         self._events: Dict[str, Event] = {}
         self.executor = Executor(
-            clock, self.changed, lambda: self.key, self._publish, self.function,
-            retry_interval, max_workers, body_limit,
+            clock,
+            self.changed,
+            lambda: self.key,
+            self._publish,
+            self.function,
+            retry_interval,
+            max_workers,
+            body_limit,
         )
 
     @property
@@ -66,7 +73,8 @@ class Store:
             self.registered += 1
             self.changed.notify_all()
         logger.info(
-            "registered app %s: %s", registration.app_id,
+            "registered app %s: %s",
+            registration.app_id,
             ", ".join(function.function_id for function in registration.functions),
         )
         return registry.changed(registration, previous)

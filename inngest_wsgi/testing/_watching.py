@@ -1,4 +1,5 @@
 """Looking at runs, and waiting for them: a part of the server's public face."""
+
 from __future__ import annotations
 
 import time
@@ -63,8 +64,7 @@ class Watching:
 
         def happened(run: Run) -> bool:
             found.extend(
-                entry for entry in run.history
-                if entry.kind == kind and step in (None, entry.step)
+                entry for entry in run.history if entry.kind == kind and step in (None, entry.step)
             )
             return bool(found)
 

@@ -2,6 +2,7 @@
 
 Internal. The values are those of JSON, and one for a path that leads nowhere.
 """
+
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List

@@ -9,6 +9,7 @@ a server, except that two of them are not equal; it is neither less nor
 greater than anything (a server takes it for less than everything). No
 expression raises when it is evaluated. Nothing is ever given to ``eval``.
 """
+
 from __future__ import annotations
 
 import json
@@ -242,7 +243,7 @@ def _tokens(text: str) -> List[Tuple[str, str]]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ExpressionError(f"unreadable at {text[position:position + 20]!r}")
+            raise ExpressionError(f"unreadable at {text[position : position + 20]!r}")
         kind = str(match.lastgroup)
         tokens.append((kind, match.group(kind)))
         position = match.end()

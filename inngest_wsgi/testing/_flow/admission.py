@@ -3,6 +3,7 @@
 Internal. In the order of a server: rate limit, debounce, idempotency,
 singleton, throttle; events for a batch only meet the last three.
 """
+
 from __future__ import annotations
 
 import logging
@@ -35,7 +36,10 @@ class Starter:
         raise NotImplementedError
 
     def begin(
-        self, function: Function, events: List[Event], delay: float = 0.0,
+        self,
+        function: Function,
+        events: List[Event],
+        delay: float = 0.0,
         correlation_id: Optional[str] = None,
     ) -> RunState:
         raise NotImplementedError

@@ -3,6 +3,7 @@
 Internal. As on a server, a run counts while it is being called, and not
 while it sleeps or waits.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, Tuple

@@ -3,6 +3,7 @@
 Internal. Nothing here knows when it is due: such functions are started by the
 test. Names of time zones are not looked at.
 """
+
 from __future__ import annotations
 
 import re
@@ -14,10 +15,20 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 #: Of each field the least and the greatest value, and names for the values.
 _FIELDS: Tuple[Tuple[int, int, Tuple[str, ...]], ...] = (
-    (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS),
+    (0, 59, ()),
+    (0, 23, ()),
+    (1, 31, ()),
+    (1, 12, _MONTHS),
+    (0, 6, _DAYS),
 )
 _DESCRIPTORS = (
-    "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly",
+    "@yearly",
+    "@annually",
+    "@monthly",
+    "@weekly",
+    "@daily",
+    "@midnight",
+    "@hourly",
 )
 _ZONE = re.compile(r"(?:CRON_)?TZ=\S+\s+")
 _PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?")
@@ -27,13 +38,14 @@ def is_cron(text: str) -> bool:
     """Say whether these are five fields, or a word like ``@daily`` (W79)."""
     text = _ZONE.sub("", text.strip(), count=1)
     if text.startswith("@every "):
-        return parse_duration(text[len("@every "):]) is not None
+        return parse_duration(text[len("@every ") :]) is not None
     if text.startswith("@"):
         return text in _DESCRIPTORS
     fields = text.split()
     return len(fields) == len(_FIELDS) and all(
         _is_part(part, *limits)
-        for field, limits in zip(fields, _FIELDS) for part in field.split(",")
+        for field, limits in zip(fields, _FIELDS)
+        for part in field.split(",")
     )
 
 

@@ -3,6 +3,7 @@
 Internal. A WSGI application over a :class:`Store`; the answers are those
 recorded from a real server.
 """
+
 from __future__ import annotations
 
 import json
@@ -114,26 +115,24 @@ class Api:
             logger.warning("refused a registration: %s", refused)
             return _json(refused.body, 400)
         modified = self._store.register(registration)
-        return _json({
-            "ok": True,
-            "modified": modified,
-            "sync_id": str(uuid.uuid4()),
-            "app_id": ids.app_uuid(registration.app_id),
-        })
+        return _json(
+            {
+                "ok": True,
+                "modified": modified,
+                "sync_id": str(uuid.uuid4()),
+                "app_id": ids.app_uuid(registration.app_id),
+            }
+        )
 
     # -- reading back ----------------------------------------------------------
 
     def _batch(self, request: Request, run_id: str) -> Response:
-        return self._state(
-            request, run_id, lambda run: [event.stored() for event in run.events]
-        )
+        return self._state(request, run_id, lambda run: [event.stored() for event in run.events])
 
     def _actions(self, request: Request, run_id: str) -> Response:
         return self._state(request, run_id, lambda run: run.steps)
 
-    def _state(
-        self, request: Request, run_id: str, read: Callable[[RunState], Any]
-    ) -> Response:
+    def _state(self, request: Request, run_id: str, read: Callable[[RunState], Any]) -> Response:
         refusal = self._refuse(request)
         if refusal is not None:
             return refusal
@@ -143,9 +142,7 @@ class Api:
             run = self._store.executor.runs.get(run_id)
             if run is not None and not run.ended:
                 return _json(read(run))
-        return _error(
-            410, f"runtime state is no longer available for runID: {run_id}", _TEXT
-        )
+        return _error(410, f"runtime state is no longer available for runID: {run_id}", _TEXT)
 
     def _run(self, request: Request, run_id: str) -> Response:
         refusal = self._refuse(request)

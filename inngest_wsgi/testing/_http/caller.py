@@ -2,6 +2,7 @@
 
 Internal. What an answer means is decided in ``_answers`` and ``_ops``.
 """
+
 from __future__ import annotations
 
 import http.client
@@ -78,9 +79,7 @@ def call_url(registered: str, function_id: str, step_id: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
 
 
-def build_call(
-    call: Call, now: float, body_limit: int, key: Optional[SigningKey]
-) -> CallRequest:
+def build_call(call: Call, now: float, body_limit: int, key: Optional[SigningKey]) -> CallRequest:
     """Make the request of a call (W2 to W7, W18), signed if there is a key."""
     run = call.run
     function = run.function
@@ -207,9 +206,7 @@ class Caller:
             except OSError:
                 pass
 
-    def _once(
-        self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes
-    ) -> Answer:
+    def _once(self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes) -> Answer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the URL of the app is not an http or https URL")

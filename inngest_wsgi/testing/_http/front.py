@@ -3,6 +3,7 @@
 Internal. Werkzeug's development server does the serving; what it lacks is a
 way to end the threads of connections that are still open.
 """
+
 from __future__ import annotations
 
 import logging
@@ -50,12 +51,18 @@ class Front:
         with _listening(host, port) as listener:
             self.port: int = listener.getsockname()[1]
             self._server: BaseWSGIServer = make_server(
-                host, self.port, application, threaded=True, request_handler=Handler,
+                host,
+                self.port,
+                application,
+                threaded=True,
+                request_handler=Handler,
                 fd=listener.fileno(),
             )
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02},
-            name="inngest-local-front", daemon=True,
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            name="inngest-local-front",
+            daemon=True,
         )
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 import io
@@ -25,9 +26,7 @@ class InProcessCaller(Caller):
         super().__init__()
         self._application = application
 
-    def _once(
-        self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes
-    ) -> Answer:
+    def _once(self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes) -> Answer:
         status, answered, chunks = _call(self._application, _environ(method, url, headers, body))
         content = b"".join(chunks)
         if len(content) > RESPONSE_LIMIT:
@@ -37,9 +36,7 @@ class InProcessCaller(Caller):
         )
 
 
-def _environ(
-    method: str, url: str, headers: List[Tuple[str, str]], body: bytes
-) -> Dict[str, Any]:
+def _environ(method: str, url: str, headers: List[Tuple[str, str]], body: bytes) -> Dict[str, Any]:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     environ: Dict[str, Any] = {

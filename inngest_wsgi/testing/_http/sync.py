@@ -1,4 +1,5 @@
 """Asking an app to register."""
+
 from __future__ import annotations
 
 import json
@@ -38,9 +39,7 @@ class SyncResult:
     kind: Optional[str]
 
 
-def sync(
-    store: Store, caller: Caller, server_url: str, url: str, signed: bool
-) -> SyncResult:
+def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) -> SyncResult:
     """See :meth:`LocalServer.sync`."""
     body = json.dumps({"url": url}, separators=(",", ":")).encode("utf-8")
     headers = [

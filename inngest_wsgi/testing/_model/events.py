@@ -3,6 +3,7 @@
 Internal. The texts of the refusals are part of the wire: recorded answers of
 a real server, which tests compare against (W62, W63).
 """
+
 from __future__ import annotations
 
 import json
@@ -23,8 +24,11 @@ _RESERVED = "inngest/"
 _BLANK = " \t\r\n"
 _NOT_EVENTS = "Request body must contain an event object or an array of event objects"
 _KINDS = (
-    (bool, "bool"), (str, "string"), ((int, float), "number"),
-    (list, "array"), (dict, "object"),
+    (bool, "bool"),
+    (str, "string"),
+    ((int, float), "number"),
+    (list, "array"),
+    (dict, "object"),
 )
 
 
@@ -105,9 +109,7 @@ def _split_list(text: str) -> List[Tuple[Any, int]]:
         position = end
 
 
-def _read_event(
-    value: Any, seed: Optional[Tuple[int, int]], position: int, now: float
-) -> Event:
+def _read_event(value: Any, seed: Optional[Tuple[int, int]], position: int, now: float) -> Event:
     if not isinstance(value, dict):
         raise Refused(_NOT_EVENTS)
     name = _typed(value, "name", str, "string") or ""

@@ -2,6 +2,7 @@
 
 Internal. ``_settings`` reads them from a registration; all times are seconds.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ Internal. A setting that would change when or how a function runs, and that
 this server does not act on, is refused by name: to accept it and go on as if
 it were not there would make a test pass for the wrong reason.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

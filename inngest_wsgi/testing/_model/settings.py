@@ -3,6 +3,7 @@
 Internal. What a server refuses is refused in its words (recording 55), which
 name nothing; what only this server does not read is refused by name.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
@@ -192,11 +193,13 @@ class Settings:
     # -- parts -------------------------------------------------------------------
 
     def _unsupported(self, what: str) -> RegistrationRefused:
-        return RegistrationRefused({
-            "error": f"function {self._id}: the local server does not support {what}",
-            "data": None,
-            "status": 400,
-        })
+        return RegistrationRefused(
+            {
+                "error": f"function {self._id}: the local server does not support {what}",
+                "data": None,
+                "status": 400,
+            }
+        )
 
     def _one(self, setting: str) -> Optional[Dict[str, Any]]:
         value = self._fields.get(setting)

@@ -3,6 +3,7 @@
 :class:`Run` and :class:`HistoryEntry` are public and frozen; the rest is
 internal, and touched only with the server's lock held.
 """
+
 from __future__ import annotations
 
 import secrets
@@ -127,7 +128,10 @@ class Event:
     def stored(self) -> Dict[str, Any]:
         """The form of ``/batch`` and of nested ``events``: no empty user (W8)."""
         form: Dict[str, Any] = {
-            "name": self.name, "data": self.data, "id": self.id, "ts": self.ts,
+            "name": self.name,
+            "data": self.data,
+            "id": self.id,
+            "ts": self.ts,
         }
         if self.user:
             form["user"] = self.user

@@ -4,6 +4,7 @@ Internal. They are made by a worker, without the lock. As on a server, a
 request that failed is retried by calling the app again, which reports it
 once more.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
@@ -27,8 +28,13 @@ class Request(RunItem, Exchange):
     """A request to make, and the op that asked for it."""
 
     def __init__(
-        self, report: Report, op: Op, method: str, url: str,
-        headers: Dict[str, str], body: bytes,
+        self,
+        report: Report,
+        op: Op,
+        method: str,
+        url: str,
+        headers: Dict[str, str],
+        body: bytes,
     ) -> None:
         super().__init__(report.run, report.work.now())
         self._report = report
@@ -86,15 +92,18 @@ class Request(RunItem, Exchange):
     def _understand(self, answer: Answer) -> Dict[str, Any]:
         text = answer.body.decode("utf-8", "replace")
         if not self._ai:
-            return {"data": {
-                "body": text,
-                "headers": {
-                    _canonical_name(name): value
-                    for name, value in answer.headers.items() if name not in _LEFT_OUT
-                },
-                "status_code": answer.status,
-                "url": self._url,
-            }}
+            return {
+                "data": {
+                    "body": text,
+                    "headers": {
+                        _canonical_name(name): value
+                        for name, value in answer.headers.items()
+                        if name not in _LEFT_OUT
+                    },
+                    "status_code": answer.status,
+                    "url": self._url,
+                }
+            }
         try:
             value = normalised(loads(text))
         except ValueError:
@@ -149,13 +158,17 @@ def _request(
     host = _host(url)
     if host is None:
         # The address may hold a key, so it is not repeated.
-        report.work.fail(report.run, local_failure(
-            f"{op.op} {op.display_name!r} without an http or https URL"
-        ))
+        report.work.fail(
+            report.run, local_failure(f"{op.op} {op.display_name!r} without an http or https URL")
+        )
         return
     report.work.note(
-        report.run, state.REQUESTING, step=op.display_name, attempt=report.call.attempt,
-        op=op.op, detail=f"{method} {host}",
+        report.run,
+        state.REQUESTING,
+        step=op.display_name,
+        attempt=report.call.attempt,
+        op=op.op,
+        detail=f"{method} {host}",
     )
     report.work.put(Request(report, op, method, url, headers, body))
 
@@ -163,9 +176,9 @@ def _request(
 def _gateway(report: Report, op: Op) -> None:
     method, body = op.opts.get("method") or "GET", op.opts.get("body") or ""
     if not isinstance(body, str):
-        report.work.fail(report.run, local_failure(
-            f"Gateway {op.display_name!r} with a body that is no text"
-        ))
+        report.work.fail(
+            report.run, local_failure(f"Gateway {op.display_name!r} with a body that is no text")
+        )
         return
     headers = _texts(op.opts.get("headers"))
     _request(report, op, str(method), op.opts.get("url"), headers, body.encode("utf-8", "replace"))

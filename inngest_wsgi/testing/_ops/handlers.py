@@ -2,6 +2,7 @@
 
 Internal. To teach the server an op, add a handler to the module it belongs in.
 """
+
 from __future__ import annotations
 
 from typing import Dict, Optional
@@ -15,7 +16,10 @@ from .._wire.outcomes import Failure, Reported, local_failure
 from . import gateway, invokes, steps, waits
 
 HANDLERS: Dict[str, Handler] = {
-    **steps.HANDLERS, **waits.HANDLERS, **invokes.HANDLERS, **gateway.HANDLERS,
+    **steps.HANDLERS,
+    **waits.HANDLERS,
+    **invokes.HANDLERS,
+    **gateway.HANDLERS,
 }
 
 #: Ops that end later; two or more reported together, with one of these among

@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 import uuid
@@ -62,7 +63,11 @@ def _invoke_function(report: Report, op: Op) -> None:
 
     def refuse(error: Dict[str, Any], how: str, child: Optional[str] = None) -> None:
         work.note(
-            run, state.INVOKE_FAILED, step=op.display_name, op=op.op, child=child,
+            run,
+            state.INVOKE_FAILED,
+            step=op.display_name,
+            op=op.op,
+            child=child,
             detail=f"{error['name']}: {error['message']}",
         )
         resume(work, run, op.id, {"error": error}, how, race, group)
@@ -89,8 +94,13 @@ def _invoke_function(report: Report, op: Op) -> None:
     invoke = Invoke(run, op.id, op.display_name, race, group, timer)
     work.invokes[child.run_id] = invoke
     work.note(
-        run, state.INVOKING, step=op.display_name, op=op.op, until=utc(due),
-        child=child.run_id, detail=function_id,
+        run,
+        state.INVOKING,
+        step=op.display_name,
+        op=op.op,
+        until=utc(due),
+        child=child.run_id,
+        detail=function_id,
     )
     work.put(invoke.timer)
 
@@ -158,7 +168,10 @@ def child_ended(work: Work, child: RunState, finished: Event) -> None:
     else:
         memo = finished.sent()
     work.note(
-        invoke.run, kind, step=invoke.name, child=child.run_id,
+        invoke.run,
+        kind,
+        step=invoke.name,
+        child=child.run_id,
         detail=f"{child.function.function_id} {child.status}",
     )
     resume(work, invoke.run, invoke.step_id, memo, "event", invoke.race, invoke.group)

@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, Optional
@@ -28,7 +29,11 @@ def _finish(
     """The answer itself has ended a step; see :func:`save`."""
     if op.id not in report.run.memos:
         report.work.note(
-            report.run, kind, step=op.display_name, attempt=report.call.attempt, op=op.op,
+            report.run,
+            kind,
+            step=op.display_name,
+            attempt=report.call.attempt,
+            op=op.op,
             detail=detail,
         )
     return save(report.work, report.run, op.id, memo)
@@ -67,8 +72,12 @@ def _step_error(report: Report, op: Op) -> None:
         _step_failed(report, op)
         return
     report.work.note(
-        report.run, state.STEP_ERROR, step=op.display_name, attempt=call.attempt,
-        op=op.op, detail=describe(op.error),
+        report.run,
+        state.STEP_ERROR,
+        step=op.display_name,
+        attempt=call.attempt,
+        op=op.op,
+        detail=describe(op.error),
     )
     report.work.retry(call, reported.retry_after, op.display_name)
 
@@ -91,15 +100,18 @@ def _step_failed(report: Report, op: Op) -> None:
     # Other than after a step that has run, the call that reported the step
     # says whether it is one of a race, and a group's calls are not made one.
     call = Call(report.run, report.work.now(), after=op.id, race=op.race)
-    discover(
-        report.work, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race
-    )
+    discover(report.work, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race)
 
 
 def _step_planned(report: Report, op: Op) -> None:
     call = Call(
-        report.run, report.work.now(), op.id, op.display_name,
-        after=report.call.after, race=op.race, group=report.group,
+        report.run,
+        report.work.now(),
+        op.id,
+        op.display_name,
+        after=report.call.after,
+        race=op.race,
+        group=report.group,
     )
     if report.work.put_once(f"{op.id}-plan", call):
         report.work.note(report.run, state.STEP_PLANNED, step=op.display_name, op=op.op)
@@ -115,10 +127,13 @@ def _discovery_request(report: Report, op: Op) -> None:
     run, group = report.run, report.call.group
     run.discoveries += 1
     if run.discoveries > _MOST_DISCOVERIES:
-        report.work.fail(run, local_failure(
-            f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
-            "a server would call again for ever (W34)"
-        ))
+        report.work.fail(
+            run,
+            local_failure(
+                f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
+                "a server would call again for ever (W34)"
+            ),
+        )
         return
     job = f"{group}-discover" if group and not op.race else op.id
     call = Call(run, report.work.now(), after=op.id, race=op.race)

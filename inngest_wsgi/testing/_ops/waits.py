@@ -3,6 +3,7 @@
 Internal. The work keeps the list of what is waited for; :func:`receive` and
 :func:`signal` are told what has come.
 """
+
 from __future__ import annotations
 
 import time
@@ -49,16 +50,22 @@ def seconds_of(report: Report, op: Op, wanted: Any, what: str) -> Optional[float
     """Seconds of a duration or date in an op; None if that ended the run."""
     seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
     if seconds is None:
-        report.work.fail(report.run, local_failure(
-            f"{op.op} {op.display_name!r} with the {what} {wanted!r}, which a server "
-            "cannot read: it would retry 20 times and then hang (W35)"
-        ))
+        report.work.fail(
+            report.run,
+            local_failure(
+                f"{op.op} {op.display_name!r} with the {what} {wanted!r}, which a server "
+                "cannot read: it would retry 20 times and then hang (W35)"
+            ),
+        )
         return None
     if seconds > LONGEST_SLEEP:
-        report.work.fail(report.run, server_failure(
-            f"the {what} of {op.display_name!r} is longer than 366 days",
-            "InngestErrTimeoutTooLong",
-        ))
+        report.work.fail(
+            report.run,
+            server_failure(
+                f"the {what} of {op.display_name!r} is longer than 366 days",
+                "InngestErrTimeoutTooLong",
+            ),
+        )
         return None
     return max(seconds, 0.0)
 
@@ -110,9 +117,7 @@ def _wait(report: Report, op: Op, wanted: str, expression: Optional[Expression])
         report.came_again(op)
         return None
     detail = wanted if expression is None else f"{wanted} if {expression.text}"
-    work.note(
-        run, state.WAITING, step=op.display_name, op=op.op, until=utc(due), detail=detail
-    )
+    work.note(run, state.WAITING, step=op.display_name, op=op.op, until=utc(due), detail=detail)
     return wait
 
 
@@ -120,10 +125,13 @@ def _wait_for_event(report: Report, op: Op) -> None:
     work, run = report.work, report.run
     wanted = op.opts.get("event") or op.name
     if not isinstance(wanted, str) or not wanted:
-        work.fail(run, local_failure(
-            f"WaitForEvent {op.display_name!r} without the name of an event: "
-            "a server would retry it whatever was configured (W35)"
-        ))
+        work.fail(
+            run,
+            local_failure(
+                f"WaitForEvent {op.display_name!r} without the name of an event: "
+                "a server would retry it whatever was configured (W35)"
+            ),
+        )
         return
     text, expression = op.opts.get("if"), None
     if text is not None:
@@ -132,10 +140,13 @@ def _wait_for_event(report: Report, op: Op) -> None:
                 raise ExpressionError(f"{text!r} is no text")
             expression = Expression(text, (EVENT, ASYNC))
         except UnsupportedExpression as error:
-            work.fail(run, local_failure(
-                f"WaitForEvent {op.display_name!r} of {run.function.function_id}: "
-                f"the local server does not read the expression {text!r}: {error}"
-            ))
+            work.fail(
+                run,
+                local_failure(
+                    f"WaitForEvent {op.display_name!r} of {run.function.function_id}: "
+                    f"the local server does not read the expression {text!r}: {error}"
+                ),
+            )
             return
         except ExpressionError as error:
             stack = f"error compiling expression {text!r} of {op.display_name!r}: {error}"
@@ -154,9 +165,12 @@ def _wait_for_signal(report: Report, op: Op) -> None:
         return
     conflict = op.opts.get("conflict") or "fail"
     if conflict not in ("fail", "replace"):
-        work.fail(run, local_failure(
-            f"WaitForSignal {op.display_name!r} with the unknown conflict {conflict!r}"
-        ))
+        work.fail(
+            run,
+            local_failure(
+                f"WaitForSignal {op.display_name!r} with the unknown conflict {conflict!r}"
+            ),
+        )
         return
     other = work.signals.get(wanted)
     own = other is not None and other.run is run and other.step_id == op.id
@@ -183,8 +197,7 @@ def receive(work: Work, event: Event) -> None:
         if wait.run.ended:
             _forget(work, wait)
         elif wait.wanted == event.name and (
-            wait.expression is None
-            or wait.expression.matches(wait.run.events[0].sent(), awaited)
+            wait.expression is None or wait.expression.matches(wait.run.events[0].sent(), awaited)
         ):
             _forget(work, wait)
             work.note(wait.run, state.EVENT_RECEIVED, step=wait.name, detail=event.name)

@@ -1,4 +1,5 @@
 """The clocks a :class:`~inngest_wsgi.testing.LocalServer` can go by."""
+
 from __future__ import annotations
 
 import time

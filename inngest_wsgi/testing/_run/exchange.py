@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 import time

@@ -5,6 +5,7 @@ only the HTTP calls themselves are made without it. What a worker does with an
 item are three moments: dispatch it, perform the request that it comes to, and
 settle the answer. Other calls of the same run may have any of theirs between.
 """
+
 from __future__ import annotations
 
 import logging
@@ -60,9 +61,7 @@ class Executor(Runs):
         self.queue = Queue(clock, changed)
         self._caller = Caller()
         self._workers = [
-            threading.Thread(
-                target=self._work, name=f"inngest-local-worker-{number}", daemon=True
-            )
+            threading.Thread(target=self._work, name=f"inngest-local-worker-{number}", daemon=True)
             for number in range(max_workers)
         ]
 
@@ -128,7 +127,10 @@ class Executor(Runs):
 
     def retry_or_fail(self, call: Call, failure: Failure) -> None:
         self.note(
-            call.run, state.FUNCTION_ERROR, step=call.name, attempt=call.attempt,
+            call.run,
+            state.FUNCTION_ERROR,
+            step=call.name,
+            attempt=call.attempt,
             detail=failure.text,
         )
         if failure.retriable and call.attempt + 1 < call.run.function.max_attempts:
@@ -144,8 +146,12 @@ class Executor(Runs):
             delay = retry_delay(call.attempt)
         due = self.now() + delay
         self.note(
-            call.run, state.RETRY_SCHEDULED, step=name or call.name, attempt=call.attempt + 1,
-            retry_in=delay, until=utc(due),
+            call.run,
+            state.RETRY_SCHEDULED,
+            step=name or call.name,
+            attempt=call.attempt + 1,
+            retry_in=delay,
+            until=utc(due),
         )
         self.put(call.again(due))
 
@@ -250,8 +256,6 @@ class Executor(Runs):
 
     def _defect(self, item: Item, error: Exception) -> None:
         run = item.run
-        logger.error(
-            "the local server failed on run %s", run and run.run_id, exc_info=error
-        )
+        logger.error("the local server failed on run %s", run and run.run_id, exc_info=error)
         if run is not None:
             self.fail(run, local_failure(f"a defect of the local server: {error!r}"))

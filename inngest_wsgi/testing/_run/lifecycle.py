@@ -2,6 +2,7 @@
 
 Internal.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List
@@ -24,7 +25,10 @@ def not_invoked_event(now: float, correlation_id: str, error: Dict[str, Any]) ->
     milliseconds = int(now * 1000)
     event_id = ids.ulid(milliseconds)
     data = {
-        "correlation_id": correlation_id, "error": error, "function_id": "", "run_id": "",
+        "correlation_id": correlation_id,
+        "error": error,
+        "function_id": "",
+        "run_id": "",
     }
     return Event(event_id, _protocol.EVENT_FUNCTION_FINISHED, data, event_id, milliseconds)
 

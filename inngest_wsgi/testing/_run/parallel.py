@@ -4,6 +4,7 @@ Internal. What is done here one after the other is what a server's state store
 and queue do in single transactions: which steps are waited for, whether a
 step had ended before, and whether a job of that name was queued before.
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
@@ -36,17 +37,22 @@ def save(work: Work, run: RunState, step_id: str, memo: Any) -> Optional[Saved]:
         same = canonical(run.memos[step_id]) == encoded
         return Saved(same, same and bool(run.pending))
     if len(run.memos) + 1 >= work.step_count_limit:
-        work.fail(run, server_failure(
-            f"The function run exceeded the step limit of {work.step_count_limit} steps.",
-            "InngestErrFunctionOverflowed",
-        ))
+        work.fail(
+            run,
+            server_failure(
+                f"The function run exceeded the step limit of {work.step_count_limit} steps.",
+                "InngestErrFunctionOverflowed",
+            ),
+        )
         return None
     if run.memo_bytes + len(encoded) > work.state_limit:
-        work.fail(run, server_failure(
-            "The function run exceeded the state size limit of "
-            f"{work.state_limit} bytes.",
-            "InngestErrStateOverflowed",
-        ))
+        work.fail(
+            run,
+            server_failure(
+                f"The function run exceeded the state size limit of {work.state_limit} bytes.",
+                "InngestErrStateOverflowed",
+            ),
+        )
         return None
     run.memo_bytes += len(encoded)
     run.memos[step_id] = memo
@@ -57,9 +63,7 @@ def save(work: Work, run: RunState, step_id: str, memo: Any) -> Optional[Saved]:
     return Saved(True, bool(run.pending))
 
 
-def discover(
-    work: Work, job: str, call: Call, config: Config, waiting: bool, race: bool
-) -> None:
+def discover(work: Work, job: str, call: Call, config: Config, waiting: bool, race: bool) -> None:
     """Call the function again, after a step has ended, if it is time.
 
     With request version 2 it is when nothing is waited for any more, and in

@@ -3,6 +3,7 @@
 Internal. One condition variable guards the queue and all state of a server;
 it is notified on every change, so that whoever waits for a run can use it.
 """
+
 from __future__ import annotations
 
 import heapq
@@ -90,8 +91,16 @@ class Call(RunItem):
     def redone(self, due: float) -> "Call":
         """The same attempt by another worker, one generation on."""
         return Call(
-            self.run, due, self.step_id, self.name, self.attempt,
-            self.generation + 1, self.job_id, self.after, self.race, self.group,
+            self.run,
+            due,
+            self.step_id,
+            self.name,
+            self.attempt,
+            self.generation + 1,
+            self.job_id,
+            self.after,
+            self.race,
+            self.group,
         )
 
 
@@ -102,7 +111,10 @@ class Timer(Item):
     """
 
     def __init__(
-        self, run: Optional[RunState], due: float, action: Callable[[], None],
+        self,
+        run: Optional[RunState],
+        due: float,
+        action: Callable[[], None],
         background: bool = False,
     ) -> None:
         super().__init__(run, due)
@@ -182,17 +194,17 @@ class Queue:
             items: List[Item] = list(self._back)
             items += [entry[2] for entry in sorted(self._heap, key=lambda entry: entry[:2])]
             return [
-                item for item in items
-                if item.live and item.due <= self._clock.now()
+                item
+                for item in items
+                if item.live
+                and item.due <= self._clock.now()
                 and not (isinstance(item, Call) and self._gate.full(item.run.slots))
             ]
 
     def take_this(self, item: Item) -> bool:
         """Take one of :meth:`ready`; False if that has changed meanwhile."""
         with self._changed:
-            if not item.live or (
-                isinstance(item, Call) and not self._gate.enter(item.run.slots)
-            ):
+            if not item.live or (isinstance(item, Call) and not self._gate.enter(item.run.slots)):
                 return False
             if item in self._back:
                 self._back.remove(item)

@@ -2,6 +2,7 @@
 
 Internal. The executor adds the queue and the calls.
 """
+
 from __future__ import annotations
 
 import logging
@@ -57,7 +58,10 @@ class Runs(Work, Starter):
     # -- the beginning ---------------------------------------------------------
 
     def begin(
-        self, function: Function, events: List[Event], delay: float = 0.0,
+        self,
+        function: Function,
+        events: List[Event],
+        delay: float = 0.0,
         correlation_id: Optional[str] = None,
     ) -> RunState:
         """Start a run and queue its first call."""
@@ -85,7 +89,7 @@ class Runs(Work, Starter):
             return run
         names = run.names = dict(old.names)
         reported = list(names)
-        before = set(reported[:reported.index(step_id)])
+        before = set(reported[: reported.index(step_id)])
         run.stack = [finished for finished in old.stack if finished in before]
         run.memos = {finished: old.memos[finished] for finished in run.stack}
         run.memo_bytes = sum(len(canonical(memo)) for memo in run.memos.values())
@@ -113,21 +117,19 @@ class Runs(Work, Starter):
             self.cancel(run, "the finish timeout is over")
 
         for seconds, action in (
-            (function.start_timeout, start_timeout), (function.finish_timeout, finish_timeout),
+            (function.start_timeout, start_timeout),
+            (function.finish_timeout, finish_timeout),
         ):
             if seconds is not None:
                 self.put(Timer(run, self.now() + seconds, action, background=True))
         return run
 
-    def invoke(
-        self, function_id: str, event: Event, correlation_id: str
-    ) -> Union[RunState, str]:
+    def invoke(self, function_id: str, event: Event, correlation_id: str) -> Union[RunState, str]:
         return self.admission.start(self._find(function_id), event, correlation_id)
 
     def running(self, function: Function) -> List[RunState]:
         return [
-            run for run in self._live.values()
-            if run.function.function_id == function.function_id
+            run for run in self._live.values() if run.function.function_id == function.function_id
         ]
 
     def receive(self, event: Event) -> None:
@@ -156,7 +158,10 @@ class Runs(Work, Starter):
         entry = HistoryEntry(at=round((self.now() - run.began) * 1000), kind=kind, **fields)
         run.history.append(entry)
         logger.debug(
-            "run %s of %s: %s%s%s", run.run_id, run.function.function_id, kind,
+            "run %s of %s: %s%s%s",
+            run.run_id,
+            run.function.function_id,
+            kind,
             f" {entry.step!r}" if entry.step is not None else "",
             f" ({entry.detail})" if entry.detail else "",
         )
@@ -225,7 +230,10 @@ class Runs(Work, Starter):
                 "which had ended, and the op that ended last did not say "
                 "parallelMode: race (W69)"
             )
-        self.fail(run, local_failure(
-            "a server would leave this run hanging, nothing is left to do: "
-            + ("; ".join(reasons) or "no op that goes on was reported")
-        ))
+        self.fail(
+            run,
+            local_failure(
+                "a server would leave this run hanging, nothing is left to do: "
+                + ("; ".join(reasons) or "no op that goes on was reported")
+            ),
+        )

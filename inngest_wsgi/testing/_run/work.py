@@ -3,6 +3,7 @@ the answer that is being worked through.
 
 Internal.
 """
+
 from __future__ import annotations
 
 import hashlib

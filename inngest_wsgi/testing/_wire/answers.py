@@ -2,6 +2,7 @@
 
 Internal. Turns bytes into one of three outcomes (W19 to W32).
 """
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -158,9 +159,7 @@ def _decode(text: str) -> Any:
 def _not_an_sdk(answer: Answer, text: str) -> Failure:
     output = _decode(text)
     error = {"error": _NOT_AN_SDK, "message": _NOT_AN_SDK, "name": "Error"}
-    return Failure(
-        output, error, output, f"{_NOT_AN_SDK}: no {_protocol.HEADER_SDK} header (W19)"
-    )
+    return Failure(output, error, output, f"{_NOT_AN_SDK}: no {_protocol.HEADER_SDK} header (W19)")
 
 
 def _no_sdk_in_front(answer: Answer, text: str) -> Failure:

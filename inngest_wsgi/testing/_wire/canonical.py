@@ -4,6 +4,7 @@ A server sends every call body in this form, in dev mode too (W4). Kept apart
 from the SDK's own writer on purpose: two readings of one standard can
 disagree, and then a test fails; one reading cannot.
 """
+
 from __future__ import annotations
 
 import json

@@ -2,6 +2,7 @@
 
 Internal. Everything here is a pure function, save for the randomness.
 """
+
 from __future__ import annotations
 
 import base64

@@ -2,6 +2,7 @@
 
 Internal. ``_answers`` makes them, ``_ops`` and ``_executor`` act on them.
 """
+
 from __future__ import annotations
 
 import json

@@ -2,6 +2,7 @@
 
 Internal. What follows from the ops is decided in ``_ops``.
 """
+
 from __future__ import annotations
 
 from typing import Any, List, Union
@@ -15,9 +16,22 @@ STEP_LIMIT = 4 * 1024 * 1024
 
 #: Every op name a server knows; any other fails the attempt (W21, W71).
 KNOWN_OPS = (
-    "None", "Step", "StepRun", "StepError", "StepFailed", "StepPlanned",
-    "Sleep", "WaitForEvent", "WaitForSignal", "InvokeFunction", "AIGateway", "Gateway",
-    "RunComplete", "DiscoveryRequest", "DeferAdd", "DeferAbort",
+    "None",
+    "Step",
+    "StepRun",
+    "StepError",
+    "StepFailed",
+    "StepPlanned",
+    "Sleep",
+    "WaitForEvent",
+    "WaitForSignal",
+    "InvokeFunction",
+    "AIGateway",
+    "Gateway",
+    "RunComplete",
+    "DiscoveryRequest",
+    "DeferAdd",
+    "DeferAbort",
 )
 _OP_BY_LOWER_CASE = {name.lower(): name for name in KNOWN_OPS}
 

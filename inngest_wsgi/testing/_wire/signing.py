@@ -3,6 +3,7 @@
 Written against PROTOCOL section 3 with nothing but the standard library, and
 kept apart from the SDK's own module, which it is there to check.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -70,8 +71,7 @@ class SigningKey:
             return "the signature of the answer is more than five minutes off"
         if not hmac.compare_digest(digest, self._digest(body, stamp)):
             return (
-                "the signature of the answer does not match its body and "
-                "the server's signing key"
+                "the signature of the answer does not match its body and the server's signing key"
             )
         return None
 

@@ -3,6 +3,7 @@
 Internal. An independent reading of W29, W30 and W36: nothing is shared with
 the SDK's own parser.
 """
+
 from __future__ import annotations
 
 import email.utils
@@ -78,8 +79,12 @@ def parse_date(text: str, zone_required: bool = True) -> Optional[datetime]:
         return None
     try:
         moment = datetime(
-            int(year), int(month), int(day),
-            int(hour or 0), int(minute or 0), int(second or 0),
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
             int((fraction or "").ljust(6, "0")[:6]),
             tzinfo=timezone.utc,
         )
