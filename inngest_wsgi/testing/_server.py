@@ -6,9 +6,9 @@ import contextlib
 import json
 import logging
 import time
+import typing as t
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Type, Union
 
 from .. import _protocol
 from ._http.api import Api
@@ -57,10 +57,10 @@ class LocalServer(Watching):
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        signing_key: Optional[str] = None,
-        event_keys: Optional[Iterable[str]] = None,
-        retry_interval: Optional[float] = None,
-        clock: Optional[Clock] = None,
+        signing_key: t.Optional[str] = None,
+        event_keys: t.Optional[t.Iterable[str]] = None,
+        retry_interval: t.Optional[float] = None,
+        clock: t.Optional[Clock] = None,
         max_workers: int = _MOST_WORKERS,
         body_limit: int = BODY_LIMIT,
     ) -> None:
@@ -114,9 +114,9 @@ class LocalServer(Watching):
 
     def __exit__(
         self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
+        kind: t.Optional[t.Type[BaseException]],
+        error: t.Optional[BaseException],
+        trace: t.Optional[TracebackType],
     ) -> None:
         self.stop()
 
@@ -127,7 +127,7 @@ class LocalServer(Watching):
         return f"http://{host}:{self._front.port}"
 
     @property
-    def signing_key(self) -> Optional[str]:
+    def signing_key(self) -> t.Optional[str]:
         """The signing key, as it was given. Assigning one rotates it.
 
         What is called or asked from then on goes by the new key.
@@ -135,7 +135,7 @@ class LocalServer(Watching):
         return self._signing_key
 
     @signing_key.setter
-    def signing_key(self, value: Optional[str]) -> None:
+    def signing_key(self, value: t.Optional[str]) -> None:
         self._store.key = None if value is None else SigningKey(value)
         self._signing_key = value
 
@@ -155,7 +155,7 @@ class LocalServer(Watching):
             raise RuntimeError("the local server is not running; an app cannot register")
         return sync(self._store, self._syncs, self.url, url, signed)
 
-    def send(self, events: Union[Dict[str, Any], List[Dict[str, Any]]]) -> List[str]:
+    def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.
 
         :return: the ids that the server gave them, in order.
@@ -190,7 +190,7 @@ class LocalServer(Watching):
             )
             return self._store.fire(function, event).run_id
 
-    def signal(self, name: str, data: Any = None) -> str:
+    def signal(self, name: str, data: t.Any = None) -> str:
         """Send a signal, as by ``POST /v1/signals``.
 
         :param data: any JSON value.
@@ -208,7 +208,7 @@ class LocalServer(Watching):
     # -- time --------------------------------------------------------------
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> t.Iterator[None]:
         """Within ``with server.hold():``, virtual time does not jump.
 
         What is due goes on, and what is due later stays in the future until
@@ -267,7 +267,10 @@ class LocalServer(Watching):
             return self._store.executor.cancel(self._run(run_id), "by the test")
 
     def rerun(
-        self, run_id: str, from_step: Optional[str] = None, input: Optional[List[Any]] = None
+        self,
+        run_id: str,
+        from_step: t.Optional[str] = None,
+        input: t.Optional[t.List[t.Any]] = None,
     ) -> str:
         """Start a run like an old one, with the same events.
 

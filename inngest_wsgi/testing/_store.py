@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
+import typing as t
 
 from .. import _protocol
 from ._model import registry
@@ -28,22 +28,22 @@ class Store:
     def __init__(
         self,
         clock: Clock,
-        key: Optional[SigningKey],
-        event_keys: Optional[Iterable[str]],
-        retry_interval: Optional[float],
+        key: t.Optional[SigningKey],
+        event_keys: t.Optional[t.Iterable[str]],
+        retry_interval: t.Optional[float],
         max_workers: int,
         body_limit: int,
     ) -> None:
         #: Guards everything here, and is notified whenever a run moves on.
         self.changed = threading.Condition(threading.RLock())
         self.key = key
-        self._event_keys: Optional[FrozenSet[str]] = (
+        self._event_keys: t.Optional[t.FrozenSet[str]] = (
             None if event_keys is None else frozenset(event_keys)
         )
-        self._registrations: Dict[str, Registration] = {}
+        self._registrations: t.Dict[str, Registration] = {}
         #: How many registrations were accepted so far.
         self.registered = 0
-        self._events: Dict[str, Event] = {}
+        self._events: t.Dict[str, Event] = {}
         self.executor = Executor(
             clock,
             self.changed,
@@ -79,7 +79,7 @@ class Store:
         )
         return registry.changed(registration, previous)
 
-    def functions(self) -> List[Function]:
+    def functions(self) -> t.List[Function]:
         return [
             function
             for registration in self._registrations.values()
@@ -99,8 +99,8 @@ class Store:
     # -- events --------------------------------------------------------------
 
     def accept_events(
-        self, text: str, seed: Optional[Tuple[int, int]]
-    ) -> Tuple[List[str], Optional[str]]:
+        self, text: str, seed: t.Optional[t.Tuple[int, int]]
+    ) -> t.Tuple[t.List[str], t.Optional[str]]:
         """Take events in and start their runs.
 
         :return: the ids of those accepted, and why the others were not.
@@ -133,7 +133,7 @@ class Store:
     def knows_event(self, event_id: str) -> bool:
         return event_id in self._events
 
-    def runs_of(self, event_id: str) -> List[RunState]:
+    def runs_of(self, event_id: str) -> t.List[RunState]:
         """The runs that an event triggered, by either of its ids."""
         return list(self.executor.runs_by_event.get(event_id, ()))
 

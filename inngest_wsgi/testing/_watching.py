@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Iterator, List, Optional
+import typing as t
 
 from ._model.state import HistoryEntry, Run, RunState
 from ._store import Store
@@ -16,7 +16,7 @@ class Watching:
         self._store = store
         self._stopped = False
 
-    def runs(self, event_id: Optional[str] = None) -> List[Run]:
+    def runs(self, event_id: t.Optional[str] = None) -> t.List[Run]:
         """The runs that an event triggered, or all of them, oldest first.
 
         :param event_id: an id from :meth:`send`, or one that the sender gave.
@@ -47,7 +47,7 @@ class Watching:
                 self._wait(deadline, lambda: _so_far(f"event {event_id}", run))
 
     def wait_for(
-        self, event_id: str, kind: str, step: Optional[str] = None, timeout: float = 10
+        self, event_id: str, kind: str, step: t.Optional[str] = None, timeout: float = 10
     ) -> HistoryEntry:
         """Wait for something to happen in a run, or to have happened.
 
@@ -60,7 +60,7 @@ class Watching:
         :raise LookupError: the run ended without, or there is no run.
         :raise RuntimeError: the server was stopped.
         """
-        found: List[HistoryEntry] = []
+        found: t.List[HistoryEntry] = []
 
         def happened(run: Run) -> bool:
             found.extend(
@@ -72,7 +72,7 @@ class Watching:
         return found[0]
 
     def wait_until(
-        self, event_id: str, predicate: Callable[[Run], bool], timeout: float = 10
+        self, event_id: str, predicate: t.Callable[[Run], bool], timeout: float = 10
     ) -> Run:
         """Wait for a run to be in some state.
 
@@ -98,7 +98,7 @@ class Watching:
                 self._check_hope(event_id, run)
                 self._wait(deadline, lambda: _so_far(f"event {event_id}", run))
 
-    def follow(self, run_id: str, timeout: float = 30) -> Iterator[HistoryEntry]:
+    def follow(self, run_id: str, timeout: float = 30) -> t.Iterator[HistoryEntry]:
         """Yield the entries of a run's history as they come, until it ends.
 
         :param timeout: real seconds, for the whole run.
@@ -125,7 +125,7 @@ class Watching:
             raise LookupError(f"there is no run {run_id!r}")
         return run
 
-    def _check_hope(self, event_id: str, run: Optional[RunState]) -> None:
+    def _check_hope(self, event_id: str, run: t.Optional[RunState]) -> None:
         """Raise if an event has come and starts nothing any more."""
         if run is not None or not self._store.knows_event(event_id):
             return
@@ -133,14 +133,14 @@ class Watching:
             reason = self._store.why_no_run(event_id)
             raise LookupError(f"the event {event_id} triggered no run: {reason}")
 
-    def _find(self, event_or_run_id: str) -> Optional[RunState]:
+    def _find(self, event_or_run_id: str) -> t.Optional[RunState]:
         run = self._store.executor.runs.get(event_or_run_id)
         if run is not None:
             return run
         found = self._store.runs_of(event_or_run_id)
         return found[0] if found else None
 
-    def _wait(self, deadline: float, so_far: Callable[[], str]) -> None:
+    def _wait(self, deadline: float, so_far: t.Callable[[], str]) -> None:
         """Wait for a change, or raise; needs the lock."""
         if self._stopped:
             raise RuntimeError("the local server was stopped")
@@ -150,7 +150,7 @@ class Watching:
         self._store.changed.wait(left)
 
 
-def _so_far(what: str, run: Optional[RunState]) -> str:
+def _so_far(what: str, run: t.Optional[RunState]) -> str:
     if run is None:
         return f"{what}: no such event has come"
     still = "" if run.ended else "still "

@@ -5,7 +5,7 @@ Internal. The values are those of JSON, and one for a path that leads nowhere.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+import typing as t
 
 
 class _Missing:
@@ -17,7 +17,7 @@ class _Missing:
 MISSING = _Missing()
 
 
-def follow(value: Any, keys: List[Any]) -> Any:
+def follow(value: t.Any, keys: t.List[t.Any]) -> t.Any:
     """Go along the keys and indices of a path."""
     for key in keys:
         if isinstance(value, dict) and isinstance(key, str) and key in value:
@@ -29,11 +29,11 @@ def follow(value: Any, keys: List[Any]) -> Any:
     return value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: t.Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _equal(left: Any, right: Any) -> bool:
+def _equal(left: t.Any, right: t.Any) -> bool:
     if left is MISSING or right is MISSING:
         return left is None or right is None
     if isinstance(left, bool) or isinstance(right, bool):
@@ -45,8 +45,8 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def ordered(left: Any, right: Any) -> bool:
+def _ordered(compare: t.Callable[[t.Any, t.Any], bool]) -> t.Callable[[t.Any, t.Any], bool]:
+    def ordered(left: t.Any, right: t.Any) -> bool:
         alike = (_is_number(left) and _is_number(right)) or (
             isinstance(left, str) and isinstance(right, str)
         )
@@ -55,13 +55,13 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     return ordered
 
 
-def _within(left: Any, right: Any) -> bool:
+def _within(left: t.Any, right: t.Any) -> bool:
     if isinstance(right, dict):
         return isinstance(left, str) and left in right
     return isinstance(right, list) and any(_equal(left, element) for element in right)
 
 
-def add(left: Any, right: Any) -> Any:
+def add(left: t.Any, right: t.Any) -> t.Any:
     """``left + right``; :data:`MISSING` if they cannot be added.
 
     Something plus a path that leads nowhere is that something.
@@ -76,7 +76,7 @@ def add(left: Any, right: Any) -> Any:
 
 
 #: The operators that compare, by their sign.
-COMPARE: Dict[str, Callable[[Any, Any], bool]] = {
+COMPARE: t.Dict[str, t.Callable[[t.Any, t.Any], bool]] = {
     "==": _equal,
     "!=": lambda left, right: not _equal(left, right),
     "<": _ordered(lambda left, right: bool(left < right)),

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Dict, List, Optional, Tuple
+import typing as t
 
 from .comparisons import COMPARE, MISSING, add, follow
 
-Scope = Dict[str, Any]
-Node = Callable[[Scope], Any]
+Scope = t.Dict[str, t.Any]
+Node = t.Callable[[Scope], t.Any]
 
 #: The root names of paths.
 EVENT = "event"
@@ -36,7 +36,7 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
-_LITERALS: Dict[str, Any] = {"true": True, "false": False, "null": None}
+_LITERALS: t.Dict[str, t.Any] = {"true": True, "false": False, "null": None}
 _DEEPEST = 100
 
 
@@ -56,25 +56,25 @@ class Expression:
     :raise ExpressionError: it cannot be read.
     """
 
-    def __init__(self, text: str, roots: Tuple[str, ...] = (EVENT,)) -> None:
+    def __init__(self, text: str, roots: t.Tuple[str, ...] = (EVENT,)) -> None:
         self.text = text
         self._node = _Parser(text, roots).parse()
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
 
-    def matches(self, event: Any, awaited: Any = None) -> bool:
+    def matches(self, event: t.Any, awaited: t.Any = None) -> bool:
         """Whether it is true, and not merely something that is not false."""
         return self._node({EVENT: event, ASYNC: awaited}) is True
 
-    def key(self, event: Any) -> str:
+    def key(self, event: t.Any) -> str:
         """Its value as a text that is the same for the same value."""
         value = self._node({EVENT: event, ASYNC: None})
         return "" if value is MISSING else json.dumps(value, sort_keys=True)
 
 
 class _Parser:
-    def __init__(self, text: str, roots: Tuple[str, ...]) -> None:
+    def __init__(self, text: str, roots: t.Tuple[str, ...]) -> None:
         self._roots = roots
         self._tokens = _tokens(text)
         self._position = 0
@@ -89,16 +89,16 @@ class _Parser:
 
     # -- tokens ----------------------------------------------------------------
 
-    def _peek(self) -> Tuple[str, str]:
+    def _peek(self) -> t.Tuple[str, str]:
         return self._tokens[self._position]
 
-    def _next(self) -> Tuple[str, str]:
+    def _next(self) -> t.Tuple[str, str]:
         token = self._tokens[self._position]
         if token[0] != "end":
             self._position += 1
         return token
 
-    def _take(self, *signs: str) -> Optional[str]:
+    def _take(self, *signs: str) -> t.Optional[str]:
         kind, text = self._peek()
         if kind in ("sign", "name") and text in signs:
             self._position += 1
@@ -207,7 +207,7 @@ class _Parser:
         if root not in self._roots:
             known = " or ".join(self._roots)
             raise UnsupportedExpression(f"the name {root!r}; a path begins with {known}")
-        keys: List[Any] = []
+        keys: t.List[t.Any] = []
         while True:
             if self._take("."):
                 kind, text = self._next()
@@ -229,7 +229,7 @@ class _Parser:
                 return lambda scope: follow(scope[root], keys)
 
     def _list(self) -> Node:
-        parts: List[Node] = []
+        parts: t.List[Node] = []
         while not self._take("]"):
             if parts:
                 self._expect(",")
@@ -237,8 +237,8 @@ class _Parser:
         return lambda scope: [part(scope) for part in parts]
 
 
-def _tokens(text: str) -> List[Tuple[str, str]]:
-    tokens: List[Tuple[str, str]] = []
+def _tokens(text: str) -> t.List[t.Tuple[str, str]]:
+    tokens: t.List[t.Tuple[str, str]] = []
     position, end = 0, len(text.rstrip())
     while position < end:
         match = _TOKEN.match(text, position)
@@ -258,7 +258,7 @@ def _unexpected(text: str) -> ExpressionError:
     return ExpressionError(f"{text!r} is out of place")
 
 
-def _number(text: str) -> Any:
+def _number(text: str) -> t.Any:
     return int(text) if text.isdigit() and len(text) < 16 else float(text)
 
 
@@ -274,7 +274,7 @@ def _string(text: str) -> str:
     return _ESCAPE.sub(plain, text[1:-1])
 
 
-def _constant(value: Any) -> Node:
+def _constant(value: t.Any) -> Node:
     return lambda scope: value
 
 

@@ -7,8 +7,8 @@ singleton, throttle; events for a batch only meet the last three.
 from __future__ import annotations
 
 import logging
+import typing as t
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Set, Tuple, Union
 
 from .._expressions.expression import Expression
 from .._model.functions import Batching, Debounce, Function, Rate
@@ -20,7 +20,7 @@ logger = logging.getLogger("inngest_wsgi.testing")
 #: Seconds for which an idempotency key holds.
 _IDEMPOTENT = 86400.0
 
-_Key = Tuple[str, str]
+_Key = t.Tuple[str, str]
 
 
 class Starter:
@@ -38,13 +38,13 @@ class Starter:
     def begin(
         self,
         function: Function,
-        events: List[Event],
+        events: t.List[Event],
         delay: float = 0.0,
-        correlation_id: Optional[str] = None,
+        correlation_id: t.Optional[str] = None,
     ) -> RunState:
         raise NotImplementedError
 
-    def running(self, function: Function) -> List[RunState]:
+    def running(self, function: Function) -> t.List[RunState]:
         raise NotImplementedError
 
     def cancel(self, run: RunState, reason: str) -> bool:
@@ -56,7 +56,7 @@ class _Collected:
     """Events that wait for more, or for the end of a burst."""
 
     began: float
-    events: List[Event]
+    events: t.List[Event]
     timer: Timer
 
 
@@ -65,14 +65,14 @@ class Admission:
 
     def __init__(self, starter: Starter) -> None:
         self._starter = starter
-        self._batches: Dict[_Key, _Collected] = {}
-        self._bursts: Dict[_Key, _Collected] = {}
-        self._starts: Dict[_Key, List[float]] = {}
+        self._batches: t.Dict[_Key, _Collected] = {}
+        self._bursts: t.Dict[_Key, _Collected] = {}
+        self._starts: t.Dict[_Key, t.List[float]] = {}
         #: When a throttled function would be as free again as at first.
-        self._free: Dict[_Key, float] = {}
-        self._used: Dict[_Key, float] = {}
-        self._waiting: Set[str] = set()
-        self._skipped: Dict[str, List[str]] = {}
+        self._free: t.Dict[_Key, float] = {}
+        self._used: t.Dict[_Key, float] = {}
+        self._waiting: t.Set[str] = set()
+        self._skipped: t.Dict[str, t.List[str]] = {}
 
     def offer(self, function: Function, event: Event) -> None:
         """A trigger of the function has come."""
@@ -93,8 +93,8 @@ class Admission:
             self._start(function, [event])
 
     def start(
-        self, function: Function, event: Event, correlation_id: Optional[str] = None
-    ) -> Union[RunState, str]:
+        self, function: Function, event: Event, correlation_id: t.Optional[str] = None
+    ) -> t.Union[RunState, str]:
         """Start the function at once, without batches and debounce.
 
         :return: the run, or why there is none.
@@ -108,7 +108,7 @@ class Admission:
         """Whether an event is waiting in a batch or a burst."""
         return event_id in self._waiting
 
-    def why_skipped(self, event_id: str) -> List[str]:
+    def why_skipped(self, event_id: str) -> t.List[str]:
         """Why functions that an event triggers did not run."""
         return self._skipped.get(event_id, [])
 
@@ -153,14 +153,14 @@ class Admission:
         self._starter.put(self._bursts[key].timer)
         self._waiting.update((event.id, event.internal_id))
 
-    def _release(self, function: Function, events: List[Event]) -> None:
+    def _release(self, function: Function, events: t.List[Event]) -> None:
         for event in events:
             self._waiting.difference_update((event.id, event.internal_id))
         self._start(function, events)
 
     # -- who may start -------------------------------------------------------------
 
-    def _rate_limited(self, function: Function, event: Event) -> Optional[str]:
+    def _rate_limited(self, function: Function, event: Event) -> t.Optional[str]:
         rate = function.rate_limit
         if rate is None:
             return None
@@ -171,8 +171,8 @@ class Admission:
         return None
 
     def _start(
-        self, function: Function, events: List[Event], correlation_id: Optional[str] = None
-    ) -> Union[RunState, str]:
+        self, function: Function, events: t.List[Event], correlation_id: t.Optional[str] = None
+    ) -> t.Union[RunState, str]:
         first, now = events[0], self._starter.now()
         if function.idempotency is not None:
             key = (function.function_id, _value(function.idempotency, first))
@@ -206,7 +206,7 @@ class Admission:
         self._free[key] = free
         return max(free - part * (rate.limit + rate.burst) - now, 0.0)
 
-    def _recent(self, function: Function, rate: Rate, event: Event) -> List[float]:
+    def _recent(self, function: Function, rate: Rate, event: Event) -> t.List[float]:
         """When the function started within the period of its rate limit."""
         key = (function.function_id, _value(rate.key, event))
         after = self._starter.now() - rate.period
@@ -214,7 +214,7 @@ class Admission:
         self._starts[key] = starts
         return starts
 
-    def _skip(self, function: Function, events: List[Event], reason: str) -> str:
+    def _skip(self, function: Function, events: t.List[Event], reason: str) -> str:
         text = f"{function.function_id}: {reason}"
         logger.info("no run of %s", text)
         for event in events:
@@ -223,5 +223,5 @@ class Admission:
         return reason
 
 
-def _value(key: Optional[Expression], event: Event) -> str:
+def _value(key: t.Optional[Expression], event: Event) -> str:
     return "" if key is None else key.key(event.sent())

@@ -6,14 +6,14 @@ while it sleeps or waits.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+import typing as t
 
 from .._model.functions import Function
 
-Slots = Tuple[Tuple[str, int], ...]
+Slots = t.Tuple[t.Tuple[str, int], ...]
 
 
-def slots(function: Function, event: Any) -> Slots:
+def slots(function: Function, event: t.Any) -> Slots:
     """What the calls of a run count against, each with the most at once.
 
     :param event: the run's first event, as the app gets it.
@@ -34,7 +34,7 @@ class Gate:
     """Counts the calls under way."""
 
     def __init__(self) -> None:
-        self._under_way: Dict[str, int] = {}
+        self._under_way: t.Dict[str, int] = {}
 
     def full(self, wanted: Slots) -> bool:
         """Whether a limit is reached."""

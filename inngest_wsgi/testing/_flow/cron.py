@@ -7,14 +7,14 @@ test. Names of time zones are not looked at.
 from __future__ import annotations
 
 import re
-from typing import Tuple
+import typing as t
 
 from .._wire.times import parse_duration
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 #: Of each field the least and the greatest value, and names for the values.
-_FIELDS: Tuple[Tuple[int, int, Tuple[str, ...]], ...] = (
+_FIELDS: t.Tuple[t.Tuple[int, int, t.Tuple[str, ...]], ...] = (
     (0, 59, ()),
     (0, 23, ()),
     (1, 31, ()),
@@ -49,7 +49,7 @@ def is_cron(text: str) -> bool:
     )
 
 
-def _is_part(part: str, least: int, most: int, names: Tuple[str, ...]) -> bool:
+def _is_part(part: str, least: int, most: int, names: t.Tuple[str, ...]) -> bool:
     found = _PART.fullmatch(part)
     if found is None or found.group(3) is not None and int(found.group(3)) == 0:
         return False
@@ -60,7 +60,7 @@ def _is_part(part: str, least: int, most: int, names: Tuple[str, ...]) -> bool:
     return all(least <= end <= most for end in ends) and ends == sorted(ends)
 
 
-def _value(text: str, least: int, names: Tuple[str, ...]) -> int:
+def _value(text: str, least: int, names: t.Tuple[str, ...]) -> int:
     """The value of a number or a name; -1 if it is neither."""
     if text.lower() in names:
         return names.index(text.lower()) + least

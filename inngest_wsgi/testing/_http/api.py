@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import typing as t
 import uuid
-from typing import Any, Callable, Dict, Iterable, Optional
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
@@ -35,7 +35,7 @@ class Api:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._views: Dict[str, Callable[..., Response]] = {
+        self._views: t.Dict[str, t.Callable[..., Response]] = {
             "events": self._events,
             "no_key": self._no_key,
             "register": self._register,
@@ -62,7 +62,7 @@ class Api:
             merge_slashes=False,
         )
 
-    def __call__(self, environ: Dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: t.Dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         request = Request(environ)
         try:
             endpoint, arguments = self._rules.bind_to_environ(environ).match()
@@ -132,7 +132,9 @@ class Api:
     def _actions(self, request: Request, run_id: str) -> Response:
         return self._state(request, run_id, lambda run: run.steps)
 
-    def _state(self, request: Request, run_id: str, read: Callable[[RunState], Any]) -> Response:
+    def _state(
+        self, request: Request, run_id: str, read: t.Callable[[RunState], t.Any]
+    ) -> Response:
         refusal = self._refuse(request)
         if refusal is not None:
             return refusal
@@ -193,12 +195,12 @@ class Api:
             runs = [_describe(run) for run in self._store.runs_of(event_id)]
         return self._with_metadata(runs)
 
-    def _with_metadata(self, data: Any) -> Response:
+    def _with_metadata(self, data: t.Any) -> Response:
         now = rfc3339(self._store.executor.now())
         body = {"data": data, "metadata": {"fetched_at": now, "cached_until": now}}
         return _json(body, 200, _JSON)
 
-    def _refuse(self, request: Request) -> Optional[Response]:
+    def _refuse(self, request: Request) -> t.Optional[Response]:
         key = self._store.key
         header = request.headers.get(_protocol.HEADER_AUTHORIZATION)
         if key is None or key.accepts(header):
@@ -206,7 +208,7 @@ class Api:
         return Response("Authentication failed\n", 401, content_type=_TEXT)
 
 
-def _describe(run: RunState) -> Dict[str, Any]:
+def _describe(run: RunState) -> t.Dict[str, t.Any]:
     described = {
         "run_id": run.run_id,
         "run_started_at": rfc3339(run.began),
@@ -222,7 +224,7 @@ def _describe(run: RunState) -> Dict[str, Any]:
     return described
 
 
-def _json(value: Any, status: int = 200, content_type: str = _TEXT) -> Response:
+def _json(value: t.Any, status: int = 200, content_type: str = _TEXT) -> Response:
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
     return Response(text.encode("utf-8", "replace"), status, content_type=content_type)
 

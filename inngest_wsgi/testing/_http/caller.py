@@ -9,9 +9,9 @@ import http.client
 import secrets
 import socket
 import threading
+import typing as t
 import zlib
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, List, Optional, Set, Tuple
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from ... import _protocol
@@ -49,7 +49,7 @@ class Answer:
     """An HTTP answer; header names in lower case."""
 
     status: int
-    headers: Dict[str, str]
+    headers: t.Dict[str, str]
     body: bytes
 
 
@@ -58,10 +58,10 @@ class CallRequest:
     """A call, ready to be sent."""
 
     url: str
-    headers: List[Tuple[str, str]]
+    headers: t.List[t.Tuple[str, str]]
     body: bytes
     #: Ids of the steps whose memos the call carries.
-    known: FrozenSet[str]
+    known: t.FrozenSet[str]
     #: What the run's configuration was when the request was built.
     config: Config
 
@@ -79,7 +79,9 @@ def call_url(registered: str, function_id: str, step_id: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
 
 
-def build_call(call: Call, now: float, body_limit: int, key: Optional[SigningKey]) -> CallRequest:
+def build_call(
+    call: Call, now: float, body_limit: int, key: t.Optional[SigningKey]
+) -> CallRequest:
     """Make the request of a call (W2 to W7, W18), signed if there is a key."""
     run = call.run
     function = run.function
@@ -116,7 +118,7 @@ def _encode_body(
 ) -> bytes:
     run = call.run
     events = [event.sent() for event in run.events]
-    ctx: Dict[str, Any] = {
+    ctx: t.Dict[str, t.Any] = {
         "attempt": call.attempt,
         "disable_immediate_execution": config.disable,
         "env": "",
@@ -131,7 +133,7 @@ def _encode_body(
         "step_id": _protocol.STEP,
         "use_api": False,
     }
-    body: Dict[str, Any] = {
+    body: t.Dict[str, t.Any] = {
         "ctx": ctx,
         "defers": {},
         "event": events[0],
@@ -167,12 +169,12 @@ class Caller:
     def __init__(self, timeout: float = CALL_TIMEOUT) -> None:
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._sockets: Set[socket.socket] = set()
+        self._sockets: t.Set[socket.socket] = set()
         #: Whether :meth:`abort` was called.
         self.aborted = False
 
     def request(
-        self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes
+        self, method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
     ) -> Answer:
         """Send and read, following redirects as a server does (W32, W73).
 
@@ -206,7 +208,9 @@ class Caller:
             except OSError:
                 pass
 
-    def _once(self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes) -> Answer:
+    def _once(
+        self, method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
+    ) -> Answer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the URL of the app is not an http or https URL")
@@ -214,7 +218,7 @@ class Caller:
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(parts.hostname, parts.port, timeout=self._timeout)
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        sock: Optional[socket.socket] = None
+        sock: t.Optional[socket.socket] = None
         try:
             connection.connect()
             sock = connection.sock

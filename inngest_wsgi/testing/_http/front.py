@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Dict
+import typing as t
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -26,8 +26,8 @@ class Front:
     :raise OSError: the address is taken.
     """
 
-    def __init__(self, host: str, port: int, application: Any) -> None:
-        connections: Dict[threading.Thread, socket.socket] = {}
+    def __init__(self, host: str, port: int, application: t.Any) -> None:
+        connections: t.Dict[threading.Thread, socket.socket] = {}
         lock = threading.Lock()
 
         class Handler(WSGIRequestHandler):
@@ -36,11 +36,11 @@ class Front:
             def setup(self) -> None:
                 super().setup()
                 with lock:
-                    for thread in [t for t in connections if not t.is_alive()]:
+                    for thread in [each for each in connections if not each.is_alive()]:
                         del connections[thread]
                     connections[threading.current_thread()] = self.connection
 
-            def log(self, type: str, message: str, *args: Any) -> None:
+            def log(self, type: str, message: str, *args: t.Any) -> None:
                 # A request line holds an event key, so none is logged.
                 if type == "error":
                     logger.debug("the local server had trouble with a connection")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+import typing as t
 from urllib.parse import unquote, urlsplit
 
 from .caller import RESPONSE_LIMIT, Answer, AnswerTooLarge, Caller
 
 #: A WSGI application, as PEP 3333 has it.
-Application = Callable[[Dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Application = t.Callable[[t.Dict[str, t.Any], t.Callable[..., t.Any]], t.Iterable[bytes]]
 
 
 class InProcessCaller(Caller):
@@ -26,7 +26,9 @@ class InProcessCaller(Caller):
         super().__init__()
         self._application = application
 
-    def _once(self, method: str, url: str, headers: List[Tuple[str, str]], body: bytes) -> Answer:
+    def _once(
+        self, method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
+    ) -> Answer:
         status, answered, chunks = _call(self._application, _environ(method, url, headers, body))
         content = b"".join(chunks)
         if len(content) > RESPONSE_LIMIT:
@@ -36,10 +38,12 @@ class InProcessCaller(Caller):
         )
 
 
-def _environ(method: str, url: str, headers: List[Tuple[str, str]], body: bytes) -> Dict[str, Any]:
+def _environ(
+    method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
+) -> t.Dict[str, t.Any]:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    environ: Dict[str, Any] = {
+    environ: t.Dict[str, t.Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote(parts.path or "/", "latin-1"),
@@ -65,15 +69,15 @@ def _environ(method: str, url: str, headers: List[Tuple[str, str]], body: bytes)
 
 
 def _call(
-    application: Application, environ: Dict[str, Any]
-) -> Tuple[str, List[Tuple[str, str]], List[bytes]]:
+    application: Application, environ: t.Dict[str, t.Any]
+) -> t.Tuple[str, t.List[t.Tuple[str, str]], t.List[bytes]]:
     status = ""
-    answered: List[Tuple[str, str]] = []
-    chunks: List[bytes] = []
+    answered: t.List[t.Tuple[str, str]] = []
+    chunks: t.List[bytes] = []
 
     def start_response(
-        line: str, headers: List[Tuple[str, str]], exc_info: Optional[Any] = None
-    ) -> Callable[[bytes], None]:
+        line: str, headers: t.List[t.Tuple[str, str]], exc_info: t.Optional[t.Any] = None
+    ) -> t.Callable[[bytes], None]:
         nonlocal status, answered
         status, answered = line, headers
         return chunks.append

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import typing as t
 from dataclasses import dataclass
-from typing import Any, Optional
 
 from ... import _protocol
 from .._store import Store
@@ -21,7 +21,7 @@ class SyncError(Exception):
     :ivar message: what the answer said, or what went wrong.
     """
 
-    def __init__(self, status: Optional[int], message: str) -> None:
+    def __init__(self, status: t.Optional[int], message: str) -> None:
         super().__init__(message if status is None else f"HTTP {status}: {message}")
         self.status = status
         self.message = message
@@ -34,9 +34,9 @@ class SyncResult:
     #: HTTP status.
     status: int
     #: The JSON body.
-    body: Any
+    body: t.Any
     #: ``X-Inngest-Sync-Kind`` of the answer, or None.
-    kind: Optional[str]
+    kind: t.Optional[str]
 
 
 def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) -> SyncResult:
@@ -71,7 +71,7 @@ def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) 
     return SyncResult(answer.status, parsed, kind)
 
 
-def _parsed(body: bytes) -> Any:
+def _parsed(body: bytes) -> t.Any:
     text = body.decode("utf-8", "replace")
     try:
         return json.loads(text)
@@ -79,7 +79,7 @@ def _parsed(body: bytes) -> Any:
         return text
 
 
-def _message(parsed: Any) -> str:
+def _message(parsed: t.Any) -> str:
     if isinstance(parsed, dict):
         for field in ("message", "error"):
             if isinstance(parsed.get(field), str):

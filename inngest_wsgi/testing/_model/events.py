@@ -7,8 +7,8 @@ a real server, which tests compare against (W62, W63).
 from __future__ import annotations
 
 import json
+import typing as t
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Tuple
 
 from .._wire import ids
 from .._wire.canonical import DECODER, normalised
@@ -41,12 +41,12 @@ class Batch:
     """What one request to the event API carried."""
 
     #: The acceptable events, up to the first that is not.
-    events: List[Event] = field(default_factory=list)
+    events: t.List[Event] = field(default_factory=list)
     #: Why the rest was refused; None if nothing was.
-    error: Optional[str] = None
+    error: t.Optional[str] = None
 
 
-def read_batch(text: str, seed: Optional[Tuple[int, int]], now: float) -> Batch:
+def read_batch(text: str, seed: t.Optional[t.Tuple[int, int]], now: float) -> Batch:
     """Read the body of a request to the event API.
 
     :param text: the body.
@@ -69,7 +69,7 @@ def read_batch(text: str, seed: Optional[Tuple[int, int]], now: float) -> Batch:
     return batch
 
 
-def _split(text: str) -> List[Tuple[Any, int]]:
+def _split(text: str) -> t.List[t.Tuple[t.Any, int]]:
     """The values in the body, each with its size in bytes as sent."""
     text = text.strip(_BLANK)
     if not text:
@@ -95,9 +95,9 @@ def _split(text: str) -> List[Tuple[Any, int]]:
     return [(value, len(text.encode("utf-8", "replace")))]
 
 
-def _split_list(text: str) -> List[Tuple[Any, int]]:
+def _split_list(text: str) -> t.List[t.Tuple[t.Any, int]]:
     DECODER.decode(text)
-    entries: List[Tuple[Any, int]] = []
+    entries: t.List[t.Tuple[t.Any, int]] = []
     position = 1
     while True:
         while text[position] in _BLANK + ",":
@@ -109,7 +109,9 @@ def _split_list(text: str) -> List[Tuple[Any, int]]:
         position = end
 
 
-def _read_event(value: Any, seed: Optional[Tuple[int, int]], position: int, now: float) -> Event:
+def _read_event(
+    value: t.Any, seed: t.Optional[t.Tuple[int, int]], position: int, now: float
+) -> Event:
     if not isinstance(value, dict):
         raise Refused(_NOT_EVENTS)
     name = _typed(value, "name", str, "string") or ""
@@ -138,7 +140,7 @@ def _read_event(value: Any, seed: Optional[Tuple[int, int]], position: int, now:
     )
 
 
-def _typed(event: Any, key: str, wanted: type, go_type: str) -> Any:
+def _typed(event: t.Any, key: str, wanted: type, go_type: str) -> t.Any:
     value = event.get(key)
     if value is None:
         return None

@@ -5,8 +5,8 @@ Internal. ``_settings`` reads them from a registration; all times are seconds.
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
-from typing import Optional, Tuple
 
 from .._expressions.expression import Expression
 
@@ -16,7 +16,7 @@ class Trigger:
     """An event that starts the function."""
 
     event: str
-    expression: Optional[Expression] = None
+    expression: t.Optional[Expression] = None
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Batching:
 
     size: int
     timeout: float
-    key: Optional[Expression] = None
+    key: t.Optional[Expression] = None
     #: An event for which this does not hold runs at once, alone.
-    condition: Optional[Expression] = None
+    condition: t.Optional[Expression] = None
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Cancelling:
     """One entry of ``cancel``."""
 
     event: str
-    condition: Optional[Expression] = None
+    condition: t.Optional[Expression] = None
     #: Since the run began; later events do not cancel it.
-    timeout: Optional[float] = None
+    timeout: t.Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ConcurrencyLimit:
     """How many calls may be under way at once."""
 
     limit: int
-    key: Optional[Expression] = None
+    key: t.Optional[Expression] = None
     scope: str = "fn"
 
 
@@ -54,7 +54,7 @@ class Singleton:
     """Whether a second run is skipped, or cancels the first."""
 
     cancel: bool
-    key: Optional[Expression] = None
+    key: t.Optional[Expression] = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Debounce:
     """Only the last of a burst of events starts a run."""
 
     period: float
-    key: Optional[Expression] = None
+    key: t.Optional[Expression] = None
     #: The longest that the first event of a burst is put off.
-    timeout: Optional[float] = None
+    timeout: t.Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Rate:
 
     limit: int
     period: float
-    key: Optional[Expression] = None
+    key: t.Optional[Expression] = None
     #: Of a throttle: how many more may start at once.
     burst: int = 1
 
@@ -87,20 +87,20 @@ class Function:
     name: str
     url: str
     retries: int
-    triggers: Tuple[Trigger, ...] = ()
-    crons: Tuple[str, ...] = ()
-    batching: Optional[Batching] = None
-    cancelling: Tuple[Cancelling, ...] = ()
-    concurrency: Tuple[ConcurrencyLimit, ...] = ()
-    debounce: Optional[Debounce] = None
-    idempotency: Optional[Expression] = None
-    rate_limit: Optional[Rate] = None
-    singleton: Optional[Singleton] = None
-    throttle: Optional[Rate] = None
+    triggers: t.Tuple[Trigger, ...] = ()
+    crons: t.Tuple[str, ...] = ()
+    batching: t.Optional[Batching] = None
+    cancelling: t.Tuple[Cancelling, ...] = ()
+    concurrency: t.Tuple[ConcurrencyLimit, ...] = ()
+    debounce: t.Optional[Debounce] = None
+    idempotency: t.Optional[Expression] = None
+    rate_limit: t.Optional[Rate] = None
+    singleton: t.Optional[Singleton] = None
+    throttle: t.Optional[Rate] = None
     #: Until the first call, and until the end; a run that takes longer is
     #: cancelled.
-    start_timeout: Optional[float] = None
-    finish_timeout: Optional[float] = None
+    start_timeout: t.Optional[float] = None
+    finish_timeout: t.Optional[float] = None
 
     @property
     def max_attempts(self) -> int:

@@ -7,8 +7,8 @@ it were not there would make a test pass for the wrong reason.
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ... import _protocol
@@ -25,7 +25,7 @@ class Registration:
     """An acceptable registration."""
 
     app_id: str
-    functions: Tuple[Function, ...]
+    functions: t.Tuple[Function, ...]
     #: The same for the same registration; says whether one is ``modified``.
     checksum: bytes
 
@@ -53,7 +53,7 @@ def read_registration(body: bytes) -> Registration:
     return Registration(app_id, functions, canonical(value))
 
 
-def _without_deploy_id(url: Any) -> Any:
+def _without_deploy_id(url: t.Any) -> t.Any:
     if not isinstance(url, str) or not _is_address(url):
         return url
     parts = urlsplit(url)
@@ -73,7 +73,7 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def _read_function(app_id: str, entry: Any) -> Function:
+def _read_function(app_id: str, entry: t.Any) -> Function:
     if not isinstance(entry, dict):
         raise unreadable("a function is not an object")
     fields = fold(entry)
@@ -109,12 +109,12 @@ def _read_function(app_id: str, entry: Any) -> Function:
     )
 
 
-def _one_step(steps: Any) -> Dict[str, Any]:
+def _one_step(steps: t.Any) -> t.Dict[str, t.Any]:
     values = list(steps.values()) if isinstance(steps, dict) else []
     return values[0] if len(values) == 1 and isinstance(values[0], dict) else {}
 
 
-def _retries(retries: Any) -> int:
+def _retries(retries: t.Any) -> int:
     attempts = retries.get("attempts") if isinstance(retries, dict) else None
     if attempts is None:
         return _DEFAULT_RETRIES
@@ -123,6 +123,6 @@ def _retries(retries: Any) -> int:
     return min(attempts, _MOST_RETRIES)
 
 
-def changed(registration: Registration, previous: Optional[Registration]) -> bool:
+def changed(registration: Registration, previous: t.Optional[Registration]) -> bool:
     """Whether a registration differs from the one before."""
     return previous is None or previous.checksum != registration.checksum

@@ -6,7 +6,7 @@ name nothing; what only this server does not read is refused by name.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+import typing as t
 
 from .._expressions.expression import ASYNC, EVENT, Expression, ExpressionError
 from .._flow.cron import is_cron
@@ -35,7 +35,7 @@ REFUSED = ("checkpoint",)
 class RegistrationRefused(Exception):
     """Nothing was registered; carries the 400's JSON body."""
 
-    def __init__(self, body: Dict[str, Any]) -> None:
+    def __init__(self, body: t.Dict[str, t.Any]) -> None:
         super().__init__(body["error"])
         self.body = body
 
@@ -50,7 +50,7 @@ def unreadable(why: str) -> RegistrationRefused:
     return RegistrationRefused({"error": f"Invalid request: {why}"})
 
 
-def fold(fields: Any) -> Dict[str, Any]:
+def fold(fields: t.Any) -> t.Dict[str, t.Any]:
     """An object with its keys in lower case; names are compared without (W54)."""
     if not isinstance(fields, dict):
         raise invalid()
@@ -65,17 +65,17 @@ class Settings:
     :raise RegistrationRefused: by every method.
     """
 
-    def __init__(self, function_id: str, fields: Dict[str, Any]) -> None:
+    def __init__(self, function_id: str, fields: t.Dict[str, t.Any]) -> None:
         self._id = function_id
         self._fields = fields
         for setting in REFUSED:
             if fields.get(setting.lower()):
                 raise self._unsupported(f"the setting {setting}")
 
-    def triggers(self) -> Tuple[Tuple[Trigger, ...], Tuple[str, ...]]:
+    def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[str, ...]]:
         """The events, and the cron expressions."""
-        events: List[Trigger] = []
-        crons: List[str] = []
+        events: t.List[Trigger] = []
+        crons: t.List[str] = []
         listed = self._list(self._fields.get("triggers"), _MOST_TRIGGERS)
         for fields in listed:
             event, cron = fields.get("event"), fields.get("cron")
@@ -92,7 +92,7 @@ class Settings:
                 raise invalid()
         return tuple(events), tuple(crons)
 
-    def batching(self) -> Optional[Batching]:
+    def batching(self) -> t.Optional[Batching]:
         fields = self._one("batchevents")
         if fields is None:
             return None
@@ -105,7 +105,7 @@ class Settings:
             self._expression("batchEvents", fields.get("if")),
         )
 
-    def cancelling(self) -> Tuple[Cancelling, ...]:
+    def cancelling(self) -> t.Tuple[Cancelling, ...]:
         found = []
         for fields in self._list(self._fields.get("cancel"), _MOST_CANCELS):
             if not isinstance(fields.get("event"), str) or not fields["event"]:
@@ -116,7 +116,7 @@ class Settings:
             )
         return tuple(found)
 
-    def concurrency(self) -> Tuple[ConcurrencyLimit, ...]:
+    def concurrency(self) -> t.Tuple[ConcurrencyLimit, ...]:
         value = self._fields.get("concurrency")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = [{"limit": value}]
@@ -134,7 +134,7 @@ class Settings:
                 found.append(ConcurrencyLimit(limit, key, scope))
         return tuple(found)
 
-    def debounce(self) -> Optional[Debounce]:
+    def debounce(self) -> t.Optional[Debounce]:
         fields = self._one("debounce")
         if fields is None:
             return None
@@ -144,7 +144,7 @@ class Settings:
         key = self._expression("debounce", fields.get("key"))
         return Debounce(period, key, self._maybe(fields.get("timeout")))
 
-    def idempotency(self) -> Optional[Expression]:
+    def idempotency(self) -> t.Optional[Expression]:
         return self._expression("idempotency", self._fields.get("idempotency"))
 
     def priority(self) -> None:
@@ -153,7 +153,7 @@ class Settings:
         if fields is not None:
             self._expression("priority", fields.get("run"))
 
-    def rate(self, setting: str) -> Optional[Rate]:
+    def rate(self, setting: str) -> t.Optional[Rate]:
         """``rateLimit`` or ``throttle``."""
         fields = self._one(setting.lower())
         if fields is None:
@@ -169,7 +169,7 @@ class Settings:
             raise invalid()
         return Rate(self._count(fields.get("limit")), period, key, burst)
 
-    def singleton(self) -> Optional[Singleton]:
+    def singleton(self) -> t.Optional[Singleton]:
         fields = self._one("singleton")
         if fields is None:
             return None
@@ -178,7 +178,7 @@ class Settings:
             raise unreadable(f"{mode or ''} does not belong to SingletonMode values")
         return Singleton(mode == "cancel", self._expression("singleton", fields.get("key")))
 
-    def timeouts(self) -> Tuple[Optional[float], Optional[float]]:
+    def timeouts(self) -> t.Tuple[t.Optional[float], t.Optional[float]]:
         """``start`` and ``finish``. A server accepts nonsense here (W55)."""
         fields = self._one("timeouts") or {}
         found = []
@@ -201,12 +201,12 @@ class Settings:
             }
         )
 
-    def _one(self, setting: str) -> Optional[Dict[str, Any]]:
+    def _one(self, setting: str) -> t.Optional[t.Dict[str, t.Any]]:
         value = self._fields.get(setting)
         return fold(value) if value else None
 
     @staticmethod
-    def _list(value: Any, most: int) -> List[Dict[str, Any]]:
+    def _list(value: t.Any, most: int) -> t.List[t.Dict[str, t.Any]]:
         if not value:
             return []
         if not isinstance(value, list) or len(value) > most:
@@ -214,24 +214,24 @@ class Settings:
         return [fold(entry) for entry in value]
 
     @staticmethod
-    def _count(value: Any) -> int:
+    def _count(value: t.Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise invalid()
         return value
 
     @staticmethod
-    def _seconds(value: Any) -> float:
+    def _seconds(value: t.Any) -> float:
         seconds = parse_duration(value) if isinstance(value, str) else None
         if seconds is None:
             raise unreadable(f'time: invalid duration "{value}"')
         return seconds
 
-    def _maybe(self, value: Any) -> Optional[float]:
+    def _maybe(self, value: t.Any) -> t.Optional[float]:
         return None if value is None or value == "" else self._seconds(value)
 
     def _expression(
-        self, where: str, text: Any, roots: Tuple[str, ...] = (EVENT,)
-    ) -> Optional[Expression]:
+        self, where: str, text: t.Any, roots: t.Tuple[str, ...] = (EVENT,)
+    ) -> t.Optional[Expression]:
         if text is None or text == "":
             return None
         if not isinstance(text, str):

@@ -7,9 +7,9 @@ internal, and touched only with the server's lock held.
 from __future__ import annotations
 
 import secrets
+import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .._wire import ids
 from .functions import Function
@@ -61,21 +61,21 @@ class HistoryEntry:
     #: and ``step failed``.
     kind: str
     #: Display name of the step, where there is one.
-    step: Optional[str] = None
+    step: t.Optional[str] = None
     #: Number of the attempt, from 0, where there is one; for ``retry
     #: scheduled`` that of the attempt to come.
-    attempt: Optional[int] = None
+    attempt: t.Optional[int] = None
     #: Name of the op that was answered, where there is one.
-    op: Optional[str] = None
+    op: t.Optional[str] = None
     #: Text for people: an error's name and message, a reason.
-    detail: Optional[str] = None
+    detail: t.Optional[str] = None
     #: Seconds until the next attempt, for ``retry scheduled``.
-    retry_in: Optional[float] = None
+    retry_in: t.Optional[float] = None
     #: When it goes on at the latest (UTC, by the server's clock), for
     #: ``sleeping``, ``waiting``, ``invoking`` and ``retry scheduled``.
-    until: Optional[datetime] = None
+    until: t.Optional[datetime] = None
     #: Id of the run that was invoked, for ``invoking`` and what follows it.
-    child: Optional[str] = None
+    child: t.Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,18 @@ class Run:
     status: str
     #: What the function returned; for a failed run, the error. None before
     #: the end, and for a cancelled run.
-    output: Any
+    output: t.Any
     #: The events that triggered the run, as the app gets them.
-    events: Tuple[Dict[str, Any], ...]
+    events: t.Tuple[t.Dict[str, t.Any], ...]
     #: The memos by hashed step id, as the app gets them: ``{"data": ...}``,
     #: ``{"error": ...}``, None for a sleep that is over or a wait that timed
     #: out, the bare event for one that did not (PROTOCOL section 6).
-    steps: Dict[str, Any]
+    steps: t.Dict[str, t.Any]
     #: What happened, oldest first.
-    history: Tuple[HistoryEntry, ...]
+    history: t.Tuple[HistoryEntry, ...]
 
     @property
-    def event(self) -> Dict[str, Any]:
+    def event(self) -> t.Dict[str, t.Any]:
         """The first of the triggering events."""
         return self.events[0]
 
@@ -118,16 +118,16 @@ class Event:
     #: Id given by the server; what the event API answers.
     internal_id: str
     name: str
-    data: Dict[str, Any]
+    data: t.Dict[str, t.Any]
     #: Id given by the sender, or the internal one.
     id: str
     ts: int
-    user: Optional[Dict[str, Any]] = None
-    v: Optional[str] = None
+    user: t.Optional[t.Dict[str, t.Any]] = None
+    v: t.Optional[str] = None
 
-    def stored(self) -> Dict[str, Any]:
+    def stored(self) -> t.Dict[str, t.Any]:
         """The form of ``/batch`` and of nested ``events``: no empty user (W8)."""
-        form: Dict[str, Any] = {
+        form: t.Dict[str, t.Any] = {
             "name": self.name,
             "data": self.data,
             "id": self.id,
@@ -139,14 +139,14 @@ class Event:
             form["v"] = self.v
         return form
 
-    def sent(self) -> Dict[str, Any]:
+    def sent(self) -> t.Dict[str, t.Any]:
         """The form of a call's ``event``: with a user, if only ``{}`` (W8)."""
         form = self.stored()
         form["user"] = self.user or {}
         return form
 
 
-class Config(NamedTuple):
+class Config(t.NamedTuple):
     """What a run keeps for its calls.
 
     A call, and what follows from its answer, goes by the values there were
@@ -164,36 +164,36 @@ class RunState:
     """A run while the server works on it."""
 
     function: Function
-    events: List[Event]
+    events: t.List[Event]
     #: Unix seconds by the server's clock.
     began: float
     run_id: str = ""
     status: str = RUNNING
-    output: Any = None
-    finished: Optional[float] = None
+    output: t.Any = None
+    finished: t.Optional[float] = None
     #: Memos by hashed step id, in the form they go out.
-    memos: Dict[str, Any] = field(default_factory=dict)
+    memos: t.Dict[str, t.Any] = field(default_factory=dict)
     #: Bytes of all memos together.
     memo_bytes: int = 0
     #: Edited inputs of steps that have not run yet, in the form of memos (W16).
-    inputs: Dict[str, Any] = field(default_factory=dict)
+    inputs: t.Dict[str, t.Any] = field(default_factory=dict)
     #: Display names of steps by hashed id, in the order they were reported.
-    names: Dict[str, str] = field(default_factory=dict)
+    names: t.Dict[str, str] = field(default_factory=dict)
     #: Hashed ids of finished steps, in order of completion.
-    stack: List[str] = field(default_factory=list)
+    stack: t.List[str] = field(default_factory=list)
     #: Steps of the group that was reported last, without those that got a
     #: memo since. One that had a memo already stays in it for ever (W69).
-    pending: Set[str] = field(default_factory=set)
+    pending: t.Set[str] = field(default_factory=set)
     #: Names of all jobs this run ever had in the queue; each name is good for
     #: one. A real server forgets them an hour after they were done (dev) or
     #: twelve, which no recording shows.
-    jobs: Set[str] = field(default_factory=set)
+    jobs: t.Set[str] = field(default_factory=set)
     config: Config = Config()
     #: Why no call can be made any more, if so (W70).
-    unsendable: Optional[str] = None
+    unsendable: t.Optional[str] = None
     #: The op that each step was reported with; of a step that was planned,
     #: that one.
-    ops: Dict[str, str] = field(default_factory=dict)
+    ops: t.Dict[str, str] = field(default_factory=dict)
     #: Queue items of this run that are waiting or being worked on.
     open_items: int = 0
     #: Whether a call was made for it.
@@ -201,14 +201,14 @@ class RunState:
     #: How many times in a row another call was asked for, and nothing else.
     discoveries: int = 0
     #: What its calls count against, each with the most at once.
-    slots: Tuple[Tuple[str, int], ...] = ()
+    slots: t.Tuple[t.Tuple[str, int], ...] = ()
     #: ``error`` of its lifecycle events, if it failed.
-    error: Optional[Dict[str, Any]] = None
+    error: t.Optional[t.Dict[str, t.Any]] = None
     #: Links the events of an invoked run to the step that invoked it.
-    correlation_id: Optional[str] = None
+    correlation_id: t.Optional[str] = None
     #: Answers that are odd, but not by themselves the end of the run.
-    oddities: List[str] = field(default_factory=list)
-    history: List[HistoryEntry] = field(default_factory=list)
+    oddities: t.List[str] = field(default_factory=list)
+    history: t.List[HistoryEntry] = field(default_factory=list)
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
@@ -219,7 +219,7 @@ class RunState:
         return self.status != RUNNING
 
     @property
-    def steps(self) -> Dict[str, Any]:
+    def steps(self) -> t.Dict[str, t.Any]:
         """What a call carries of the steps."""
         return {**self.inputs, **self.memos}
 

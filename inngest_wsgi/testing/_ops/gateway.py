@@ -7,7 +7,7 @@ once more.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+import typing as t
 from urllib.parse import quote, urlsplit
 
 from ... import _protocol
@@ -33,7 +33,7 @@ class Request(RunItem, Exchange):
         op: Op,
         method: str,
         url: str,
-        headers: Dict[str, str],
+        headers: t.Dict[str, str],
         body: bytes,
     ) -> None:
         super().__init__(report.run, report.work.now())
@@ -47,7 +47,7 @@ class Request(RunItem, Exchange):
     def item(self) -> RunItem:
         return self
 
-    def perform(self, caller: Caller) -> Dict[str, Any]:
+    def perform(self, caller: Caller) -> t.Dict[str, t.Any]:
         """Make the request; without the lock.
 
         :return: the step's memo.
@@ -63,7 +63,7 @@ class Request(RunItem, Exchange):
             return self._error("the answer is too large")
         return self._understand(answer)
 
-    def settle(self, memo: Dict[str, Any]) -> None:
+    def settle(self, memo: t.Dict[str, t.Any]) -> None:
         """Act on the memo; with the lock."""
         report, op, run = self._report, self._op, self.run
         call, error = report.call, memo.get("error")
@@ -89,7 +89,7 @@ class Request(RunItem, Exchange):
         again = Call(run, report.work.now(), after=op.id, race=op.race)
         discover(report.work, job, again, report.config, saved.waiting, op.race)
 
-    def _understand(self, answer: Answer) -> Dict[str, Any]:
+    def _understand(self, answer: Answer) -> t.Dict[str, t.Any]:
         text = answer.body.decode("utf-8", "replace")
         if not self._ai:
             return {
@@ -114,13 +114,13 @@ class Request(RunItem, Exchange):
         error["error"].update(stack=text, data=value)
         return error
 
-    def _error(self, reason: str) -> Dict[str, Any]:
+    def _error(self, reason: str) -> t.Dict[str, t.Any]:
         name, kind = ("AIGatewayError", "AI") if self._ai else ("GatewayError", "gateway")
         message = f"Error making {kind} request: {reason}"
         return {"error": {"name": name, "message": message}}
 
 
-def _complete(headers: Dict[str, str], body: bytes) -> List[Tuple[str, str]]:
+def _complete(headers: t.Dict[str, str], body: bytes) -> t.List[t.Tuple[str, str]]:
     """The headers in a server's order: its own, the app's, one more."""
     given = {_canonical_name(name): value for name, value in headers.items()}
     first = [("User-Agent", given.pop("User-Agent", "Inngest")), ("Connection", "close")]
@@ -135,13 +135,13 @@ def _canonical_name(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _texts(value: Any) -> Dict[str, str]:
+def _texts(value: t.Any) -> t.Dict[str, str]:
     if not isinstance(value, dict):
         return {}
     return {name: text for name, text in value.items() if isinstance(text, str)}
 
 
-def _host(url: Any) -> Optional[str]:
+def _host(url: t.Any) -> t.Optional[str]:
     """The host of an http or https URL; None if it is none."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
@@ -153,7 +153,7 @@ def _host(url: Any) -> Optional[str]:
 
 
 def _request(
-    report: Report, op: Op, method: str, url: Any, headers: Dict[str, str], body: bytes
+    report: Report, op: Op, method: str, url: t.Any, headers: t.Dict[str, str], body: bytes
 ) -> None:
     host = _host(url)
     if host is None:
@@ -202,8 +202,8 @@ def _ai_gateway(report: Report, op: Op) -> None:
     _request(report, op, "POST", url, headers, canonical(op.opts.get("body")))
 
 
-HANDLERS: Dict[str, Handler] = {
+HANDLERS: t.Dict[str, Handler] = {
     _protocol.OP_GATEWAY: _gateway,
     _protocol.OP_AI_GATEWAY: _ai_gateway,
 }
-LATER: Tuple[str, ...] = tuple(HANDLERS)
+LATER: t.Tuple[str, ...] = tuple(HANDLERS)

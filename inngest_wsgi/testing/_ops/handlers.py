@@ -5,7 +5,7 @@ Internal. To teach the server an op, add a handler to the module it belongs in.
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+import typing as t
 
 from ... import _protocol
 from .._http.caller import CallRequest
@@ -15,7 +15,7 @@ from .._run.work import Handler, Report, Work
 from .._wire.outcomes import Failure, Reported, local_failure
 from . import gateway, invokes, steps, waits
 
-HANDLERS: Dict[str, Handler] = {
+HANDLERS: t.Dict[str, Handler] = {
     **steps.HANDLERS,
     **waits.HANDLERS,
     **invokes.HANDLERS,
@@ -90,7 +90,7 @@ def _note_oddities(report: Report, request: CallRequest) -> None:
         )
 
 
-def _fault(reported: Reported) -> Optional[Failure]:
+def _fault(reported: Reported) -> t.Optional[Failure]:
     """What in this answer would make a real server loop, or is beyond this one."""
     if not reported.ops:
         return local_failure(

@@ -5,9 +5,9 @@ Internal.
 
 from __future__ import annotations
 
+import typing as t
 import uuid
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
 
 from ... import _protocol
 from .._model import state
@@ -47,7 +47,7 @@ def _invoke_function(report: Report, op: Op) -> None:
         work.fail(run, local_failure(f"InvokeFunction {op.display_name!r} {fault}"))
         return
     timeout = op.opts.get("timeout")
-    seconds: Optional[float] = _LONGEST
+    seconds: t.Optional[float] = _LONGEST
     if timeout is not None and timeout != "":
         seconds = seconds_of(report, op, timeout, "timeout")
     if seconds is None:
@@ -61,7 +61,7 @@ def _invoke_function(report: Report, op: Op) -> None:
     correlation_id = f"{run.run_id}.{op.id}"
     event = _event(report, op, payload or {}, correlation_id, due)
 
-    def refuse(error: Dict[str, Any], how: str, child: Optional[str] = None) -> None:
+    def refuse(error: t.Dict[str, t.Any], how: str, child: t.Optional[str] = None) -> None:
         work.note(
             run,
             state.INVOKE_FAILED,
@@ -105,7 +105,7 @@ def _invoke_function(report: Report, op: Op) -> None:
     work.put(invoke.timer)
 
 
-def _fault(op: Op, payload: Any) -> Optional[str]:
+def _fault(op: Op, payload: t.Any) -> t.Optional[str]:
     if not isinstance(op.opts.get("function_id"), str) or not op.opts["function_id"]:
         return "without the id of a function"
     if payload is None:
@@ -120,7 +120,7 @@ def _fault(op: Op, payload: Any) -> Optional[str]:
 
 
 def _event(
-    report: Report, op: Op, payload: Dict[str, Any], correlation_id: str, due: float
+    report: Report, op: Op, payload: t.Dict[str, t.Any], correlation_id: str, due: float
 ) -> Event:
     """``inngest/function.invoked``, with the payload's data (W10).
 
@@ -154,7 +154,7 @@ def child_ended(work: Work, child: RunState, finished: Event) -> None:
 
     :param finished: the child's ``inngest/function.finished``.
     """
-    invoke: Optional[Invoke] = work.invokes.pop(child.run_id, None)
+    invoke: t.Optional[Invoke] = work.invokes.pop(child.run_id, None)
     if invoke is None:
         return
     work.drop(invoke.timer)
@@ -177,5 +177,5 @@ def child_ended(work: Work, child: RunState, finished: Event) -> None:
     resume(work, invoke.run, invoke.step_id, memo, "event", invoke.race, invoke.group)
 
 
-HANDLERS: Dict[str, Handler] = {_protocol.OP_INVOKE_FUNCTION: _invoke_function}
+HANDLERS: t.Dict[str, Handler] = {_protocol.OP_INVOKE_FUNCTION: _invoke_function}
 LATER = tuple(HANDLERS)

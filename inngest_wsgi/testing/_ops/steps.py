@@ -5,7 +5,7 @@ Internal.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+import typing as t
 
 from ... import _protocol
 from .._model import state
@@ -19,13 +19,13 @@ _ERROR_FIELDS = ("name", "message", "stack", "data", "cause", "noRetry")
 _MOST_DISCOVERIES = 20
 
 
-def describe(error: Dict[str, Any]) -> str:
+def describe(error: t.Dict[str, t.Any]) -> str:
     return f"{error.get('name') or 'Error'}: {error.get('message') or ''}"
 
 
 def _finish(
-    report: Report, op: Op, memo: Any, kind: str, detail: Optional[str] = None
-) -> Optional[Saved]:
+    report: Report, op: Op, memo: t.Any, kind: str, detail: t.Optional[str] = None
+) -> t.Optional[Saved]:
     """The answer itself has ended a step; see :func:`save`."""
     if op.id not in report.run.memos:
         report.work.note(
@@ -144,7 +144,7 @@ def _nothing(report: Report, op: Op) -> None:
     """End the call: whoever finds the run at rest fails it (W22)."""
 
 
-HANDLERS: Dict[str, Handler] = {
+HANDLERS: t.Dict[str, Handler] = {
     _protocol.OP_NONE: _nothing,
     _protocol.OP_STEP_RUN: _step_run,
     _protocol.OP_STEP: _legacy_step,

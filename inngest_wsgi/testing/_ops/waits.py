@@ -7,8 +7,8 @@ Internal. The work keeps the list of what is waited for; :func:`receive` and
 from __future__ import annotations
 
 import time
+import typing as t
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
 
 from ... import _protocol
 from .._expressions.expression import (
@@ -43,10 +43,10 @@ class Wait:
     timer: Timer
     #: Name of the event, or of the signal.
     wanted: str
-    expression: Optional[Expression] = None
+    expression: t.Optional[Expression] = None
 
 
-def seconds_of(report: Report, op: Op, wanted: Any, what: str) -> Optional[float]:
+def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[float]:
     """Seconds of a duration or date in an op; None if that ended the run."""
     seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
     if seconds is None:
@@ -97,7 +97,9 @@ def _sleep(report: Report, op: Op) -> None:
     work.note(run, state.SLEEPING, step=op.display_name, op=op.op, until=utc(due))
 
 
-def _wait(report: Report, op: Op, wanted: str, expression: Optional[Expression]) -> Optional[Wait]:
+def _wait(
+    report: Report, op: Op, wanted: str, expression: t.Optional[Expression]
+) -> t.Optional[Wait]:
     timeout = op.opts.get("timeout")
     # An empty text is no time to wait, and surely not what was meant.
     seconds = seconds_of(report, op, timeout or None, "timeout")
@@ -204,9 +206,9 @@ def receive(work: Work, event: Event) -> None:
             _resume(work, wait, awaited)
 
 
-def signal(work: Work, name: str, data: Any) -> Optional[RunState]:
+def signal(work: Work, name: str, data: t.Any) -> t.Optional[RunState]:
     """A signal has come: the run that waited for it, or None (W38, W65)."""
-    wait: Optional[Wait] = work.signals.get(name)
+    wait: t.Optional[Wait] = work.signals.get(name)
     if wait is None:
         return None
     _forget(work, wait)
@@ -218,11 +220,11 @@ def signal(work: Work, name: str, data: Any) -> Optional[RunState]:
     return wait.run
 
 
-def _resume(work: Work, wait: Wait, memo: Any) -> None:
+def _resume(work: Work, wait: Wait, memo: t.Any) -> None:
     resume(work, wait.run, wait.step_id, memo, "event", wait.race, wait.group)
 
 
-HANDLERS: Dict[str, Handler] = {
+HANDLERS: t.Dict[str, Handler] = {
     _protocol.OP_SLEEP: _sleep,
     _protocol.OP_WAIT_FOR_EVENT: _wait_for_event,
     _protocol.OP_WAIT_FOR_SIGNAL: _wait_for_signal,

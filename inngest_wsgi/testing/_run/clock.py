@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Optional
+import typing as t
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
         """The time by this clock."""
         raise NotImplementedError
 
-    def wait(self, due: float, idle: bool) -> Optional[float]:
+    def wait(self, due: float, idle: bool) -> t.Optional[float]:
         """How long to wait for something that is due in the future.
 
         :param due: when the next thing is due.
@@ -35,7 +35,7 @@ class SystemClock(Clock):
     def now(self) -> float:
         return self._offset + time.monotonic()
 
-    def wait(self, due: float, idle: bool) -> Optional[float]:
+    def wait(self, due: float, idle: bool) -> t.Optional[float]:
         return max(due - self.now(), 0.0)
 
 
@@ -61,13 +61,13 @@ class VirtualClock(Clock):
     :param start: unix seconds to start at; the real time if None.
     """
 
-    def __init__(self, start: Optional[float] = None) -> None:
+    def __init__(self, start: t.Optional[float] = None) -> None:
         self._now = time.time() if start is None else float(start)
 
     def now(self) -> float:
         return self._now
 
-    def wait(self, due: float, idle: bool) -> Optional[float]:
+    def wait(self, due: float, idle: bool) -> t.Optional[float]:
         if not idle:
             return None
         self._now = max(self._now, due)

@@ -6,7 +6,7 @@ Internal.
 from __future__ import annotations
 
 import time
-from typing import Optional
+import typing as t
 
 from .._http.caller import AnswerTooLarge, Caller, CallFailed, CallRequest
 from .._ops import handlers
@@ -21,7 +21,7 @@ class CallExchange(Exchange):
     """A call of a function."""
 
     def __init__(
-        self, work: Work, call: Call, request: CallRequest, key: Optional[SigningKey]
+        self, work: Work, call: Call, request: CallRequest, key: t.Optional[SigningKey]
     ) -> None:
         self._work = work
         self._call = call

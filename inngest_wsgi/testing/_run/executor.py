@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any, Callable, Optional
+import typing as t
 
 from .._http.caller import Caller, CallFailed, build_call
 from .._model import state
@@ -46,10 +46,10 @@ class Executor(Runs):
         self,
         clock: Clock,
         changed: threading.Condition,
-        key: Callable[[], Optional[SigningKey]],
-        publish: Callable[[Event], None],
-        find: Callable[[str], Function],
-        retry_interval: Optional[float],
+        key: t.Callable[[], t.Optional[SigningKey]],
+        publish: t.Callable[[Event], None],
+        find: t.Callable[[str], Function],
+        retry_interval: t.Optional[float],
         max_workers: int,
         body_limit: int,
     ) -> None:
@@ -99,7 +99,7 @@ class Executor(Runs):
         """Whether virtual time stands still."""
         return self.queue.holds > 0 and isinstance(self._clock, VirtualClock)
 
-    def advance(self, until: float) -> Callable[[], bool]:
+    def advance(self, until: float) -> t.Callable[[], bool]:
         """Let held time go on up to a moment. Needs the lock.
 
         :return: says, with the lock held, whether it has come to that.
@@ -138,7 +138,7 @@ class Executor(Runs):
         else:
             self.fail(call.run, failure)
 
-    def retry(self, call: Call, wanted: Optional[float], name: Optional[str] = None) -> None:
+    def retry(self, call: Call, wanted: t.Optional[float], name: t.Optional[str] = None) -> None:
         delay = wanted
         if delay is None:
             delay = self._retry_interval
@@ -174,7 +174,7 @@ class Executor(Runs):
             else:
                 self.settle(exchange, result)
 
-    def dispatch(self, item: Item) -> Optional[Exchange]:
+    def dispatch(self, item: Item) -> t.Optional[Exchange]:
         """Do what can be done at once with an item that was taken from the queue.
 
         :return: the request to make, with all that the server knew at this
@@ -190,7 +190,7 @@ class Executor(Runs):
                 self._done(item)
             return exchange
 
-    def exchange_for(self, item: Item) -> Optional[Exchange]:
+    def exchange_for(self, item: Item) -> t.Optional[Exchange]:
         """Do what can be done at once, and build the request if there is one."""
         run = item.run
         if run is not None and run.ended:
@@ -209,7 +209,7 @@ class Executor(Runs):
             item.action()
         return None
 
-    def settle(self, exchange: Exchange, result: Any) -> None:
+    def settle(self, exchange: Exchange, result: t.Any) -> None:
         """Act on what came of a request.
 
         :param result: of :meth:`Exchange.perform`, or the exception that it
@@ -233,7 +233,7 @@ class Executor(Runs):
                 self.put(item.redone(self.now() + _LEASE))
             self._done(item)
 
-    def settle_and_redo(self, exchange: Exchange, result: Any) -> None:
+    def settle_and_redo(self, exchange: Exchange, result: t.Any) -> None:
         """Act on an answer, and lose the worker before the queue hears of it."""
         with self._changed:
             item = exchange.item

@@ -5,7 +5,7 @@ Internal.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+import typing as t
 
 from ... import _protocol
 from .._model import state
@@ -20,7 +20,7 @@ NAMES = (
 )
 
 
-def not_invoked_event(now: float, correlation_id: str, error: Dict[str, Any]) -> Event:
+def not_invoked_event(now: float, correlation_id: str, error: t.Dict[str, t.Any]) -> Event:
     """The ``inngest/function.finished`` of a function that there is not (W76)."""
     milliseconds = int(now * 1000)
     event_id = ids.ulid(milliseconds)
@@ -33,13 +33,13 @@ def not_invoked_event(now: float, correlation_id: str, error: Dict[str, Any]) ->
     return Event(event_id, _protocol.EVENT_FUNCTION_FINISHED, data, event_id, milliseconds)
 
 
-def lifecycle_events(run: RunState, now: float, extra: Dict[str, Any]) -> List[Event]:
+def lifecycle_events(run: RunState, now: float, extra: t.Dict[str, t.Any]) -> t.List[Event]:
     """``inngest/function.failed`` or ``.cancelled`` if so, then ``.finished``.
 
     :param extra: ``error`` and ``result``, if there are any.
     :raise ValueError: the result cannot go into an event.
     """
-    data: Dict[str, Any] = {
+    data: t.Dict[str, t.Any] = {
         "_inngest": {"status": run.status},
         "event": run.events[0].sent(),
         "events": [event.stored() for event in run.events],

@@ -7,7 +7,7 @@ step had ended before, and whether a job of that name was queued before.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+import typing as t
 
 from .._model.state import Config, RunState
 from .._wire.canonical import canonical
@@ -16,7 +16,7 @@ from .queue import Call
 from .work import Work
 
 
-class Saved(NamedTuple):
+class Saved(t.NamedTuple):
     """What became of a memo."""
 
     #: Whether the step has this memo now. It has another one if two calls ran
@@ -26,7 +26,7 @@ class Saved(NamedTuple):
     waiting: bool
 
 
-def save(work: Work, run: RunState, step_id: str, memo: Any) -> Optional[Saved]:
+def save(work: Work, run: RunState, step_id: str, memo: t.Any) -> t.Optional[Saved]:
     """Keep the memo of a step, unless it has one.
 
     :return: None if the memo overflowed the run and so ended it (W39).
@@ -93,7 +93,7 @@ def leave_group(run: RunState, config: Config) -> None:
 
 
 def resume(
-    work: Work, run: RunState, step_id: str, memo: Any, how: str, race: bool, group: str
+    work: Work, run: RunState, step_id: str, memo: t.Any, how: str, race: bool, group: str
 ) -> None:
     """Something from outside has ended a step: keep its memo, go on.
 

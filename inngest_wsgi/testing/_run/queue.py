@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 import threading
+import typing as t
 from dataclasses import dataclass, field
-from typing import Callable, List, Optional, Tuple
 
 from ... import _protocol
 from .._flow.concurrency import Gate
@@ -23,7 +23,7 @@ class Item:
     """Something to do. A subclass says what."""
 
     #: For which run; None if there is none yet.
-    run: Optional[RunState]
+    run: t.Optional[RunState]
     #: Unix seconds by the server's clock.
     due: float
     #: Whether it is in the queue, and not taken or dropped.
@@ -49,7 +49,7 @@ class Call(RunItem):
 
     step_id: str = _protocol.STEP
     #: Display name of the targeted step.
-    name: Optional[str] = None
+    name: t.Optional[str] = None
     attempt: int = 0
     generation: int = 1
     job_id: str = field(default_factory=ids.job_id)
@@ -63,7 +63,7 @@ class Call(RunItem):
     group: str = ""
     #: ``disable_immediate_execution`` of the first attempt, where it is not
     #: that of the run (W42).
-    disable: Optional[bool] = None
+    disable: t.Optional[bool] = None
 
     @property
     def targeted(self) -> bool:
@@ -112,9 +112,9 @@ class Timer(Item):
 
     def __init__(
         self,
-        run: Optional[RunState],
+        run: t.Optional[RunState],
         due: float,
-        action: Callable[[], None],
+        action: t.Callable[[], None],
         background: bool = False,
     ) -> None:
         super().__init__(run, due)
@@ -132,9 +132,9 @@ class Queue:
     def __init__(self, clock: Clock, changed: threading.Condition) -> None:
         self._clock = clock
         self._changed = changed
-        self._heap: List[Tuple[float, int, Item]] = []
+        self._heap: t.List[t.Tuple[float, int, Item]] = []
         #: Due calls that wait for others of their function to end.
-        self._back: List[Call] = []
+        self._back: t.List[Call] = []
         self._gate = Gate()
         self._count = 0
         self._in_flight = 0
@@ -161,7 +161,7 @@ class Queue:
                 self._uncount(item)
                 self._changed.notify_all()
 
-    def take(self) -> Optional[Item]:
+    def take(self) -> t.Optional[Item]:
         """Wait for the next due item; None once the queue is closed.
 
         Whoever takes an item calls :meth:`done` with it, after having put
@@ -185,13 +185,13 @@ class Queue:
                     self._changed.wait(None if patience is None else min(patience, 3600.0))
             return None
 
-    def ready(self) -> List[Item]:
+    def ready(self) -> t.List[Item]:
         """What :meth:`take` could give at this moment, in any order.
 
         For those who take with :meth:`take_this`, which threads do not.
         """
         with self._changed:
-            items: List[Item] = list(self._back)
+            items: t.List[Item] = list(self._back)
             items += [entry[2] for entry in sorted(self._heap, key=lambda entry: entry[:2])]
             return [
                 item
@@ -212,14 +212,14 @@ class Queue:
             self._in_flight += 1
             return True
 
-    def next_due(self) -> Optional[float]:
+    def next_due(self) -> t.Optional[float]:
         """When the next item in the future is due; None if there is none."""
         with self._changed:
             now = self._clock.now()
             times = [due for due, _, item in self._heap if item.live and due > now]
             return min(times) if times else None
 
-    def _next(self) -> Optional[Item]:
+    def _next(self) -> t.Optional[Item]:
         """The next item that is due and may be done, if there is one."""
         for call in self._back[:]:
             if not call.live:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any, Callable, Dict, List, Optional, Union
+import typing as t
 
 from ... import _protocol
 from .._flow.admission import Admission, Starter
@@ -39,8 +39,8 @@ class Runs(Work, Starter):
     def __init__(
         self,
         changed: threading.Condition,
-        publish: Callable[[Event], None],
-        find: Callable[[str], Function],
+        publish: t.Callable[[Event], None],
+        find: t.Callable[[str], Function],
     ) -> None:
         super().__init__()
         self._changed = changed
@@ -48,11 +48,11 @@ class Runs(Work, Starter):
         self._find = find
         self._stopping = False
         #: All runs by id, oldest first.
-        self.runs: Dict[str, RunState] = {}
+        self.runs: t.Dict[str, RunState] = {}
         #: The runs of an event, by its internal id and by the sender's.
-        self.runs_by_event: Dict[str, List[RunState]] = {}
+        self.runs_by_event: t.Dict[str, t.List[RunState]] = {}
         #: Those that have not ended.
-        self._live: Dict[str, RunState] = {}
+        self._live: t.Dict[str, RunState] = {}
         self.admission = Admission(self)
 
     # -- the beginning ---------------------------------------------------------
@@ -60,9 +60,9 @@ class Runs(Work, Starter):
     def begin(
         self,
         function: Function,
-        events: List[Event],
+        events: t.List[Event],
         delay: float = 0.0,
-        correlation_id: Optional[str] = None,
+        correlation_id: t.Optional[str] = None,
     ) -> RunState:
         """Start a run and queue its first call."""
         run = self._enter(function, events)
@@ -74,7 +74,7 @@ class Runs(Work, Starter):
         self.put(Call(run, self.now() + delay))
         return run
 
-    def rerun(self, old: RunState, step_id: Optional[str], override: Any) -> RunState:
+    def rerun(self, old: RunState, step_id: t.Optional[str], override: t.Any) -> RunState:
         """Start a run like an old one.
 
         :param step_id: the step to begin with. The memos of those that were
@@ -102,7 +102,7 @@ class Runs(Work, Starter):
         self.put(call)
         return run
 
-    def _enter(self, function: Function, events: List[Event]) -> RunState:
+    def _enter(self, function: Function, events: t.List[Event]) -> RunState:
         run = RunState(function, events, self.now())
         run.slots = slots(function, events[0].sent())
         self.runs[run.run_id] = self._live[run.run_id] = run
@@ -124,10 +124,12 @@ class Runs(Work, Starter):
                 self.put(Timer(run, self.now() + seconds, action, background=True))
         return run
 
-    def invoke(self, function_id: str, event: Event, correlation_id: str) -> Union[RunState, str]:
+    def invoke(
+        self, function_id: str, event: Event, correlation_id: str
+    ) -> t.Union[RunState, str]:
         return self.admission.start(self._find(function_id), event, correlation_id)
 
-    def running(self, function: Function) -> List[RunState]:
+    def running(self, function: Function) -> t.List[RunState]:
         return [
             run for run in self._live.values() if run.function.function_id == function.function_id
         ]
@@ -148,13 +150,13 @@ class Runs(Work, Starter):
                     self.cancel(run, f"by the event {event.name}")
                     break
 
-    def signal(self, name: str, data: Any) -> Optional[RunState]:
+    def signal(self, name: str, data: t.Any) -> t.Optional[RunState]:
         """Give a signal to the run that waits for it; None if none does."""
         return waits.signal(self, name, data)
 
     # -- meanwhile -------------------------------------------------------------
 
-    def note(self, run: RunState, kind: str, **fields: Any) -> HistoryEntry:
+    def note(self, run: RunState, kind: str, **fields: t.Any) -> HistoryEntry:
         entry = HistoryEntry(at=round((self.now() - run.began) * 1000), kind=kind, **fields)
         run.history.append(entry)
         logger.debug(
@@ -183,7 +185,7 @@ class Runs(Work, Starter):
             extra["result"] = failure.result
         self._end(run, failure.output, state.RUN_FAILED, failure.text, extra)
 
-    def complete(self, run: RunState, output: Any) -> None:
+    def complete(self, run: RunState, output: t.Any) -> None:
         run.status = state.COMPLETED
         self._end(run, output, state.RUN_COMPLETED, None, {"result": output})
 
@@ -196,7 +198,12 @@ class Runs(Work, Starter):
         return True
 
     def _end(
-        self, run: RunState, output: Any, kind: str, text: Optional[str], extra: Dict[str, Any]
+        self,
+        run: RunState,
+        output: t.Any,
+        kind: str,
+        text: t.Optional[str],
+        extra: t.Dict[str, t.Any],
     ) -> None:
         run.output = output
         run.finished = self.now()

@@ -7,7 +7,7 @@ Internal.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Callable, Dict, List, Optional, Set
+import typing as t
 
 from .._http.caller import Caller
 from .._model.state import Config, Event, HistoryEntry, RunState
@@ -27,11 +27,11 @@ class Work:
 
     def __init__(self) -> None:
         #: Steps that wait for an event.
-        self.waits: List[Any] = []
+        self.waits: t.List[t.Any] = []
         #: The newest wait for a signal, by the signal's name.
-        self.signals: Dict[str, Any] = {}
+        self.signals: t.Dict[str, t.Any] = {}
         #: Steps that wait for the end of a run, by the id of that run.
-        self.invokes: Dict[str, Any] = {}
+        self.invokes: t.Dict[str, t.Any] = {}
 
     def now(self) -> float:
         raise NotImplementedError
@@ -54,14 +54,14 @@ class Work:
     def drop(self, item: Item) -> None:
         raise NotImplementedError
 
-    def note(self, run: RunState, kind: str, **fields: Any) -> HistoryEntry:
+    def note(self, run: RunState, kind: str, **fields: t.Any) -> HistoryEntry:
         raise NotImplementedError
 
     def publish(self, event: Event) -> None:
         """Send an event that the server makes."""
         raise NotImplementedError
 
-    def complete(self, run: RunState, output: Any) -> None:
+    def complete(self, run: RunState, output: t.Any) -> None:
         raise NotImplementedError
 
     def fail(self, run: RunState, failure: Failure) -> None:
@@ -73,10 +73,10 @@ class Work:
     def retry_or_fail(self, call: Call, failure: Failure) -> None:
         raise NotImplementedError
 
-    def retry(self, call: Call, wanted: Optional[float], name: Optional[str] = None) -> None:
+    def retry(self, call: Call, wanted: t.Optional[float], name: t.Optional[str] = None) -> None:
         raise NotImplementedError
 
-    def invoke(self, function_id: str, event: Event, correlation_id: str) -> Any:
+    def invoke(self, function_id: str, event: Event, correlation_id: str) -> t.Any:
         """Start a run of a function: the run, or a text that says why not.
 
         :raise LookupError: there is no such function.
@@ -92,7 +92,7 @@ class Exchange:
         """The item of the queue that it belongs to."""
         raise NotImplementedError
 
-    def perform(self, caller: Caller) -> Any:
+    def perform(self, caller: Caller) -> t.Any:
         """Make the request; without the lock.
 
         :return: what to give to :meth:`settle`.
@@ -100,7 +100,7 @@ class Exchange:
         """
         raise NotImplementedError
 
-    def settle(self, result: Any) -> None:
+    def settle(self, result: t.Any) -> None:
         """Act on the answer; with the lock, and in a run that has not ended."""
         raise NotImplementedError
 
@@ -121,7 +121,7 @@ class Report:
         #: steps reported again are the same group.
         self.group = ""
 
-    def begin_group(self, step_ids: Set[str]) -> None:
+    def begin_group(self, step_ids: t.Set[str]) -> None:
         """Wait for these steps from now on, and for no others.
 
         So it is with request version 2. Whether they have ended meanwhile is
@@ -143,4 +143,4 @@ class Report:
             self.work.retry(self.call, None, op.display_name)
 
 
-Handler = Callable[[Report, Op], None]
+Handler = t.Callable[[Report, Op], None]

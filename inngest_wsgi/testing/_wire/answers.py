@@ -5,8 +5,8 @@ Internal. Turns bytes into one of three outcomes (W19 to W32).
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import replace
-from typing import Any, Dict, Optional, Union
 
 from ... import _protocol
 from .._http.caller import Answer
@@ -31,7 +31,7 @@ def too_large() -> Failure:
     )
 
 
-def understand(answer: Answer, key: Optional[SigningKey], real_now: float) -> Outcome:
+def understand(answer: Answer, key: t.Optional[SigningKey], real_now: float) -> Outcome:
     """Say what an answer means.
 
     :param key: the key the call was signed with; None if it was not signed.
@@ -52,7 +52,7 @@ def understand(answer: Answer, key: Optional[SigningKey], real_now: float) -> Ou
 
 
 def _understand(
-    answer: Answer, key: Optional[SigningKey], no_retry: bool, retry_after: Optional[float]
+    answer: Answer, key: t.Optional[SigningKey], no_retry: bool, retry_after: t.Optional[float]
 ) -> Outcome:
     good = 200 <= answer.status < 300
     text = answer.body.decode("utf-8", "replace")
@@ -89,7 +89,7 @@ def _lower(header: str) -> str:
     return header.lower()
 
 
-def _unwrap_stream(answer: Answer) -> Union[Answer, Failure]:
+def _unwrap_stream(answer: Answer) -> t.Union[Answer, Failure]:
     """PROTOCOL section 7: the inner status, headers and body count (W31).
 
     No recording has an inner status outside of 200 to 599, or 201, which is
@@ -138,7 +138,7 @@ def _next(text: str, at: int) -> int:
     return at
 
 
-def _decode(text: str) -> Any:
+def _decode(text: str) -> t.Any:
     """A result's body: JSON, or else the text itself (W20)."""
     if not text.strip():
         return None
@@ -177,7 +177,7 @@ def _no_sdk_in_front(answer: Answer, text: str) -> Failure:
 def _function_error(status: int, text: str, no_retry: bool) -> Failure:
     status_text = f"invalid status code: {status}"
     output = _decode(text)
-    error: Dict[str, Any] = {
+    error: t.Dict[str, t.Any] = {
         "error": "NonRetriableError" if no_retry else status_text,
         "message": status_text,
         "name": "Error",
@@ -197,7 +197,7 @@ def _function_error(status: int, text: str, no_retry: bool) -> Failure:
     return Failure(output, error, output, f"{error['name']}: {error['message']}")
 
 
-def _version(header: Optional[str]) -> int:
+def _version(header: t.Optional[str]) -> int:
     try:
         return int(header or "0")
     except ValueError:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Dict, List
+import typing as t
 
-_ESCAPES: Dict[str, str] = {
+_ESCAPES: t.Dict[str, str] = {
     '"': '\\"',
     "\\": "\\\\",
     "\b": "\\b",
@@ -27,7 +27,7 @@ _TWO_LONE_SURROGATES = re.compile("[\ud800-\udfff]{2}")
 _EXACT_INTEGER = 2**53
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: t.Any) -> bytes:
     """Write a JSON value in JCS form, UTF-8 encoded.
 
     Integers beyond 2**53 lose digits and ``1.0`` becomes ``1``, because every
@@ -38,7 +38,7 @@ def canonical(value: Any) -> bytes:
         value nested too deeply.
     :raise TypeError: not a JSON value, or an object key that is no string.
     """
-    pieces: List[str] = []
+    pieces: t.List[str] = []
     try:
         _write(value, pieces.append)
     except RecursionError:
@@ -46,12 +46,12 @@ def canonical(value: Any) -> bytes:
     return "".join(pieces).encode("utf-8")
 
 
-def normalised(value: Any) -> Any:
+def normalised(value: t.Any) -> t.Any:
     """The value as an app gets it back from a server: through JCS once."""
     return json.loads(canonical(value))
 
 
-def transformed(value: Any) -> Any:
+def transformed(value: t.Any) -> t.Any:
     """The output of a step, as it is sent with later calls.
 
     It is stored as the app wrote it, and only then read by the server's JCS
@@ -72,7 +72,7 @@ def transformed(value: Any) -> Any:
     return value
 
 
-def loads(text: Any) -> Any:
+def loads(text: t.Any) -> t.Any:
     """Read JSON, refusing what Python lets pass and :func:`canonical` does not.
 
     That is ``NaN``, ``Infinity``, and numbers that no double can hold.
@@ -88,7 +88,7 @@ def loads(text: Any) -> Any:
         raise ValueError("the JSON is nested too deeply") from None
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> t.Any:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -111,7 +111,7 @@ DECODER = json.JSONDecoder(
 )
 
 
-def _write(value: Any, emit: Any) -> None:
+def _write(value: t.Any, emit: t.Any) -> None:
     if value is None:
         emit("null")
     elif value is True:
@@ -137,7 +137,7 @@ def _write(value: Any, emit: Any) -> None:
         raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def _write_object(value: Dict[Any, Any], emit: Any) -> None:
+def _write_object(value: t.Dict[t.Any, t.Any], emit: t.Any) -> None:
     for key in value:
         if not isinstance(key, str):
             raise TypeError("an object key must be a string")

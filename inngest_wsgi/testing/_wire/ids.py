@@ -9,8 +9,8 @@ import base64
 import binascii
 import re
 import secrets
+import typing as t
 import uuid
-from typing import Optional, Tuple
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -18,7 +18,7 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z", re.IGNORECASE)
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "inngest_wsgi.testing")
 
 
-def ulid(milliseconds: int, entropy: Optional[bytes] = None) -> str:
+def ulid(milliseconds: int, entropy: t.Optional[bytes] = None) -> str:
     """A ULID of this time (unix ms) with these ten bytes, or random ones."""
     if entropy is None:
         entropy = secrets.token_bytes(10)
@@ -30,7 +30,7 @@ def is_ulid(text: str) -> bool:
     return _ULID.match(text) is not None
 
 
-def parse_seed(header: str) -> Optional[Tuple[int, int]]:
+def parse_seed(header: str) -> t.Optional[t.Tuple[int, int]]:
     """Read ``<unix ms>,<base64 of ten bytes>`` (PROTOCOL section 8).
 
     :return: the time and the bytes as one number, or None when malformed,
@@ -48,7 +48,7 @@ def parse_seed(header: str) -> Optional[Tuple[int, int]]:
     return int(stamp), int.from_bytes(entropy, "big")
 
 
-def seeded_ulid(seed: Tuple[int, int], position: int) -> str:
+def seeded_ulid(seed: t.Tuple[int, int], position: int) -> str:
     """The id of the n-th event, from 1, sent with a seed: seed plus n (W64)."""
     number = (seed[1] + position) % (1 << 80)
     return ulid(seed[0], number.to_bytes(10, "big"))

@@ -6,8 +6,8 @@ Internal. ``_answers`` makes them, ``_ops`` and ``_executor`` act on them.
 from __future__ import annotations
 
 import json
+import typing as t
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Union
 
 from ... import _protocol
 
@@ -16,7 +16,7 @@ from ... import _protocol
 class Returned:
     """The function returned."""
 
-    output: Any
+    output: t.Any
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Failure:
     """The attempt failed, or the run did."""
 
     #: Becomes the run's output if this is the end.
-    output: Any
+    output: t.Any
     #: ``error`` of the lifecycle events (W67).
-    error: Dict[str, Any]
+    error: t.Dict[str, t.Any]
     #: ``result`` of the lifecycle events; left out when None.
-    result: Any
+    result: t.Any
     #: One line for people.
     text: str
     retriable: bool = True
     #: Seconds the app asked to be left alone for.
-    retry_after: Optional[float] = None
+    retry_after: t.Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Op:
     id: str
     name: str
     display_name: str
-    data: Any
-    opts: Dict[str, Any]
-    error: Dict[str, Any]
+    data: t.Any
+    opts: t.Dict[str, t.Any]
+    error: t.Dict[str, t.Any]
 
     @property
     def race(self) -> bool:
@@ -58,21 +58,21 @@ class Op:
 class Reported:
     """Steps were reported."""
 
-    ops: List[Op]
+    ops: t.List[Op]
     no_retry: bool
-    retry_after: Optional[float]
+    retry_after: t.Optional[float]
     version: int
 
 
-Outcome = Union[Returned, Failure, Reported]
+Outcome = t.Union[Returned, Failure, Reported]
 
 
 def server_failure(
     message: str,
     name: str = "Error",
-    text: Optional[str] = None,
-    stack: Optional[str] = None,
-    label: Optional[str] = None,
+    text: t.Optional[str] = None,
+    stack: t.Optional[str] = None,
+    label: t.Optional[str] = None,
 ) -> Failure:
     """A failure that the server, and not the app, puts into words.
 

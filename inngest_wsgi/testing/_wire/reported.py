@@ -5,7 +5,7 @@ Internal. What follows from the ops is decided in ``_ops``.
 
 from __future__ import annotations
 
-from typing import Any, List, Union
+import typing as t
 
 from ... import _protocol
 from .canonical import canonical, loads
@@ -36,7 +36,7 @@ KNOWN_OPS = (
 _OP_BY_LOWER_CASE = {name.lower(): name for name in KNOWN_OPS}
 
 
-def read_ops(text: str) -> Union[List[Op], Failure]:
+def read_ops(text: str) -> t.Union[t.List[Op], Failure]:
     try:
         value = loads(text)
     except ValueError:
@@ -56,7 +56,7 @@ def read_ops(text: str) -> Union[List[Op], Failure]:
     return ops
 
 
-def _read_op(entry: Any) -> Union[Op, Failure]:
+def _read_op(entry: t.Any) -> t.Union[Op, Failure]:
     if not isinstance(entry, dict):
         return server_failure("an op in a 206 is not an object")
     name = _OP_BY_LOWER_CASE.get(str(entry.get("op")).lower())
@@ -87,7 +87,7 @@ def _read_op(entry: Any) -> Union[Op, Failure]:
     return _check_data(op)
 
 
-def _check_data(op: Op) -> Union[Op, Failure]:
+def _check_data(op: Op) -> t.Union[Op, Failure]:
     try:
         size = len(canonical({"data": op.data}))
     except ValueError as error:
@@ -100,5 +100,5 @@ def _check_data(op: Op) -> Union[Op, Failure]:
     return op
 
 
-def _text(value: Any) -> str:
+def _text(value: t.Any) -> str:
     return value if isinstance(value, str) else ""

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import time
-from typing import Optional
+import typing as t
 
 _PREFIX = re.compile(r"signkey-[^-]*-")
 _HEADER = re.compile(r"t=(\d{1,18})&s=([0-9a-f]{64})\Z", re.ASCII)
@@ -45,7 +45,7 @@ class SigningKey:
         # Keys end up in tracebacks and assertion messages; their text must not.
         return "<SigningKey>"
 
-    def sign(self, body: bytes, at: Optional[int] = None) -> str:
+    def sign(self, body: bytes, at: t.Optional[int] = None) -> str:
         """The ``X-Inngest-Signature`` header for exactly these bytes.
 
         :param at: unix seconds; the real time if None.
@@ -54,8 +54,8 @@ class SigningKey:
         return f"t={stamp}&s={self._digest(body, str(stamp))}"
 
     def problem(
-        self, header: Optional[str], body: bytes, at: Optional[float] = None
-    ) -> Optional[str]:
+        self, header: t.Optional[str], body: bytes, at: t.Optional[float] = None
+    ) -> t.Optional[str]:
         """What is wrong with a signature over these bytes; None if nothing.
 
         :param at: unix seconds to judge the age by; the real time if None.
@@ -75,7 +75,7 @@ class SigningKey:
             )
         return None
 
-    def accepts(self, authorization: Optional[str]) -> bool:
+    def accepts(self, authorization: t.Optional[str]) -> bool:
         """Whether an ``Authorization`` header proves knowledge of this key.
 
         The hashed key with any prefix or none, and the plain key (W59).

@@ -9,8 +9,8 @@ from __future__ import annotations
 import email.utils
 import random
 import re
+import typing as t
 from datetime import datetime, timedelta, timezone
-from typing import Optional
 
 _UNITS = {
     "ns": 1e-9,
@@ -44,7 +44,7 @@ RETRY_AFTER_MOST = 86400.0
 LONGEST_SLEEP = 366 * 86400.0
 
 
-def parse_duration(text: str) -> Optional[float]:
+def parse_duration(text: str) -> t.Optional[float]:
     """Seconds of a time string such as ``1h30m``; None when it is none."""
     sign = 1.0
     rest = text
@@ -65,7 +65,7 @@ def parse_duration(text: str) -> Optional[float]:
     return sign * total
 
 
-def parse_date(text: str, zone_required: bool = True) -> Optional[datetime]:
+def parse_date(text: str, zone_required: bool = True) -> t.Optional[datetime]:
     """An RFC 3339 time or a plain date (midnight UTC); None when neither.
 
     :param zone_required: whether a time without a zone is refused; else it
@@ -93,14 +93,14 @@ def parse_date(text: str, zone_required: bool = True) -> Optional[datetime]:
         return None
 
 
-def _offset(zone: Optional[str]) -> timedelta:
+def _offset(zone: t.Optional[str]) -> timedelta:
     if zone is None or zone in "Zz":
         return timedelta(0)
     delta = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
     return -delta if zone[0] == "-" else delta
 
 
-def parse_sleep(text: str, now: float) -> Optional[float]:
+def parse_sleep(text: str, now: float) -> t.Optional[float]:
     """Seconds to sleep for a duration or a date; None when it is neither.
 
     :param now: unix seconds on the clock by which the date was made.
@@ -114,7 +114,7 @@ def parse_sleep(text: str, now: float) -> Optional[float]:
     return None if moment is None else moment.timestamp() - now
 
 
-def parse_retry_after(text: Optional[str], now: float) -> Optional[float]:
+def parse_retry_after(text: t.Optional[str], now: float) -> t.Optional[float]:
     """Seconds until the next attempt that a ``Retry-After`` asks for (W29).
 
     Clipped to between one second and one day.
@@ -137,7 +137,7 @@ def parse_retry_after(text: Optional[str], now: float) -> Optional[float]:
     return min(max(wanted, RETRY_AFTER_LEAST), RETRY_AFTER_MOST)
 
 
-def _http_date(text: str) -> Optional[datetime]:
+def _http_date(text: str) -> t.Optional[datetime]:
     if not text.endswith("GMT"):
         return None
     try:
