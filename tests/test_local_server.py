@@ -28,7 +28,8 @@ from inngest_wsgi.testing import LocalServer, SyncError, SystemClock, VirtualClo
 from inngest_wsgi.testing._model.functions import Function
 from inngest_wsgi.testing._model.state import Event, RunState
 from inngest_wsgi.testing._ops import handlers as _ops
-from inngest_wsgi.testing._run.queue import Queue, RunItem
+from inngest_wsgi.testing._run.items import RunItem
+from inngest_wsgi.testing._run.queue import Queue
 
 KEY = "0123456789abcdef" * 4
 OTHER_KEY = "cdcd" * 16

@@ -18,8 +18,8 @@ from test_local_server_app import (
     signature,
 )
 
-from inngest_wsgi.testing._http.caller import Answer
 from inngest_wsgi.testing._wire import answers as _answers
+from inngest_wsgi.testing._wire.answers import Answer
 from inngest_wsgi.testing._wire.outcomes import Failure, Reported, Returned
 from inngest_wsgi.testing._wire.signing import SigningKey
 

@@ -12,11 +12,12 @@ from types import TracebackType
 
 from .. import _protocol
 from ._http.api import Api
-from ._http.caller import BODY_LIMIT, Caller
+from ._http.caller import Caller
 from ._http.front import Front
 from ._http.sync import SYNC_TIMEOUT, SyncResult, sync
 from ._model.state import Event
 from ._run.clock import Clock, SystemClock
+from ._run.request import BODY_LIMIT
 from ._store import Store
 from ._watching import Watching
 from ._wire import ids
@@ -179,7 +180,7 @@ class LocalServer(Watching):
             function = self._store.function(function_id)
             if not function.crons:
                 raise LookupError(f"the function {function_id!r} has no cron trigger")
-            now = int(self._store.executor.now())
+            now = int(self._store.runs.now())
             moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
             event = Event(
                 internal_id=ids.ulid(now * 1000),
@@ -200,7 +201,7 @@ class LocalServer(Watching):
         """
         data = json.loads(json.dumps(data, allow_nan=False))
         with self._store.changed:
-            run = self._store.executor.signal(name, data)
+            run = self._store.runs.signal(name, data)
         if run is None:
             raise LookupError(f"no run waits for the signal {name!r}")
         return run.run_id
@@ -249,7 +250,7 @@ class LocalServer(Watching):
             executor = self._store.executor
             if not executor.held:
                 raise RuntimeError("only a server with a virtual clock, held, is advanced")
-            arrived = executor.advance(executor.now() + seconds)
+            arrived = executor.advance(self._store.runs.now() + seconds)
             while not arrived():
                 self._wait(deadline, lambda: f"still advancing by {seconds:g} s")
 
@@ -264,7 +265,7 @@ class LocalServer(Watching):
         :raise LookupError: there is no such run.
         """
         with self._store.changed:
-            return self._store.executor.cancel(self._run(run_id), "by the test")
+            return self._store.runs.cancel(self._run(run_id), "by the test")
 
     def rerun(
         self,
@@ -297,4 +298,4 @@ class LocalServer(Watching):
                 if not found:
                     raise LookupError(f"run {run_id} reported no step {from_step!r}")
                 step_id = found[0]
-            return self._store.executor.rerun(old, step_id, override).run_id
+            return self._store.runs.rerun(old, step_id, override).run_id

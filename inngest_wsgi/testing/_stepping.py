@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ._http.caller import BODY_LIMIT
 from ._http.inprocess import Application, InProcessCaller
 from ._model.registry import read_registration
 from ._model.state import Run
 from ._run.clock import VirtualClock
-from ._run.queue import Item
-from ._run.work import Exchange
+from ._run.exchange import Exchange
+from ._run.items import Item
+from ._run.request import BODY_LIMIT
 from ._store import Store
 
 

@@ -17,6 +17,8 @@ from ._model.registry import Registration
 from ._model.state import Event, RunState
 from ._run.clock import Clock
 from ._run.executor import Executor
+from ._run.queue import Queue
+from ._run.runs import Runs
 from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
@@ -44,15 +46,10 @@ class Store:
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
+        queue = Queue(clock, self.changed)
+        self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
         self.executor = Executor(
-            clock,
-            self.changed,
-            lambda: self.key,
-            self._publish,
-            self.function,
-            retry_interval,
-            max_workers,
-            body_limit,
+            clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
 
     @property
@@ -105,7 +102,7 @@ class Store:
 
         :return: the ids of those accepted, and why the others were not.
         """
-        batch = read_batch(text, seed, self.executor.now())
+        batch = read_batch(text, seed, self.runs.now())
         with self.changed:
             for event in batch.events:
                 self._publish(event)
@@ -120,14 +117,14 @@ class Store:
         if seen:
             return
         # What is running first: an event does not cancel the run it starts.
-        self.executor.receive(event)
+        self.runs.receive(event)
         form = event.sent()
         for function in self.functions():
             for trigger in function.triggers:
                 if trigger.event != event.name:
                     continue
                 if trigger.expression is None or trigger.expression.matches(form):
-                    self.executor.admission.offer(function, event)
+                    self.runs.admission.offer(function, event)
                     break
 
     def knows_event(self, event_id: str) -> bool:
@@ -135,15 +132,15 @@ class Store:
 
     def runs_of(self, event_id: str) -> t.List[RunState]:
         """The runs that an event triggered, by either of its ids."""
-        return list(self.executor.runs_by_event.get(event_id, ()))
+        return list(self.runs.by_event.get(event_id, ()))
 
     def expects_run_of(self, event_id: str) -> bool:
         """Whether an event waits in a batch or a burst."""
-        return self.executor.admission.keeps(event_id)
+        return self.runs.admission.holds(event_id)
 
     def why_no_run(self, event_id: str) -> str:
         """Why an event started nothing, for people."""
-        reasons = self.executor.admission.why_skipped(event_id)
+        reasons = self.runs.admission.why_skipped(event_id)
         return "; ".join(reasons) or (
             "no registered function has it as a trigger, or its id was used before"
         )
@@ -154,7 +151,7 @@ class Store:
         :raise LookupError: a setting of the function forbids it.
         """
         with self.changed:
-            run = self.executor.admission.start(function, event)
+            run = self.runs.admission.start(function, event)
             if isinstance(run, str):
                 raise LookupError(f"{function.function_id} did not start: {run}")
             return run

@@ -23,7 +23,7 @@ class Watching:
         """
         with self._store.changed:
             if event_id is None:
-                found = list(self._store.executor.runs.values())
+                found = list(self._store.runs.by_id.values())
             else:
                 found = self._store.runs_of(event_id)
             return [run.snapshot() for run in found]
@@ -120,7 +120,7 @@ class Watching:
             yield entry
 
     def _run(self, run_id: str) -> RunState:
-        run = self._store.executor.runs.get(run_id)
+        run = self._store.runs.by_id.get(run_id)
         if run is None:
             raise LookupError(f"there is no run {run_id!r}")
         return run
@@ -134,7 +134,7 @@ class Watching:
             raise LookupError(f"the event {event_id} triggered no run: {reason}")
 
     def _find(self, event_or_run_id: str) -> t.Optional[RunState]:
-        run = self._store.executor.runs.get(event_or_run_id)
+        run = self._store.runs.by_id.get(event_or_run_id)
         if run is not None:
             return run
         found = self._store.runs_of(event_or_run_id)

@@ -141,7 +141,7 @@ class Api:
         if not ids.is_ulid(run_id):
             return _error(400, "The run ID specified is invalid", _TEXT)
         with self._store.changed:
-            run = self._store.executor.runs.get(run_id)
+            run = self._store.runs.by_id.get(run_id)
             if run is not None and not run.ended:
                 return _json(read(run))
         return _error(410, f"runtime state is no longer available for runID: {run_id}", _TEXT)
@@ -151,7 +151,7 @@ class Api:
         if refusal is not None:
             return refusal
         with self._store.changed:
-            run = self._store.executor.runs.get(run_id)
+            run = self._store.runs.by_id.get(run_id)
             if run is not None:
                 return self._with_metadata(_describe(run))
         # A real server says so with an HTTP 200 (W65).
@@ -163,10 +163,10 @@ class Api:
         if refusal is not None:
             return refusal
         with self._store.changed:
-            run = self._store.executor.runs.get(run_id)
+            run = self._store.runs.by_id.get(run_id)
             if run is None:
                 return _error(404, f"run not found: {run_id}")
-            self._store.executor.cancel(run, "by a request")
+            self._store.runs.cancel(run, "by a request")
         return Response("", 200, content_type=_JSON)
 
     def _signal(self, request: Request) -> Response:
@@ -181,10 +181,10 @@ class Api:
         except (ValueError, KeyError, TypeError) as error:
             return _error(400, f"Invalid request: {error}")
         with self._store.changed:
-            run = self._store.executor.signal(name, body.get("data"))
+            run = self._store.runs.signal(name, body.get("data"))
         if run is None:
             return _error(404, "No signal found")
-        now = rfc3339(self._store.executor.now())
+        now = rfc3339(self._store.runs.now())
         return _json({"data": {"run_id": run.run_id}, "metadata": {"fetched_at": now}}, 200, _JSON)
 
     def _event_runs(self, request: Request, event_id: str) -> Response:
@@ -196,7 +196,7 @@ class Api:
         return self._with_metadata(runs)
 
     def _with_metadata(self, data: t.Any) -> Response:
-        now = rfc3339(self._store.executor.now())
+        now = rfc3339(self._store.runs.now())
         body = {"data": data, "metadata": {"fetched_at": now, "cached_until": now}}
         return _json(body, 200, _JSON)
 

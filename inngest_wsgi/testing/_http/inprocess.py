@@ -10,7 +10,8 @@ import sys
 import typing as t
 from urllib.parse import unquote, urlsplit
 
-from .caller import RESPONSE_LIMIT, Answer, AnswerTooLarge, Caller
+from .._wire.answers import Answer
+from .caller import RESPONSE_LIMIT, AnswerTooLarge, Caller
 
 #: A WSGI application, as PEP 3333 has it.
 Application = t.Callable[[t.Dict[str, t.Any], t.Callable[..., t.Any]], t.Iterable[bytes]]

@@ -11,13 +11,17 @@ import typing as t
 from urllib.parse import quote, urlsplit
 
 from ... import _protocol
-from .._http.caller import Answer, AnswerTooLarge, Caller, CallFailed
+from .._http.caller import AnswerTooLarge, Caller, CallFailed
 from .._model import state
-from .._run.parallel import discover, save
-from .._run.queue import Call, RunItem
-from .._run.work import Exchange, Handler, Report
+from .._run.exchange import Exchange
+from .._run.items import Call, RunItem
+from .._run.memos import save
+from .._run.parallel import discover
+from .._run.retries import attempts_left, retry
+from .._wire.answers import Answer
 from .._wire.canonical import canonical, loads, normalised
 from .._wire.outcomes import Op, local_failure
+from .report import Handler, Report
 from .steps import describe
 
 _UNREACHABLE = "Unable to reach SDK URL"
@@ -36,7 +40,7 @@ class Request(RunItem, Exchange):
         headers: t.Dict[str, str],
         body: bytes,
     ) -> None:
-        super().__init__(report.run, report.work.now())
+        super().__init__(report.run, report.machinery.now())
         self._report = report
         self._op = op
         self._method, self._url, self._body = method, url, body
@@ -71,23 +75,23 @@ class Request(RunItem, Exchange):
         if error is not None:
             detail = describe(error)
             kind = state.STEP_FAILED
-            if call.attempt + 1 < run.function.max_attempts:
+            if attempts_left(call):
                 kind = state.STEP_ERROR
-        report.work.note(
+        report.machinery.note(
             run, kind, step=op.display_name, attempt=call.attempt, op=op.op, detail=detail
         )
         if kind == state.STEP_ERROR:
-            report.work.retry(call, None, op.display_name)
+            retry(report.machinery, call, None, op.display_name)
             return
-        saved = save(report.work, run, op.id, memo)
+        saved = save(report.machinery, run, op.id, memo)
         if saved is None:
             return
         if not saved.kept:
-            report.try_again(op)
+            report.retry_conflict(op)
             return
         job = f"{report.group}-discover" if report.group and not op.race else op.id
-        again = Call(run, report.work.now(), after=op.id, race=op.race)
-        discover(report.work, job, again, report.config, saved.waiting, op.race)
+        again = Call(run, report.machinery.now(), after=op.id, race=op.race)
+        discover(report.machinery, job, again, report.config, saved.waiting, op.race)
 
     def _understand(self, answer: Answer) -> t.Dict[str, t.Any]:
         text = answer.body.decode("utf-8", "replace")
@@ -158,11 +162,11 @@ def _request(
     host = _host(url)
     if host is None:
         # The address may hold a key, so it is not repeated.
-        report.work.fail(
+        report.machinery.fail(
             report.run, local_failure(f"{op.op} {op.display_name!r} without an http or https URL")
         )
         return
-    report.work.note(
+    report.machinery.note(
         report.run,
         state.REQUESTING,
         step=op.display_name,
@@ -170,13 +174,13 @@ def _request(
         op=op.op,
         detail=f"{method} {host}",
     )
-    report.work.put(Request(report, op, method, url, headers, body))
+    report.machinery.put(Request(report, op, method, url, headers, body))
 
 
 def _gateway(report: Report, op: Op) -> None:
     method, body = op.opts.get("method") or "GET", op.opts.get("body") or ""
     if not isinstance(body, str):
-        report.work.fail(
+        report.machinery.fail(
             report.run, local_failure(f"Gateway {op.display_name!r} with a body that is no text")
         )
         return

@@ -8,12 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ... import _protocol
-from .._http.caller import CallRequest
-from .._model.state import Config
-from .._run.queue import Call
-from .._run.work import Handler, Report, Work
+from .._run.items import Call
+from .._run.machinery import Machinery
+from .._run.parallel import plan_group
+from .._run.request import CallRequest
 from .._wire.outcomes import Failure, Reported, local_failure
 from . import gateway, invokes, steps, waits
+from .report import Handler, Report
 
 HANDLERS: t.Dict[str, Handler] = {
     **steps.HANDLERS,
@@ -27,7 +28,7 @@ HANDLERS: t.Dict[str, Handler] = {
 _LATER = steps.LATER + waits.LATER + invokes.LATER + gateway.LATER
 
 
-def apply(work: Work, call: Call, request: CallRequest, reported: Reported) -> None:
+def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Reported) -> None:
     """Act on a 206 answer.
 
     Where a real server would call for ever, the run is failed with a message
@@ -39,10 +40,10 @@ def apply(work: Work, call: Call, request: CallRequest, reported: Reported) -> N
     run = call.run
     fault = _fault(reported)
     if fault is not None:
-        work.fail(run, fault)
+        machinery.fail(run, fault)
         return
-    report = Report(work, call, request.config, reported)
-    _configure(report)
+    group = plan_group(run, request.config, reported, _LATER)
+    report = Report(machinery, call, request.config, reported, group)
     for op in reported.ops:
         run.names.setdefault(op.id, op.display_name)
         if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
@@ -55,21 +56,6 @@ def apply(work: Work, call: Call, request: CallRequest, reported: Reported) -> N
         HANDLERS[op.op](report, op)
         if run.ended:
             return
-
-
-def _configure(report: Report) -> None:
-    """What the answer as a whole changes in its run (W5, W41, W42)."""
-    run, config, ops = report.run, report.config, report.reported.ops
-    version = max(report.reported.version, 0)
-    if config.version == -1:
-        run.config = Config(config.disable, version)
-    if len(ops) < 2:
-        return
-    if not config.disable:
-        run.config = Config(True, version)
-    current = version if config.version == -1 else config.version
-    if current >= 2 and any(op.op in _LATER for op in ops):
-        report.begin_group({op.id for op in ops})
 
 
 def _note_oddities(report: Report, request: CallRequest) -> None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from ... import _protocol
 from .._model import state
 from .._model.state import Event, RunState, utc
+from .._run.items import Timer
 from .._run.lifecycle import not_invoked_event
+from .._run.machinery import Machinery
 from .._run.parallel import resume
-from .._run.queue import Timer
-from .._run.work import Handler, Report, Work
 from .._wire import ids
 from .._wire.canonical import normalised
 from .._wire.outcomes import Op, local_failure
+from .report import Handler, Report
 from .waits import seconds_of
 
 #: Seconds that an invoke without a timeout has: a year.
@@ -40,11 +41,11 @@ class Invoke:
 
 
 def _invoke_function(report: Report, op: Op) -> None:
-    work, run, race, group = report.work, report.run, op.race, report.group
+    machinery, run, race, group = report.machinery, report.run, op.race, report.group
     payload = op.opts.get("payload")
     fault = _fault(op, payload)
     if fault is not None:
-        work.fail(run, local_failure(f"InvokeFunction {op.display_name!r} {fault}"))
+        machinery.fail(run, local_failure(f"InvokeFunction {op.display_name!r} {fault}"))
         return
     timeout = op.opts.get("timeout")
     seconds: t.Optional[float] = _LONGEST
@@ -53,16 +54,16 @@ def _invoke_function(report: Report, op: Op) -> None:
     if seconds is None:
         return
     if op.id in run.jobs:
-        report.came_again(op)
+        report.note_repeated(op)
         return
     run.jobs.add(op.id)
-    due = work.now() + seconds
+    due = machinery.now() + seconds
     function_id = op.opts["function_id"]
     correlation_id = f"{run.run_id}.{op.id}"
     event = _event(report, op, payload or {}, correlation_id, due)
 
     def refuse(error: t.Dict[str, t.Any], how: str, child: t.Optional[str] = None) -> None:
-        work.note(
+        machinery.note(
             run,
             state.INVOKE_FAILED,
             step=op.display_name,
@@ -70,30 +71,30 @@ def _invoke_function(report: Report, op: Op) -> None:
             child=child,
             detail=f"{error['name']}: {error['message']}",
         )
-        resume(work, run, op.id, {"error": error}, how, race, group)
+        resume(machinery, run, op.id, {"error": error}, how, race, group)
 
     try:
-        child = work.invoke(function_id, event, correlation_id)
+        child = machinery.invoke(function_id, event, correlation_id)
     except LookupError:
         message = f"could not find function with ID: {function_id}"
         error = {"message": message, "name": "Error"}
         refuse(error, "event")
-        work.publish(not_invoked_event(work.now(), correlation_id, error))
+        machinery.publish(not_invoked_event(machinery.now(), correlation_id, error))
         return
     if isinstance(child, str):
         refuse({"message": f"{function_id} did not start: {child}", "name": "Error"}, "event")
         return
 
     def timed_out() -> None:
-        work.invokes.pop(child.run_id, None)
+        machinery.invokes.pop(child.run_id, None)
         label = f"{_TIMEOUT_NAME}: {_TIMEOUT_TEXT}"
         error = {"error": label, "message": _TIMEOUT_TEXT, "name": _TIMEOUT_NAME}
         refuse(error, "timeout", child.run_id)
 
     timer = Timer(run, due, timed_out)
     invoke = Invoke(run, op.id, op.display_name, race, group, timer)
-    work.invokes[child.run_id] = invoke
-    work.note(
+    machinery.invokes[child.run_id] = invoke
+    machinery.note(
         run,
         state.INVOKING,
         step=op.display_name,
@@ -102,7 +103,7 @@ def _invoke_function(report: Report, op: Op) -> None:
         child=child.run_id,
         detail=function_id,
     )
-    work.put(invoke.timer)
+    machinery.put(invoke.timer)
 
 
 def _fault(op: Op, payload: t.Any) -> t.Optional[str]:
@@ -126,7 +127,7 @@ def _event(
 
     What a server has in ``_inngest`` for tracing is left out.
     """
-    now = int(report.work.now() * 1000)
+    now = int(report.machinery.now() * 1000)
     inngest = {
         "correlation_id": correlation_id,
         "expire": int(due * 1000),
@@ -149,15 +150,15 @@ def _event(
     )
 
 
-def child_ended(work: Work, child: RunState, finished: Event) -> None:
+def child_ended(machinery: Machinery, child: RunState, finished: Event) -> None:
     """A run has ended: resume the step that invoked it, if one did (W15).
 
     :param finished: the child's ``inngest/function.finished``.
     """
-    invoke: t.Optional[Invoke] = work.invokes.pop(child.run_id, None)
+    invoke: t.Optional[Invoke] = machinery.invokes.pop(child.run_id, None)
     if invoke is None:
         return
-    work.drop(invoke.timer)
+    machinery.drop(invoke.timer)
     if invoke.run.ended:
         return
     kind, memo = state.INVOKE_FAILED, None
@@ -167,14 +168,14 @@ def child_ended(work: Work, child: RunState, finished: Event) -> None:
         memo = {"error": child.error}
     else:
         memo = finished.sent()
-    work.note(
+    machinery.note(
         invoke.run,
         kind,
         step=invoke.name,
         child=child.run_id,
         detail=f"{child.function.function_id} {child.status}",
     )
-    resume(work, invoke.run, invoke.step_id, memo, "event", invoke.race, invoke.group)
+    resume(machinery, invoke.run, invoke.step_id, memo, "event", invoke.race, invoke.group)
 
 
 HANDLERS: t.Dict[str, Handler] = {_protocol.OP_INVOKE_FUNCTION: _invoke_function}

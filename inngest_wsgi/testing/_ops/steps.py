@@ -9,11 +9,13 @@ import typing as t
 
 from ... import _protocol
 from .._model import state
-from .._run.parallel import Saved, discover, save
-from .._run.queue import Call
-from .._run.work import Handler, Report
+from .._run.items import Call
+from .._run.memos import Saved, save
+from .._run.parallel import discover
+from .._run.retries import attempts_left, retry
 from .._wire.canonical import normalised, transformed
 from .._wire.outcomes import Op, local_failure
+from .report import Handler, Report
 
 _ERROR_FIELDS = ("name", "message", "stack", "data", "cause", "noRetry")
 _MOST_DISCOVERIES = 20
@@ -28,7 +30,7 @@ def _finish(
 ) -> t.Optional[Saved]:
     """The answer itself has ended a step; see :func:`save`."""
     if op.id not in report.run.memos:
-        report.work.note(
+        report.machinery.note(
             report.run,
             kind,
             step=op.display_name,
@@ -36,7 +38,7 @@ def _finish(
             op=op.op,
             detail=detail,
         )
-    return save(report.work, report.run, op.id, memo)
+    return save(report.machinery, report.run, op.id, memo)
 
 
 def _ran(report: Report, op: Op, wrapped: bool) -> None:
@@ -53,8 +55,8 @@ def _ran(report: Report, op: Op, wrapped: bool) -> None:
     race, group = op.race, report.call.group
     # One call for a whole group, but one for each step in race mode.
     job = f"{group}-discover" if group and not race else op.id
-    call = Call(report.run, report.work.now(), after=op.id, race=race)
-    discover(report.work, job, call, report.config, saved.waiting, race)
+    call = Call(report.run, report.machinery.now(), after=op.id, race=race)
+    discover(report.machinery, job, call, report.config, saved.waiting, race)
 
 
 def _step_run(report: Report, op: Op) -> None:
@@ -67,11 +69,10 @@ def _legacy_step(report: Report, op: Op) -> None:
 
 def _step_error(report: Report, op: Op) -> None:
     call, reported = report.call, report.reported
-    attempts_left = call.attempt + 1 < report.run.function.max_attempts
-    if not attempts_left or reported.no_retry:
+    if not attempts_left(call) or reported.no_retry:
         _step_failed(report, op)
         return
-    report.work.note(
+    report.machinery.note(
         report.run,
         state.STEP_ERROR,
         step=op.display_name,
@@ -79,7 +80,7 @@ def _step_error(report: Report, op: Op) -> None:
         op=op.op,
         detail=describe(op.error),
     )
-    report.work.retry(call, reported.retry_after, op.display_name)
+    retry(report.machinery, call, reported.retry_after, op.display_name)
 
 
 def _step_failed(report: Report, op: Op) -> None:
@@ -95,39 +96,41 @@ def _step_failed(report: Report, op: Op) -> None:
     if saved is None:
         return
     if not saved.kept:
-        report.try_again(op)
+        report.retry_conflict(op)
         return
     # Other than after a step that has run, the call that reported the step
     # says whether it is one of a race, and a group's calls are not made one.
-    call = Call(report.run, report.work.now(), after=op.id, race=op.race)
-    discover(report.work, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race)
+    call = Call(report.run, report.machinery.now(), after=op.id, race=op.race)
+    discover(
+        report.machinery, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race
+    )
 
 
 def _step_planned(report: Report, op: Op) -> None:
     call = Call(
         report.run,
-        report.work.now(),
+        report.machinery.now(),
         op.id,
         op.display_name,
         after=report.call.after,
         race=op.race,
         group=report.group,
     )
-    if report.work.put_once(f"{op.id}-plan", call):
-        report.work.note(report.run, state.STEP_PLANNED, step=op.display_name, op=op.op)
+    if report.machinery.put_once(f"{op.id}-plan", call):
+        report.machinery.note(report.run, state.STEP_PLANNED, step=op.display_name, op=op.op)
     else:
-        report.came_again(op)
+        report.note_repeated(op)
 
 
 def _run_complete(report: Report, op: Op) -> None:
-    report.work.complete(report.run, normalised(op.data))
+    report.machinery.complete(report.run, normalised(op.data))
 
 
 def _discovery_request(report: Report, op: Op) -> None:
     run, group = report.run, report.call.group
     run.discoveries += 1
     if run.discoveries > _MOST_DISCOVERIES:
-        report.work.fail(
+        report.machinery.fail(
             run,
             local_failure(
                 f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
@@ -136,8 +139,8 @@ def _discovery_request(report: Report, op: Op) -> None:
         )
         return
     job = f"{group}-discover" if group and not op.race else op.id
-    call = Call(run, report.work.now(), after=op.id, race=op.race)
-    discover(report.work, job, call, report.config, False, op.race)
+    call = Call(run, report.machinery.now(), after=op.id, race=op.race)
+    discover(report.machinery, job, call, report.config, False, op.race)
 
 
 def _nothing(report: Report, op: Op) -> None:

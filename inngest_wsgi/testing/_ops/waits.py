@@ -20,12 +20,14 @@ from .._expressions.expression import (
 )
 from .._model import state
 from .._model.state import Event, RunState, utc
-from .._run.parallel import leave_group, resume, save
-from .._run.queue import Call, Timer
-from .._run.work import Handler, Report, Work
+from .._run.items import Call, Timer
+from .._run.machinery import Machinery
+from .._run.memos import save
+from .._run.parallel import leave_group, resume
 from .._wire.canonical import normalised
 from .._wire.outcomes import Op, local_failure, server_failure
 from .._wire.times import LONGEST_SLEEP, parse_sleep
+from .report import Handler, Report
 
 _NOT_COMPILED = "Wait for event If expression failed to compile"
 _CONFLICT = "Signal conflict; signal wait already exists for another run"
@@ -50,7 +52,7 @@ def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[f
     """Seconds of a duration or date in an op; None if that ended the run."""
     seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
     if seconds is None:
-        report.work.fail(
+        report.machinery.fail(
             report.run,
             local_failure(
                 f"{op.op} {op.display_name!r} with the {what} {wanted!r}, which a server "
@@ -59,7 +61,7 @@ def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[f
         )
         return None
     if seconds > LONGEST_SLEEP:
-        report.work.fail(
+        report.machinery.fail(
             report.run,
             server_failure(
                 f"the {what} of {op.display_name!r} is longer than 366 days",
@@ -77,24 +79,26 @@ def _sleep(report: Report, op: Op) -> None:
     seconds = seconds_of(report, op, wanted, "duration")
     if seconds is None:
         return
-    work, run = report.work, report.run
-    due = work.now() + seconds
+    machinery, run = report.machinery, report.run
+    due = machinery.now() + seconds
 
     def wake() -> None:
-        work.note(run, state.WOKE, step=op.display_name)
-        saved = save(work, run, op.id, None)
+        machinery.note(run, state.WOKE, step=op.display_name)
+        saved = save(machinery, run, op.id, None)
         if saved is None or (saved.waiting and not op.race):
             return
         # The call is part of the sleep's own job. What it goes by was read
         # before immediate execution was switched on again (W42).
         config = run.config
         leave_group(run, config)
-        work.put(Call(run, work.now(), after=op.id, race=op.race, disable=config.disable))
+        machinery.put(
+            Call(run, machinery.now(), after=op.id, race=op.race, disable=config.disable)
+        )
 
-    if not work.put_once(op.id, Timer(run, due, wake)):
-        report.came_again(op)
+    if not machinery.put_once(op.id, Timer(run, due, wake)):
+        report.note_repeated(op)
         return
-    work.note(run, state.SLEEPING, step=op.display_name, op=op.op, until=utc(due))
+    machinery.note(run, state.SLEEPING, step=op.display_name, op=op.op, until=utc(due))
 
 
 def _wait(
@@ -105,29 +109,31 @@ def _wait(
     seconds = seconds_of(report, op, timeout or None, "timeout")
     if seconds is None:
         return None
-    work, run, race, group = report.work, report.run, op.race, report.group
-    due = work.now() + seconds
+    machinery, run, race, group = report.machinery, report.run, op.race, report.group
+    due = machinery.now() + seconds
 
     def timed_out() -> None:
-        _forget(work, wait)
-        work.note(run, state.WAIT_TIMED_OUT, step=op.display_name)
-        resume(work, run, op.id, None, "timeout", race, group)
+        _forget(machinery, wait)
+        machinery.note(run, state.WAIT_TIMED_OUT, step=op.display_name)
+        resume(machinery, run, op.id, None, "timeout", race, group)
 
     timer = Timer(run, due, timed_out)
     wait = Wait(run, op.id, op.display_name, race, group, timer, wanted, expression)
-    if not work.put_once(op.id, timer):
-        report.came_again(op)
+    if not machinery.put_once(op.id, timer):
+        report.note_repeated(op)
         return None
     detail = wanted if expression is None else f"{wanted} if {expression.text}"
-    work.note(run, state.WAITING, step=op.display_name, op=op.op, until=utc(due), detail=detail)
+    machinery.note(
+        run, state.WAITING, step=op.display_name, op=op.op, until=utc(due), detail=detail
+    )
     return wait
 
 
 def _wait_for_event(report: Report, op: Op) -> None:
-    work, run = report.work, report.run
+    machinery, run = report.machinery, report.run
     wanted = op.opts.get("event") or op.name
     if not isinstance(wanted, str) or not wanted:
-        work.fail(
+        machinery.fail(
             run,
             local_failure(
                 f"WaitForEvent {op.display_name!r} without the name of an event: "
@@ -142,7 +148,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
                 raise ExpressionError(f"{text!r} is no text")
             expression = Expression(text, (EVENT, ASYNC))
         except UnsupportedExpression as error:
-            work.fail(
+            machinery.fail(
                 run,
                 local_failure(
                     f"WaitForEvent {op.display_name!r} of {run.function.function_id}: "
@@ -152,76 +158,76 @@ def _wait_for_event(report: Report, op: Op) -> None:
             return
         except ExpressionError as error:
             stack = f"error compiling expression {text!r} of {op.display_name!r}: {error}"
-            work.fail(run, server_failure(_NOT_COMPILED, "InvalidExpression", stack=stack))
+            machinery.fail(run, server_failure(_NOT_COMPILED, "InvalidExpression", stack=stack))
             return
     wait = _wait(report, op, wanted, expression)
     if wait is not None:
-        work.waits.append(wait)
+        machinery.waits.append(wait)
 
 
 def _wait_for_signal(report: Report, op: Op) -> None:
-    work, run = report.work, report.run
+    machinery, run = report.machinery, report.run
     wanted = op.opts.get("signal") or op.name
     if not isinstance(wanted, str) or not wanted:
-        work.fail(run, local_failure(f"WaitForSignal {op.display_name!r} without a signal"))
+        machinery.fail(run, local_failure(f"WaitForSignal {op.display_name!r} without a signal"))
         return
     conflict = op.opts.get("conflict") or "fail"
     if conflict not in ("fail", "replace"):
-        work.fail(
+        machinery.fail(
             run,
             local_failure(
                 f"WaitForSignal {op.display_name!r} with the unknown conflict {conflict!r}"
             ),
         )
         return
-    other = work.signals.get(wanted)
+    other = machinery.signals.get(wanted)
     own = other is not None and other.run is run and other.step_id == op.id
     if other is not None and not own and not other.run.ended and conflict == "fail":
-        work.fail(run, server_failure(_CONFLICT, label=f"Error: {_CONFLICT}"))
+        machinery.fail(run, server_failure(_CONFLICT, label=f"Error: {_CONFLICT}"))
         return
     wait = _wait(report, op, wanted, None)
     if wait is not None:
-        work.signals[wanted] = wait
+        machinery.signals[wanted] = wait
 
 
-def _forget(work: Work, wait: Wait) -> None:
-    work.drop(wait.timer)
-    if wait in work.waits:
-        work.waits.remove(wait)
-    if work.signals.get(wait.wanted) is wait:
-        del work.signals[wait.wanted]
+def _forget(machinery: Machinery, wait: Wait) -> None:
+    machinery.drop(wait.timer)
+    if wait in machinery.waits:
+        machinery.waits.remove(wait)
+    if machinery.signals.get(wait.wanted) is wait:
+        del machinery.signals[wait.wanted]
 
 
-def receive(work: Work, event: Event) -> None:
+def receive(machinery: Machinery, event: Event) -> None:
     """An event has come: resume every step that waits for it (W14)."""
     awaited = event.sent()
-    for wait in list(work.waits):
+    for wait in list(machinery.waits):
         if wait.run.ended:
-            _forget(work, wait)
+            _forget(machinery, wait)
         elif wait.wanted == event.name and (
             wait.expression is None or wait.expression.matches(wait.run.events[0].sent(), awaited)
         ):
-            _forget(work, wait)
-            work.note(wait.run, state.EVENT_RECEIVED, step=wait.name, detail=event.name)
-            _resume(work, wait, awaited)
+            _forget(machinery, wait)
+            machinery.note(wait.run, state.EVENT_RECEIVED, step=wait.name, detail=event.name)
+            _resume(machinery, wait, awaited)
 
 
-def signal(work: Work, name: str, data: t.Any) -> t.Optional[RunState]:
+def signal(machinery: Machinery, name: str, data: t.Any) -> t.Optional[RunState]:
     """A signal has come: the run that waited for it, or None (W38, W65)."""
-    wait: t.Optional[Wait] = work.signals.get(name)
+    wait: t.Optional[Wait] = machinery.signals.get(name)
     if wait is None:
         return None
-    _forget(work, wait)
+    _forget(machinery, wait)
     if wait.run.ended:
         return None
     memo = {"data": {"signal": name, "data": normalised(data)}}
-    work.note(wait.run, state.SIGNALLED, step=wait.name, detail=name)
-    _resume(work, wait, memo)
+    machinery.note(wait.run, state.SIGNALLED, step=wait.name, detail=name)
+    _resume(machinery, wait, memo)
     return wait.run
 
 
-def _resume(work: Work, wait: Wait, memo: t.Any) -> None:
-    resume(work, wait.run, wait.step_id, memo, "event", wait.race, wait.group)
+def _resume(machinery: Machinery, wait: Wait, memo: t.Any) -> None:
+    resume(machinery, wait.run, wait.step_id, memo, "event", wait.race, wait.group)
 
 
 HANDLERS: t.Dict[str, Handler] = {

@@ -1,53 +1,30 @@
-"""A call of a function, from the moment its request was built to its answer.
-
-Internal.
-"""
+"""Declare an exchange: a request that was built, and how its answer is used."""
 
 from __future__ import annotations
 
-import time
+import abc
 import typing as t
 
-from .._http.caller import AnswerTooLarge, Caller, CallFailed, CallRequest
-from .._ops import handlers
-from .._wire import answers
-from .._wire.outcomes import Failure, Outcome, Returned
-from .._wire.signing import SigningKey
-from .queue import Call
-from .work import Exchange, Work
+from .._http.caller import Caller
+from .items import RunItem
 
 
-class CallExchange(Exchange):
-    """A call of a function."""
-
-    def __init__(
-        self, work: Work, call: Call, request: CallRequest, key: t.Optional[SigningKey]
-    ) -> None:
-        self._work = work
-        self._call = call
-        self._key = key
-        self.request = request
+class Exchange(abc.ABC):
+    """A request that was built, and what to do with its answer."""
 
     @property
-    def item(self) -> Call:
-        return self._call
+    @abc.abstractmethod
+    def item(self) -> RunItem:
+        """The item of the queue that the request belongs to."""
 
-    def perform(self, caller: Caller) -> Outcome:
-        request = self.request
-        try:
-            answer = caller.request("POST", request.url, request.headers, request.body)
-        except CallFailed as error:
-            if caller.aborted:
-                raise
-            return answers.unreachable(str(error))
-        except AnswerTooLarge:
-            return answers.too_large()
-        return answers.understand(answer, self._key, time.time())
+    @abc.abstractmethod
+    def perform(self, caller: Caller) -> t.Any:
+        """Make the request, without the lock.
 
-    def settle(self, result: Outcome) -> None:
-        if isinstance(result, Returned):
-            self._work.complete(self._call.run, result.output)
-        elif isinstance(result, Failure):
-            self._work.retry_or_fail(self._call, result)
-        else:
-            handlers.apply(self._work, self._call, self.request, result)
+        :return: the argument for :meth:`settle`.
+        :raise CallFailed: the caller was told to give up.
+        """
+
+    @abc.abstractmethod
+    def settle(self, result: t.Any) -> None:
+        """Act on the answer, with the lock, in a run that has not ended."""

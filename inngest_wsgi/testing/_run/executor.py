@@ -1,9 +1,9 @@
-"""The executor: works the queue, calls the apps, and retries.
+"""Work the queue: dispatch what is due, call the apps, and settle the answers.
 
-Internal. Its worker threads share one lock with everything else in a server;
-only the HTTP calls themselves are made without it. What a worker does with an
-item are three moments: dispatch it, perform the request that it comes to, and
-settle the answer. Other calls of the same run may have any of theirs between.
+Worker threads share one lock with everything else in a server; only the HTTP
+calls themselves are made without it. A worker handles an item in three parts:
+dispatch the item, perform the request that it leads to, and settle the
+answer. Parts of other calls of the same run may come between these.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import threading
 import time
 import typing as t
 
-from .._http.caller import Caller, CallFailed, build_call
-from .._model import state
-from .._model.functions import Function
-from .._model.state import Event, utc
+from .._http.caller import Caller, CallFailed
 from .._ops.gateway import Request
-from .._wire.outcomes import Failure, local_failure, server_failure
+from .._wire.outcomes import local_failure, server_failure
 from .._wire.signing import SigningKey
-from .._wire.times import retry_delay
+from .call import CallExchange
 from .clock import Clock, VirtualClock
-from .exchange import CallExchange
-from .queue import Call, Item, Queue, Timer
+from .exchange import Exchange
+from .items import Call, Item, Timer
+from .queue import Queue
+from .request import build_call
+from .retries import retry_or_fail
 from .runs import Runs
-from .work import Exchange
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -33,50 +32,53 @@ logger = logging.getLogger("inngest_wsgi.testing")
 _LEASE = 30.0
 
 
-class Executor(Runs):
-    """Runs functions.
+class Executor:
+    """Works the queue of a server with threads.
 
+    :param changed: the server's condition, also its lock.
     :param key: called for the signing key at the time of each call.
-    :param publish: called, with the lock held, with events the server makes.
-    :param find: called, with the lock held, for a function by its full id;
-        raises a LookupError if there is none.
+    :param max_workers: how many calls may be under way at once.
+    :param body_limit: bytes a call's body may have before ``use_api`` is set.
     """
 
     def __init__(
         self,
         clock: Clock,
         changed: threading.Condition,
+        queue: Queue,
+        runs: Runs,
         key: t.Callable[[], t.Optional[SigningKey]],
-        publish: t.Callable[[Event], None],
-        find: t.Callable[[str], Function],
-        retry_interval: t.Optional[float],
         max_workers: int,
         body_limit: int,
     ) -> None:
-        super().__init__(changed, publish, find)
         self._clock = clock
+        self._changed = changed
+        self.queue = queue
+        self._runs = runs
         self._key = key
-        self._retry_interval = retry_interval
         self._body_limit = body_limit
-        self.queue = Queue(clock, changed)
         self._caller = Caller()
         self._workers = [
             threading.Thread(target=self._work, name=f"inngest-local-worker-{number}", daemon=True)
             for number in range(max_workers)
         ]
 
-    # -- life --------------------------------------------------------------
+    # -- start and stop ----------------------------------------------------------
 
     def start(self) -> None:
+        """Start the worker threads."""
         for worker in self._workers:
             worker.start()
 
     def stop(self, grace: float) -> None:
-        """End the workers; calls in flight have ``grace`` seconds to end.
+        """End the workers.
 
-        A call that is then broken off leaves its run as it is.
+        A call that is still in flight after the time of grace is broken off,
+        and leaves its run as it is.
+
+        :param grace: seconds to wait for calls in flight.
         """
-        self._stopping = True
+        self._runs.stopping = True
         self.queue.close()
         deadline = time.monotonic() + grace
         for worker in self._workers:
@@ -85,7 +87,7 @@ class Executor(Runs):
         for worker in self._workers:
             worker.join(grace)
 
-    # -- time and the queue --------------------------------------------------
+    # -- virtual time ------------------------------------------------------------
 
     def hold(self, change: int) -> None:
         """Add a reason for virtual time to stand still, or take one away."""
@@ -102,7 +104,8 @@ class Executor(Runs):
     def advance(self, until: float) -> t.Callable[[], bool]:
         """Let held time go on up to a moment. Needs the lock.
 
-        :return: says, with the lock held, whether it has come to that.
+        :return: a function that returns True once that moment has come; it
+            needs the lock, too.
         """
         self.queue.until = until
         self._changed.notify_all()
@@ -110,50 +113,11 @@ class Executor(Runs):
         def arrived() -> bool:
             if not self.queue.quiet(until):
                 return False
-            if self.now() < until:
+            if self._clock.now() < until:
                 self._clock.wait(until, True)
             return True
 
         return arrived
-
-    def now(self) -> float:
-        return self._clock.now()
-
-    def put(self, item: Item) -> None:
-        self.queue.put(item)
-
-    def drop(self, item: Item) -> None:
-        self.queue.drop(item)
-
-    def retry_or_fail(self, call: Call, failure: Failure) -> None:
-        self.note(
-            call.run,
-            state.FUNCTION_ERROR,
-            step=call.name,
-            attempt=call.attempt,
-            detail=failure.text,
-        )
-        if failure.retriable and call.attempt + 1 < call.run.function.max_attempts:
-            self.retry(call, failure.retry_after)
-        else:
-            self.fail(call.run, failure)
-
-    def retry(self, call: Call, wanted: t.Optional[float], name: t.Optional[str] = None) -> None:
-        delay = wanted
-        if delay is None:
-            delay = self._retry_interval
-        if delay is None:
-            delay = retry_delay(call.attempt)
-        due = self.now() + delay
-        self.note(
-            call.run,
-            state.RETRY_SCHEDULED,
-            step=name or call.name,
-            attempt=call.attempt + 1,
-            retry_in=delay,
-            until=utc(due),
-        )
-        self.put(call.again(due))
 
     # -- work --------------------------------------------------------------
 
@@ -198,11 +162,11 @@ class Executor(Runs):
         if isinstance(item, Call):
             item.run.called = True
             if item.run.unsendable is not None:
-                self.retry_or_fail(item, server_failure(item.run.unsendable))
+                retry_or_fail(self._runs, item, server_failure(item.run.unsendable))
                 return None
             key = self._key()
-            request = build_call(item, self.now(), self._body_limit, key)
-            return CallExchange(self, item, request, key)
+            request = build_call(item, self._runs.now(), self._body_limit, key)
+            return CallExchange(self._runs, item, request, key)
         if isinstance(item, Request):
             return item
         if isinstance(item, Timer):
@@ -230,7 +194,7 @@ class Executor(Runs):
         with self._changed:
             item = exchange.item
             if isinstance(item, Call) and not item.run.ended:
-                self.put(item.redone(self.now() + _LEASE))
+                self._runs.put(item.redone(self._runs.now() + _LEASE))
             self._done(item)
 
     def settle_and_redo(self, exchange: Exchange, result: t.Any) -> None:
@@ -240,7 +204,7 @@ class Executor(Runs):
             if not item.run.ended:
                 exchange.settle(result)
             if isinstance(item, Call) and not item.run.ended:
-                self.put(item.redone(self.now() + _LEASE))
+                self._runs.put(item.redone(self._runs.now() + _LEASE))
             self._done(item)
 
     def abandon(self, exchange: Exchange) -> None:
@@ -251,11 +215,11 @@ class Executor(Runs):
     def _done(self, item: Item) -> None:
         run = item.run
         if run is not None and run.open_items == int(item.counts):
-            self._fail_stuck(run)
+            self._runs.fail_stuck(run)
         self.queue.done(item)
 
     def _defect(self, item: Item, error: Exception) -> None:
         run = item.run
         logger.error("the local server failed on run %s", run and run.run_id, exc_info=error)
         if run is not None:
-            self.fail(run, local_failure(f"a defect of the local server: {error!r}"))
+            self._runs.fail(run, local_failure(f"a defect of the local server: {error!r}"))

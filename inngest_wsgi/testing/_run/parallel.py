@@ -1,69 +1,56 @@
-"""Keeping the memo of a step, and when the function is called again for it.
+"""Decide when a parallel step is planned, and when the function is called again.
 
-Internal. What is done here one after the other is what a server's state store
-and queue do in single transactions: which steps are waited for, whether a
-step had ended before, and whether a job of that name was queued before.
+What is done here one after the other is what a server's state store and queue
+do in single transactions: which steps are waited for, whether a step had
+ended before, and whether a job of that name was queued before.
 """
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 from .._model.state import Config, RunState
-from .._wire.canonical import canonical
-from .._wire.outcomes import server_failure
-from .queue import Call
-from .work import Work
+from .._wire.outcomes import Reported
+from .items import Call
+from .machinery import Machinery
+from .memos import save
 
 
-class Saved(t.NamedTuple):
-    """What became of a memo."""
+def plan_group(run: RunState, config: Config, reported: Reported, later: t.Collection[str]) -> str:
+    """Apply what an answer as a whole changes in its run (W5, W41, W42).
 
-    #: Whether the step has this memo now. It has another one if two calls ran
-    #: the step, for the first one stays.
-    kept: bool
-    #: Whether there are steps that are still waited for.
-    waiting: bool
+    After two or more ops at once, new steps are planned before they run. If
+    one of the ops ends later, they are a group: with request version 2, the
+    function is called again when all of them have ended.
 
-
-def save(work: Work, run: RunState, step_id: str, memo: t.Any) -> t.Optional[Saved]:
-    """Keep the memo of a step, unless it has one.
-
-    :return: None if the memo overflowed the run and so ended it (W39).
+    :param config: what the call's request was built with.
+    :param later: names of the ops that end later.
+    :return: name of the group that was reported; empty if there is none. The
+        same steps reported again are the same group.
     """
-    encoded = canonical(memo)
-    if step_id in run.memos:
-        # Nothing is removed from what is waited for.
-        same = canonical(run.memos[step_id]) == encoded
-        return Saved(same, same and bool(run.pending))
-    if len(run.memos) + 1 >= work.step_count_limit:
-        work.fail(
-            run,
-            server_failure(
-                f"The function run exceeded the step limit of {work.step_count_limit} steps.",
-                "InngestErrFunctionOverflowed",
-            ),
-        )
-        return None
-    if run.memo_bytes + len(encoded) > work.state_limit:
-        work.fail(
-            run,
-            server_failure(
-                f"The function run exceeded the state size limit of {work.state_limit} bytes.",
-                "InngestErrStateOverflowed",
-            ),
-        )
-        return None
-    run.memo_bytes += len(encoded)
-    run.memos[step_id] = memo
-    run.inputs.pop(step_id, None)
-    run.stack.append(step_id)
-    run.discoveries = 0
-    run.pending.discard(step_id)
-    return Saved(True, bool(run.pending))
+    ops = reported.ops
+    version = max(reported.version, 0)
+    if config.version == -1:
+        run.config = Config(config.disable, version)
+    if len(ops) < 2:
+        return ""
+    if not config.disable:
+        run.config = Config(True, version)
+    current = version if config.version == -1 else config.version
+    if current < 2 or not any(op.op in later for op in ops):
+        return ""
+    # The run waits for these steps from now on, and for no others. Whether
+    # they have ended meanwhile is not checked: a call that was answered late
+    # makes the run wait for steps that will not end a second time (W69).
+    run.pending = {op.id for op in ops}
+    names = "\0".join(sorted(run.pending))
+    return hashlib.sha1(names.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def discover(work: Work, job: str, call: Call, config: Config, waiting: bool, race: bool) -> None:
+def discover(
+    machinery: Machinery, job: str, call: Call, config: Config, waiting: bool, race: bool
+) -> None:
     """Call the function again, after a step has ended, if it is time.
 
     With request version 2 it is when nothing is waited for any more, and in
@@ -79,7 +66,7 @@ def discover(work: Work, job: str, call: Call, config: Config, waiting: bool, ra
     if waiting and not race:
         return
     leave_group(call.run, config)
-    work.put_once(job, call)
+    machinery.put_once(job, call)
 
 
 def leave_group(run: RunState, config: Config) -> None:
@@ -93,7 +80,13 @@ def leave_group(run: RunState, config: Config) -> None:
 
 
 def resume(
-    work: Work, run: RunState, step_id: str, memo: t.Any, how: str, race: bool, group: str
+    machinery: Machinery,
+    run: RunState,
+    step_id: str,
+    memo: t.Any,
+    how: str,
+    race: bool,
+    group: str,
 ) -> None:
     """Something from outside has ended a step: keep its memo, go on.
 
@@ -101,11 +94,11 @@ def resume(
     :param race: whether the step was reported as one of a group in race mode.
     :param group: name of the group that it was reported in, or empty.
     """
-    saved = save(work, run, step_id, memo)
+    saved = save(machinery, run, step_id, memo)
     if saved is None:
         return
     if saved.kept:
         job = f"{group}-discover" if group and not race else f"{step_id}-{how}"
-        call = Call(run, work.now(), after=step_id)
-        discover(work, job, call, run.config, saved.waiting, race)
-    work.fail_if_stuck(run)
+        call = Call(run, machinery.now(), after=step_id)
+        discover(machinery, job, call, run.config, saved.waiting, race)
+    machinery.fail_if_stuck(run)

@@ -1,7 +1,4 @@
-"""The runs: how they begin, what is noted of them, and how they end.
-
-Internal. The executor adds the queue and the calls.
-"""
+"""Begin runs, keep their history, and end them."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import threading
 import typing as t
 
 from ... import _protocol
-from .._flow.admission import Admission, Starter
+from .._flow.admission import Admission
+from .._flow.cancellation import cancel_by_event, start_timeouts
 from .._flow.concurrency import slots
 from .._model import state
 from .._model.functions import Function
@@ -18,42 +16,78 @@ from .._model.state import Event, HistoryEntry, RunState
 from .._ops import invokes, waits
 from .._wire.canonical import canonical
 from .._wire.outcomes import Failure, local_failure
+from .clock import Clock
+from .items import Call, Item
 from .lifecycle import NAMES, lifecycle_events
-from .queue import Call, Timer
-from .work import Work
+from .memos import STATE_LIMIT, STEP_COUNT_LIMIT
+from .queue import Queue
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
 _TARGETED = (_protocol.OP_STEP, _protocol.OP_STEP_RUN)
 
 
-class Runs(Work, Starter):
-    """All runs of a server. Every method needs the lock.
+class Runs:
+    """All runs of a server; implements :class:`~.machinery.Machinery`.
+
+    Every method needs the server's lock.
 
     :param changed: the server's condition, also its lock.
     :param publish: called with events the server makes.
     :param find: called for a function by its full id; raises a LookupError
         if there is none.
+    :param retry_interval: seconds between attempts; None for the backoff of a
+        real server.
     """
 
     def __init__(
         self,
+        clock: Clock,
+        queue: Queue,
         changed: threading.Condition,
         publish: t.Callable[[Event], None],
         find: t.Callable[[str], Function],
+        retry_interval: t.Optional[float],
     ) -> None:
-        super().__init__()
+        self._clock = clock
+        self._queue = queue
         self._changed = changed
         self._publish = publish
         self._find = find
-        self._stopping = False
+        self.retry_interval = retry_interval
+        self.step_count_limit = STEP_COUNT_LIMIT
+        self.state_limit = STATE_LIMIT
+        self.waits: t.List[t.Any] = []
+        self.signals: t.Dict[str, t.Any] = {}
+        self.invokes: t.Dict[str, t.Any] = {}
+        #: Whether the server is stopping: runs without work do not fail then.
+        self.stopping = False
         #: All runs by id, oldest first.
-        self.runs: t.Dict[str, RunState] = {}
+        self.by_id: t.Dict[str, RunState] = {}
         #: The runs of an event, by its internal id and by the sender's.
-        self.runs_by_event: t.Dict[str, t.List[RunState]] = {}
+        self.by_event: t.Dict[str, t.List[RunState]] = {}
         #: Those that have not ended.
         self._live: t.Dict[str, RunState] = {}
         self.admission = Admission(self)
+
+    # -- time and the queue ----------------------------------------------------
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def put(self, item: Item) -> None:
+        self._queue.put(item)
+
+    def put_once(self, job: str, item: Item) -> bool:
+        assert item.run is not None
+        if job in item.run.jobs:
+            return False
+        item.run.jobs.add(job)
+        self.put(item)
+        return True
+
+    def drop(self, item: Item) -> None:
+        self._queue.drop(item)
 
     # -- the beginning ---------------------------------------------------------
 
@@ -105,23 +139,11 @@ class Runs(Work, Starter):
     def _enter(self, function: Function, events: t.List[Event]) -> RunState:
         run = RunState(function, events, self.now())
         run.slots = slots(function, events[0].sent())
-        self.runs[run.run_id] = self._live[run.run_id] = run
+        self.by_id[run.run_id] = self._live[run.run_id] = run
         for event_id in {name for event in events for name in (event.internal_id, event.id)}:
-            self.runs_by_event.setdefault(event_id, []).append(run)
+            self.by_event.setdefault(event_id, []).append(run)
 
-        def start_timeout() -> None:
-            if not run.called:
-                self.cancel(run, "the start timeout is over")
-
-        def finish_timeout() -> None:
-            self.cancel(run, "the finish timeout is over")
-
-        for seconds, action in (
-            (function.start_timeout, start_timeout),
-            (function.finish_timeout, finish_timeout),
-        ):
-            if seconds is not None:
-                self.put(Timer(run, self.now() + seconds, action, background=True))
+        start_timeouts(self, run)
         return run
 
     def invoke(
@@ -129,26 +151,17 @@ class Runs(Work, Starter):
     ) -> t.Union[RunState, str]:
         return self.admission.start(self._find(function_id), event, correlation_id)
 
-    def running(self, function: Function) -> t.List[RunState]:
+    def running(self, function: t.Optional[Function] = None) -> t.List[RunState]:
         return [
-            run for run in self._live.values() if run.function.function_id == function.function_id
+            run
+            for run in self._live.values()
+            if function is None or run.function.function_id == function.function_id
         ]
 
     def receive(self, event: Event) -> None:
-        """Give an event to what waits for it, and to what it cancels."""
+        """Give an event to the steps that wait for it and the runs it cancels."""
         waits.receive(self, event)
-        form = event.sent()
-        for run in list(self._live.values()):
-            for cancelling in run.function.cancelling:
-                if cancelling.event != event.name:
-                    continue
-                age = self.now() - run.began
-                if cancelling.timeout is not None and age > cancelling.timeout:
-                    continue
-                condition = cancelling.condition
-                if condition is None or condition.matches(run.events[0].sent(), form):
-                    self.cancel(run, f"by the event {event.name}")
-                    break
+        cancel_by_event(self, event)
 
     def signal(self, name: str, data: t.Any) -> t.Optional[RunState]:
         """Give a signal to the run that waits for it; None if none does."""
@@ -223,11 +236,11 @@ class Runs(Work, Starter):
 
     def fail_if_stuck(self, run: RunState) -> None:
         if run.open_items == 0:
-            self._fail_stuck(run)
+            self.fail_stuck(run)
 
-    def _fail_stuck(self, run: RunState) -> None:
-        """Nothing is left to do, but the run did not end (W23)."""
-        if run.ended or self._stopping:
+    def fail_stuck(self, run: RunState) -> None:
+        """Fail a run that has not ended and has nothing left to do (W23)."""
+        if run.ended or self.stopping:
             return
         reasons = list(dict.fromkeys(run.oddities))
         ended = sorted(run.names.get(step, step) for step in run.pending if step in run.memos)

@@ -6,10 +6,9 @@ Internal. Turns bytes into one of three outcomes (W19 to W32).
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ... import _protocol
-from .._http.caller import Answer
 from .canonical import DECODER, loads
 from .outcomes import Failure, Outcome, Reported, Returned, server_failure
 from .reported import read_ops
@@ -19,6 +18,15 @@ from .times import parse_retry_after
 _NO_RETRY_VALUE = "true"
 _NOT_AN_SDK = "The response did not come from an Inngest SDK"
 _UNREACHABLE = "Unable to reach SDK URL"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    headers: t.Dict[str, str]
+    body: bytes
 
 
 def unreachable(reason: str) -> Failure:

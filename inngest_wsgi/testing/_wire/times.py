@@ -7,7 +7,6 @@ the SDK's own parser.
 from __future__ import annotations
 
 import email.utils
-import random
 import re
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -31,10 +30,6 @@ _DATE = re.compile(
     re.ASCII,
 )
 _SECONDS = re.compile(r"\d{1,7}\Z", re.ASCII)
-
-#: Seconds between the attempts without ``--retry-interval`` (W30).
-_RETRY_TABLE = (15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200)
-_RETRY_JITTER = 30.0
 
 #: The shortest and longest delay a ``Retry-After`` can ask for, seconds.
 RETRY_AFTER_LEAST = 1.0
@@ -147,12 +142,6 @@ def _http_date(text: str) -> t.Optional[datetime]:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return moment
-
-
-def retry_delay(attempt: int) -> float:
-    """Seconds after the attempt of this number (from 0), with jitter."""
-    base = _RETRY_TABLE[min(attempt, len(_RETRY_TABLE) - 1)]
-    return base + random.uniform(0, _RETRY_JITTER)
 
 
 def rfc3339(unix_seconds: float) -> str:

@@ -1,0 +1,114 @@
+"""Define what the queue holds: calls of functions, and timers."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ... import _protocol
+from .._model.state import Config, RunState
+from .._wire import ids
+
+
+@dataclass(eq=False)
+class Item:
+    """Something to do. A subclass says what."""
+
+    #: For which run; None if there is none yet.
+    run: t.Optional[RunState]
+    #: Unix seconds by the server's clock.
+    due: float
+    #: Whether it is in the queue, and not taken or dropped.
+    queued: bool = field(default=False, init=False)
+    #: Whether the run counts as one that goes on because of it.
+    counts: bool = field(default=True, init=False)
+
+    @property
+    def live(self) -> bool:
+        return self.queued and (self.run is None or not self.run.ended)
+
+
+@dataclass(eq=False)
+class RunItem(Item):
+    """Something to do for a run that there is."""
+
+    run: RunState
+
+
+@dataclass(eq=False)
+class Call(RunItem):
+    """Call the function: all of it (``step``) or one targeted step."""
+
+    step_id: str = _protocol.STEP
+    #: Display name of the targeted step.
+    name: t.Optional[str] = None
+    attempt: int = 0
+    generation: int = 1
+    job_id: str = field(default_factory=ids.job_id)
+    #: Id of the step whose end led to the call; a targeted call has that of
+    #: the call that planned it. Empty for the first call of a run.
+    after: str = ""
+    #: Whether the op that led to the call said ``parallelMode: race``.
+    race: bool = False
+    #: Names the group that a targeted step was planned in; empty for a step
+    #: that was planned alone.
+    group: str = ""
+    #: ``disable_immediate_execution`` of the first attempt, where it is not
+    #: that of the run (W42).
+    disable: t.Optional[bool] = None
+
+    @property
+    def targeted(self) -> bool:
+        return self.step_id != _protocol.STEP
+
+    @property
+    def config(self) -> Config:
+        """What the call goes by if its request is built now."""
+        if self.disable is None:
+            return self.run.config
+        return self.run.config._replace(disable=self.disable)
+
+    @property
+    def current(self) -> int:
+        """``ctx.stack.current``: how far the stack was when :attr:`after` had ended (W7)."""
+        stack = self.run.stack
+        return stack.index(self.after) + 1 if self.after in stack else 0
+
+    def again(self, due: float) -> "Call":
+        """The next attempt: the same job, one generation on (W6)."""
+        call = self.redone(due)
+        call.attempt += 1
+        return call
+
+    def redone(self, due: float) -> "Call":
+        """The same attempt by another worker, one generation on."""
+        return Call(
+            self.run,
+            due,
+            self.step_id,
+            self.name,
+            self.attempt,
+            self.generation + 1,
+            self.job_id,
+            self.after,
+            self.race,
+            self.group,
+        )
+
+
+class Timer(Item):
+    """Something the server does at a time, with the lock held.
+
+    :param background: it does not keep its run from being stuck.
+    """
+
+    def __init__(
+        self,
+        run: t.Optional[RunState],
+        due: float,
+        action: t.Callable[[], None],
+        background: bool = False,
+    ) -> None:
+        super().__init__(run, due)
+        self.action = action
+        self.counts = not background
