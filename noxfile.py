@@ -241,13 +241,35 @@ def _may_sudo(session):
 # -- sessions ------------------------------------------------------------
 
 
+#: Examples that are one module each, for mypy; the demos are checked together.
+EXAMPLES = ["bottle", "pyramid", "streaming"]
+DEMOS = ["running", "shop", "demo", "demo_streaming"]
+
+
 @nox.session(venv_backend="none")
 def lint(session):
-    """Style and types."""
+    """Format, style and types."""
     here = Environment(session, HERE)
-    here.install(also=["flake8", "mypy"])
-    here.run("flake8")
+    # mypy reads what the tests import
+    here.install("test", "browser", also=["mypy", "ruff"])
+    here.run("ruff", "check")
+    here.run("ruff", "format", "--check")
     here.run("mypy")
+    untyped = ["mypy", "--config-file", "tests/mypy.ini"]
+    here.run(*untyped, "tests")
+    # modules of the same name, so not all at once
+    untyped.append("--no-explicit-package-bases")
+    here.run(*untyped, *("examples/{}.py".format(name) for name in DEMOS))
+    for name in EXAMPLES:
+        here.run(*untyped, "examples/{}/app.py".format(name))
+
+
+@nox.session(venv_backend="none", default=False)
+def coverage(session):
+    """The ordinary tests, and the share of the package that they reach."""
+    here = Environment(session, HERE)
+    here.install("test", also=["pytest-cov"])
+    here.run("pytest", *SIDE_BY_SIDE, "--cov", "--cov-report=term-missing:skip-covered")
 
 
 @nox.session(venv_backend="none")
@@ -289,8 +311,8 @@ def browser(session):
 
 @nox.session(venv_backend="none")
 def servers(session):
-    """Streamed answers on real servers; what they do is in docs/streaming.md,
-    where ``nox -s servers -- tests/streaming --write-docs`` writes it."""
+    """Streams on real servers; docs/streaming.md has the result, which
+    ``nox -s servers -- tests/servers/streaming --write-docs`` writes."""
     system_packages(
         session,
         {
@@ -303,7 +325,7 @@ def servers(session):
     )
     here = Environment(session, HERE)
     here.install("test", "servers")
-    several = ["--numprocesses=3", "--dist=loadgroup", "tests/streaming"]
+    several = ["--numprocesses=3", "--dist=loadgroup", "tests/servers/streaming"]
     here.run("pytest", *(session.posargs or several))
 
 

@@ -1,5 +1,5 @@
-"""How long the endpoint takes for a signed call whose two steps are
-remembered, without a WSGI server around it. Prints the best of five rounds.
+"""Measure how long the endpoint takes for a signed call whose two steps are
+remembered, without a WSGI server. Prints the best of five rounds.
 
     python benchmarks/call.py
 
@@ -23,7 +23,7 @@ def handler(ctx):
 
 
 def make_environ():
-    """A function that makes the environ of one call."""
+    """Return a function that makes the environ of one call."""
     event = {"name": "bench/call", "data": {"id": 1}, "id": "e", "ts": 1}
     steps = {hashlib.sha1(name).hexdigest(): {"data": 1} for name in (b"a", b"b")}
     call = {"ctx": {"run_id": "01RUN", "attempt": 0}, "event": event, "steps": steps}

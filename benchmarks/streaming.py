@@ -1,6 +1,6 @@
-"""What a streamed call costs more than one in one piece, without a WSGI server
-around it; and that one in one piece costs the same whether streaming may be
-asked for or not. Prints the best of seven rounds that take turns.
+"""Compare the time of a streamed call with that of a call in one piece, without
+a WSGI server. Calls in one piece should take the same time with each setting of
+``streaming``. Prints the best of seven rounds, in which the settings take turns.
 
     python benchmarks/streaming.py
 
@@ -15,7 +15,7 @@ import inngest_wsgi as inngest
 
 CALLS = 1000
 
-#: What is measured: the setting, and how the server names itself.
+#: What is measured: the setting, and the name of the server.
 WAYS = {
     "streaming=False": (False, "gunicorn/23.0.0"),
     "streaming='allow', a server that cannot": ("allow", "unknown"),

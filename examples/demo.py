@@ -1,14 +1,14 @@
-"""Runs one of the examples once, and shows what happens.
+"""Run one of the examples once, and show what happens.
 
 Starts the shop under gunicorn and the local server that comes with
 inngest_wsgi, both on free loopback ports; syncs; orders something through the
-shop's own page; prints the run as it happens; and looks into the SQLite file
-for effects that are missing or double.
+shop's own page; prints the run as it happens; and checks the SQLite file for
+side effects that are missing or happened twice.
 
     python examples/demo.py bottle
     python examples/demo.py pyramid
 
-The exit status is 0 only if the run completed and each effect is there
+The exit status is 0 only if the run completed and each effect happened
 exactly once.
 """
 
@@ -35,7 +35,7 @@ def main():
 
 
 def run(app, folder):
-    # here, so that a Ctrl-C while it is read finds somebody who listens
+    # imported here, so that a Ctrl-C during the import is handled
     from inngest_wsgi.testing import LocalServer
 
     database = folder / "shop.sqlite3"
@@ -51,7 +51,7 @@ def run(app, folder):
 
 
 class Shop(Gunicorn):
-    """The example, in a process of its own."""
+    """The example, in a separate process."""
 
     def __init__(self, app, server_url, database):
         super().__init__(
@@ -71,7 +71,7 @@ class Shop(Gunicorn):
 
 
 def check(found, database):
-    """Say what came of it, and whether each effect is there exactly once."""
+    """Print the result, and check that each effect happened exactly once."""
     print("\noutput: {}".format(json.dumps(found.output)))
     connection = sqlite3.connect(str(database))
     counts = {}

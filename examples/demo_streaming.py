@@ -1,11 +1,11 @@
-"""Shows what streaming is for: a slow step behind an impatient proxy.
+"""Show what streaming is for: a slow step behind an impatient proxy.
 
-Starts nginx, which gives up on an app that sends nothing for two seconds
-(``proxy_read_timeout 2s``, and else its defaults), before ``streaming/app.py``
-under gunicorn, whose one step takes eight; and the local server that comes
-with inngest_wsgi, which calls the app through nginx. All of it is on free
-loopback ports, and in a temporary folder. The function is run twice: by an
-app that answers in one piece, and by one that streams.
+Starts ``streaming/app.py``, whose one step takes eight seconds, under gunicorn,
+behind an nginx that gives up on an app that sends nothing for two seconds
+(``proxy_read_timeout 2s``, otherwise nginx's defaults). The local server that
+comes with inngest_wsgi calls the app through nginx. All of them use free
+loopback ports and a temporary folder. The function runs twice: in an app that
+answers in one piece, and in one that streams.
 
     python examples/demo_streaming.py
 
@@ -26,7 +26,7 @@ import typing
 
 from running import PATIENCE_S, DemoError, Gunicorn, Process, demonstrate, follow, row, say, sync
 
-#: Where nginx is beside what is in PATH, which has no sbin for a user.
+#: Where else to look for nginx: the PATH of an ordinary user has no sbin.
 SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
 
 NGINX_CONF = """\
@@ -55,7 +55,7 @@ def main():
 
 
 def run(folder):
-    # here, so that a Ctrl-C while it is read finds somebody who listens
+    # imported here, so that a Ctrl-C during the import is handled
     from inngest_wsgi.testing import LocalServer
 
     nginx = find_nginx()
@@ -65,7 +65,7 @@ def run(folder):
         lost.check("Failed", reports=2, answers=["504", "504"])
         say("the server got", " ".join(lost.run.output["stack"].split()))
         kept = run_once("2. Streamed", server, nginx, folder / "2", "allow")
-        # one brings what the step came to, and one what the function did
+        # one answer has the step's result, the other the function's
         kept.check("Completed", reports=1, answers=["201", "201"])
         say("output", json.dumps(kept.run.output))
     print(
@@ -77,7 +77,7 @@ def run(folder):
 
 
 def find_nginx():
-    """Its path."""
+    """Return the path of nginx."""
     found = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""),) + SBIN))
     if found is None:
         raise DemoError("there is no nginx; on Debian: apt-get install nginx")
@@ -126,7 +126,7 @@ def run_once(title, server, nginx, folder, streaming):
 
 
 def follow_reports(path, ended, began):
-    """Print what the steps do of which the server has heard no more."""
+    """Print the reports of attempts whose result the server did not get."""
     attempts = sum(entry.kind == "function error" for entry in ended.history)
     seen = 0
     while seen < attempts:
@@ -152,9 +152,9 @@ class Result(typing.NamedTuple):
     answers: typing.List[typing.Sequence[str]]
 
     def check(self, status, reports, answers):
-        """Whether it came as it should.
+        """Check that the result is the expected one.
 
-        :raises DemoError: it did not
+        :raises DemoError: it is not
         """
         if self.run.status != status:
             raise DemoError("the run is {}: {}".format(self.run.status, self.run.output))
@@ -165,7 +165,7 @@ class Result(typing.NamedTuple):
 
 
 class Nginx(Process):
-    """nginx before an app, with all that it writes in a folder.
+    """nginx in front of an app, with all its files in a folder.
 
     :param path: of nginx
     :param port: to listen on
@@ -188,15 +188,15 @@ class Nginx(Process):
         self._access_log = folder / "access.log"
 
     def answers(self):
-        """Status and seconds of each answer to a POST; whole when nginx has
-        ended."""
+        """Return the status and the seconds of each answer to a POST. The list is
+        complete only when nginx has ended."""
         found = [line.split() for line in lines(self._access_log)]
         return [rest for method, *rest in found if method == "POST"]
 
 
 def worker_user():
-    """The user that nginx's worker is: as root it would choose one who may not
-    enter the folder."""
+    """Return the setting for the user of nginx's worker: as root nginx would
+    choose a user who may not enter the folder."""
     if os.geteuid() != 0:
         return ""
     names = pwd.getpwuid(0).pw_name, grp.getgrgid(os.getegid()).gr_name
@@ -204,8 +204,8 @@ def worker_user():
 
 
 def temporary_paths(path, folder):
-    """The folders that nginx makes when it starts, which are else where only
-    root may, for the modules that this nginx has."""
+    """Return the settings for the folders that nginx makes when it starts, by
+    default where only root may, for the modules that this nginx has."""
     built = subprocess.run([path, "-V"], stderr=subprocess.PIPE, check=True).stderr.decode()
     modules = ["proxy", "fastcgi", "uwsgi", "scgi"]
     names = ["client_body"] + [

@@ -1,5 +1,5 @@
-"""What the demos share: servers that end with the demo, and a run that is
-shown as it happens."""
+"""Code that the demos share: start servers that end with the demo, and print a run
+as it happens."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import typing
 
 #: The folder of the examples.
 HERE = pathlib.Path(__file__).resolve().parent
@@ -20,7 +21,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class DemoError(Exception):
-    """The demo did not come to its end; the message says why."""
+    """The demo failed; the message says why."""
 
 
 def demonstrate(run, farewell):
@@ -54,8 +55,8 @@ def _interrupt(*_):
 
 @contextlib.contextmanager
 def signals_held():
-    """Put off a Ctrl-C: one in the middle of starting or ending a process
-    would leave it to nobody."""
+    """Delay a Ctrl-C: during the start or the end of a process it would leave
+    the process behind."""
     came = []
     before = [signal.signal(number, lambda *_: came.append(1)) for number in SIGNALS]
     try:
@@ -68,14 +69,14 @@ def signals_held():
 
 
 class Process:
-    """A server in a process of its own.
+    """A server in a separate process.
 
     :param name: what to call it
     :param command: starts it, in the foreground
     :param folder: its home
-    :param listening: matches the line of its log which says that it listens
-    :param environ: what it has in its environment beside ours, of which it
-        gets nothing of Inngest's
+    :param listening: a pattern of the log line that says that it listens
+    :param environ: additions to our environment, of which it does not get
+        Inngest's settings
     """
 
     def __init__(self, name, command, folder, listening, **environ):
@@ -83,12 +84,12 @@ class Process:
         self._command = command
         self._pattern = re.compile(listening)
         self._environ = {k: v for k, v in os.environ.items() if not k.startswith("INNGEST_")}
-        # gunicorn keeps a folder at home, which is to go with the demo's own
+        # gunicorn keeps a folder in HOME, which should be removed with the demo's
         self._environ.update(environ, HOME=str(folder))
         self._log = []
-        self._found = None
+        self._found: typing.Any = None
         self._listening = threading.Event()
-        self._process = None
+        self._process: typing.Any = None
         self._reader = threading.Thread(target=self._read)
 
     def __enter__(self):
@@ -135,7 +136,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 pass
             try:
-                # with the workers of one that was stopped while it started
+                # also the workers of a server that was stopped during its start
                 os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
@@ -169,7 +170,7 @@ class Gunicorn(Process):
 
 
 def sync(server, origin):
-    """Have the app register."""
+    """Make the app register."""
     from inngest_wsgi.testing import SyncError
 
     try:

@@ -3,8 +3,8 @@
 Nothing here knows of a web framework; ``bottle/`` and ``pyramid/`` beside this
 file are two sites of the same shop.
 
-No table has a constraint that would hide a step that is done twice: it would
-leave two rows.
+No table has a constraint that would hide a step that runs twice: it would leave
+two rows.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ client = inngest.Inngest(app_id="shop")
 
 @contextlib.contextmanager
 def database():
-    """A connection; what was done is kept unless an exception passes."""
+    """Yield a connection; commit at the end unless an exception is raised."""
     connection = sqlite3.connect(DATABASE, timeout=10)
     try:
         with connection:
@@ -53,7 +53,7 @@ def create_tables():
 
 
 def place_order(item, price):
-    """Store an order, and have it fulfilled in the background.
+    """Store an order, and start the function that fulfils it.
 
     :param price: in cents
     :returns: the ids of the order and of the event
@@ -61,7 +61,7 @@ def place_order(item, price):
     with database() as connection:
         added = connection.execute("INSERT INTO orders (item, price) VALUES (?, ?)", (item, price))
         order_id = added.lastrowid
-    # the event's id makes a form that is sent twice start one run
+    # because of the event's id, an event that is sent twice starts one run
     (event_id,) = client.send(
         inngest.Event(
             name="shop/order.placed",
@@ -73,7 +73,7 @@ def place_order(item, price):
 
 
 def list_orders():
-    """All orders, each with how many charges and confirmations it has."""
+    """Return all orders, each with the numbers of its charges and confirmations."""
     with database() as connection:
         return connection.execute(
             "SELECT id, item, price,"
@@ -87,7 +87,7 @@ def list_orders():
 
 
 class GatewayBusy(Exception):
-    """The payment gateway takes no call right now."""
+    """The payment gateway accepts no call at the moment."""
 
 
 def load_order(order_id):
@@ -101,8 +101,11 @@ def load_order(order_id):
 
 
 def charge(order):
-    """Charge the card. The gateway of this shop is busy at the first call
-    for each order, so that a retry can be seen."""
+    """Charge the card.
+
+    The gateway of this shop is busy at the first call for each order, so that
+    the demo shows a retry.
+    """
     with database() as connection:
         connection.execute("INSERT INTO gateway_calls (order_id) VALUES (?)", (order["id"],))
         (calls,) = connection.execute(

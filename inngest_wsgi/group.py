@@ -12,7 +12,7 @@ T = t.TypeVar("T")
 
 
 class ParallelMode(enum.Enum):
-    """When the server calls the function again for a parallel group."""
+    """Sets when the server calls the function again for a parallel group."""
 
     #: when all steps that were reported have ended
     WAIT = p.PARALLEL_WAIT

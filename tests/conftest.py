@@ -20,7 +20,7 @@ settings.load_profile("inngest_wsgi")
 
 @pytest.fixture(autouse=True, scope="session")
 def patience():
-    """A busy machine is given longer than 10 s to come to what is waited for."""
+    """Wait for up to 60 s, not 10, since the machine may be busy."""
     waiting = (
         LocalServer.wait_for_run,
         LocalServer.wait_for,
@@ -31,13 +31,14 @@ def patience():
     with pytest.MonkeyPatch.context() as patch:
         for method in waiting:
             # the last of their defaults is the timeout
-            patch.setattr(method, "__defaults__", method.__defaults__[:-1] + (60,))
+            defaults = method.__defaults__ or ()
+            patch.setattr(method, "__defaults__", defaults[:-1] + (60,))
         yield
 
 
 @pytest.fixture(autouse=True)
 def no_inngest_environment(monkeypatch):
-    """What this machine's environment says of Inngest is not for the tests."""
+    """Remove the Inngest settings of this machine's environment."""
     for name in os.environ:
         if name.startswith("INNGEST_"):
             monkeypatch.delenv(name)
@@ -45,7 +46,8 @@ def no_inngest_environment(monkeypatch):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport():
-    """What a test wrote goes to another process; not every str can."""
+    """Escape captured text that cannot be encoded, since xdist sends it to
+    another process."""
     report = (yield).get_result()
     report.sections = [
         (name, text.encode("utf-8", "backslashreplace").decode("utf-8"))

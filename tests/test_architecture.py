@@ -1,11 +1,14 @@
-"""Who may import whom: strictly downward, type-checking imports included."""
+"""Imports run downward, type-checking imports included, and the docs list every
+module."""
 
 import ast
 import pathlib
+import re
 
 import pytest
 
-PACKAGE = pathlib.Path(__file__).parent.parent / "inngest_wsgi"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "inngest_wsgi"
 
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
@@ -94,7 +97,7 @@ MODULES = modules()
 
 
 def imports_of(path, known=None):
-    """The modules that are imported: ours with a dot in front.
+    """Yield the imported modules; ours begin with a dot.
 
     :param known: names of our modules; all but those of the local server if None.
     """
@@ -124,7 +127,7 @@ def test_imports_run_downward(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_sole_users(module):
+def test_third_parties_have_one_user(module):
     text = MODULES[module].read_text()
     tops = {name.split(".")[0] for name in imports_of(MODULES[module])}
     for thing, users in SOLE_USERS.items():
@@ -179,7 +182,22 @@ def test_the_local_server_shares_names_and_no_logic(path):
         if isinstance(node, ast.ImportFrom) and node.level >= depth:
             assert node.module is None and [a.name for a in node.names] == ["_protocol"]
         if isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module is not None
             assert node.module.split(".")[0] not in ("itsdangerous", "urllib3")
             assert not node.module.startswith("inngest_wsgi") or (
                 [a.name for a in node.names] == ["_protocol"]
             )
+
+
+def test_the_docs_list_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = set()
+    for section in re.split("^## ", text, flags=re.M)[1:]:
+        folder = re.match("`(.*)/`", section)
+        if folder:
+            place = "" if folder[1] == "inngest_wsgi" else folder[1] + "/"
+            names = re.findall(r"^\| `(\S+)` \|", section, re.M)
+            listed.update(place + name for name in names)
+    paths = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")}
+    modules = {str(p) for p in paths if p.name != "__init__.py" and p.parts[0] != "experimental"}
+    assert modules - listed == set()

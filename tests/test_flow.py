@@ -1,11 +1,11 @@
-"""The settings of a function: their registration, and what is refused."""
+"""The settings of a function: their registration, and invalid ones."""
 
 import datetime
 import json
 
 import pytest
 import recordings
-from servers import Scripted, serving
+from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 
@@ -13,7 +13,7 @@ EVENT = inngest.TriggerEvent(event="a")
 
 
 def registered(*declarations):
-    """The functions as they are registered, by their ids."""
+    """Return the registered functions by their ids."""
     client = inngest.Inngest("sync-app", is_production=False)
     functions = [
         client.create_function(**dict({"trigger": EVENT}, **options))(lambda ctx: None)
@@ -104,7 +104,7 @@ def test_only_what_is_set_is_registered(options, wire):
     assert function == dict({"triggers": [{"event": "a"}]}, **wire)
 
 
-def test_a_failure_handler_is_a_function_of_its_own():
+def test_a_failure_handler_is_a_separate_function():
     found = registered(
         {
             "fn_id": "f",
@@ -138,7 +138,7 @@ def test_a_failure_handler_is_a_function_of_its_own():
     }
 
 
-def test_a_failure_handler_takes_the_id_that_it_has():
+def test_a_failure_handlers_id_cannot_be_used_twice():
     client = inngest.Inngest("shop", is_production=False)
     functions = [
         client.create_function(fn_id="f", trigger=EVENT, on_failure=print)(print),
@@ -177,7 +177,7 @@ async def coroutine(ctx):
         ({"timeouts": "1h"}, "timeouts must be a Timeouts"),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused_by_name(options, said):
+def test_an_invalid_setting_is_refused_by_name(options, said):
     client = inngest.Inngest("shop", is_production=False)
     with pytest.raises(inngest.FunctionConfigError, match="function 'f': .*" + said):
         client.create_function(fn_id="f", trigger=EVENT, **options)(print)

@@ -66,7 +66,7 @@ def test_a_handler_that_could_not_run_is_refused_when_it_is_declared(client, han
         ({"trigger": [EVENT] * 11}, "11 entries; the most is 10"),
     ],
 )
-def test_a_declaration_that_cannot_work_is_refused(client, options, said):
+def test_an_invalid_declaration_is_refused(client, options, said):
     with pytest.raises(inngest.FunctionConfigError, match=said):
         client.create_function(**dict({"fn_id": "f", "trigger": EVENT}, **options))(plain)
 
@@ -77,7 +77,7 @@ def test_a_declaration_that_cannot_work_is_refused(client, options, said):
         lambda: inngest.TriggerEvent(event=""),
         lambda: inngest.TriggerEvent(event="a", expression=" "),
         lambda: inngest.TriggerCron(cron=""),
-        lambda: inngest.TriggerCron(cron=None),
+        lambda: inngest.TriggerCron(cron=None),  # type: ignore[arg-type]
     ],
 )
 def test_an_empty_trigger_is_refused(make):
@@ -100,7 +100,7 @@ def test_a_list_that_holds_no_functions_is_refused(client, functions):
 @pytest.mark.parametrize(
     "options, named", [({"client": "shop"}, "client"), ({"http": object()}, "http")]
 )
-def test_what_serve_cannot_use_is_refused(client, options, named):
+def test_invalid_arguments_of_serve_are_refused(client, options, named):
     function = client.create_function(fn_id="f", trigger=EVENT)(plain)
     with pytest.raises(inngest.SettingsError, match=named):
         inngest.serve(**dict({"client": client, "functions": [function]}, **options))
@@ -115,9 +115,9 @@ def test_the_handler_stays_callable_for_unit_tests(client):
     "make, field",
     [
         (lambda: inngest.Event(name=""), "name"),
-        (lambda: inngest.Event(name="a", data=[]), "data"),
-        (lambda: inngest.Event(name="a", id=3), "id"),
-        (lambda: inngest.Event(name="a", ts=1.5), "ts"),
+        (lambda: inngest.Event(name="a", data=[]), "data"),  # type: ignore[arg-type]
+        (lambda: inngest.Event(name="a", id=3), "id"),  # type: ignore[arg-type]
+        (lambda: inngest.Event(name="a", ts=1.5), "ts"),  # type: ignore[arg-type]
     ],
 )
 def test_an_event_that_cannot_be_sent_is_refused(make, field):

@@ -117,9 +117,7 @@ PRECEDENCE = [
 
 
 @pytest.mark.parametrize("setting, attribute, serve, client, environ, default", PRECEDENCE)
-def test_serve_beats_client_beats_environment_beats_default(
-    setting, attribute, serve, client, environ, default
-):
+def test_order_of_precedence_of_settings(setting, attribute, serve, client, environ, default):
     arguments = {"is_production": True, "signing_key": "cd"}
     from_environ = dict([environ]) if environ else {}
     if client is not None:
@@ -139,7 +137,7 @@ def test_serve_beats_client_beats_environment_beats_default(
         assert getattr(resolve(arguments, None, {}), attribute) == default
 
 
-def test_base_url_of_serve_beats_the_clients_origins():
+def test_base_url_of_serve_overrides_the_clients_origins():
     found = resolve(
         {"api_base_url": "http://api:1", "is_production": False}, {"base_url": "http://both:2"}
     )
@@ -153,7 +151,7 @@ def test_streaming_from_the_environment(text, value):
     assert resolve(environ={"INNGEST_STREAMING": text}).streaming == value
 
 
-def test_streaming_false_beats_the_environment():
+def test_streaming_false_overrides_the_environment():
     found = resolve({"is_production": False}, {"streaming": False}, {"INNGEST_STREAMING": "force"})
     assert found.streaming is False
 
@@ -247,7 +245,7 @@ def test_forms_of_a_signing_key(key):
         ({"event_key": ""}, None, {}, "event_key", "dashboard"),
     ],
 )
-def test_a_mistake_names_the_setting_and_the_way_out(client, serve, environ, named, way_out):
+def test_an_invalid_setting_is_named_with_advice(client, serve, environ, named, way_out):
     with pytest.raises(inngest.SettingsError) as caught:
         resolve(client, serve, environ)
     assert caught.value.setting == named
@@ -276,7 +274,7 @@ def test_request_timeout(value, seconds):
     assert resolve({"request_timeout": value}).request_timeout == seconds
 
 
-def test_log_level_is_set_on_our_logger():
+def test_log_level_is_set_on_the_librarys_logger():
     logger = logging.getLogger("inngest_wsgi")
     before = logger.level
     client = inngest.Inngest("shop", is_production=False)
@@ -290,6 +288,6 @@ def test_log_level_is_set_on_our_logger():
         logger.setLevel(before)
 
 
-def test_the_platform_is_known_by_its_variable():
+def test_the_platform_is_detected_by_its_variable():
     assert resolve(environ={"RENDER": "true"}).platform == "render"
     assert resolve().platform is None

@@ -1,7 +1,7 @@
 """A step that takes longer than the proxy in front of the app waits.
 
-The application is the Inngest endpoint and nothing else. Whether it streams
-its answers is left to ``INNGEST_STREAMING``.
+The application is the Inngest endpoint and nothing else. ``INNGEST_STREAMING``
+decides if it streams its answers.
 """
 
 import os

@@ -23,7 +23,7 @@ _OTHER_MODE = {
 
 
 class Caller(t.NamedTuple):
-    """Who sent a request, and what they may have.
+    """The sender of a request, and what they may have.
 
     :ivar trusted: whether they may be told what is served here: in dev mode
         everybody, in cloud mode who has the signing key

@@ -1,8 +1,8 @@
 import contextlib
 
 import pytest
-from servers import serving
-from shop import browser
+from browser_shop import browser
+from stub_server import serving
 
 
 @pytest.fixture(scope="session")
@@ -13,15 +13,15 @@ def chromium():
 
 @pytest.fixture
 def serve():
-    """Serve an application until its pages are closed; gives its origin."""
+    """Serve an application until the end of the test; return its origin."""
     with contextlib.ExitStack() as stack:
         yield lambda application: stack.enter_context(serving(application))
 
 
 @pytest.fixture
 def open_page(chromium, serve):
-    """Open an endpoint as a person does. What goes wrong in the page, and
-    whatever is asked of another origin, is a failure of the test."""
+    """Open an endpoint in the browser. The test fails if an error occurs in the
+    page, or if the page sends a request to another origin."""
     contexts, wrong = [], []
 
     def open_page(origin, expected=(), query="", **options):
@@ -32,7 +32,7 @@ def open_page(chromium, serve):
         page.set_default_timeout(90000)
 
         def said(message):
-            # a browser says so of each answer that is an error
+            # a browser logs each answer that is an error
             if not any(part in message.text for part in expected):
                 wrong.append(message.text)
 

@@ -1,8 +1,8 @@
-"""Makes the pictures of the page in docs/.
+"""Take the screenshots of the dev page in docs/.
 
     python tests/browser/screenshots.py
 
-With the font Inter installed they look as on most machines of today.
+Install the font Inter first, so that they look as on most machines.
 """
 
 import logging
@@ -10,13 +10,14 @@ import os
 import pathlib
 import sys
 import tempfile
+import typing as t
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "support"))
 
-from servers import serving  # noqa: E402
-from shop import browser, shop  # noqa: E402
+from browser_shop import browser, shop  # noqa: E402
+from stub_server import serving  # noqa: E402
 
 from inngest_wsgi.testing import LocalServer  # noqa: E402
 
@@ -28,7 +29,7 @@ PREFER = """<match target="pattern"><test name="family"><string>{}</string></tes
 ASKED = ("system-ui", "sans", "sans-serif", "DejaVu Sans", "Segoe UI", "Roboto")
 
 DESKTOP, PHONE = {"width": 1120, "height": 880}, {"width": 390, "height": 844}
-PICTURES = {
+PICTURES: t.Dict[str, t.Any] = {
     "light": {"viewport": DESKTOP, "color_scheme": "light"},
     "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
     "narrow": {"viewport": PHONE, "color_scheme": "light", "device_scale_factor": 2},

@@ -1,18 +1,19 @@
-"""The page of dev mode in a real browser, with a real server of each kind.
+"""The dev page in a real browser, with a real server of each kind.
 
-Waits are for conditions, never for time to pass.
+Tests wait for conditions, never for a fixed time.
 """
 
 import contextlib
 import itertools
 import json
 import socket
+import typing as t
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser_shop import shop
 from playwright.sync_api import expect
-from servers import Scripted, serving
-from shop import shop
+from stub_server import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
@@ -24,7 +25,7 @@ from inngest_wsgi.testing import LocalServer
 expect.set_options(timeout=90000)
 
 NOWHERE = "http://127.0.0.1:9"
-VIEWS = {
+VIEWS: t.Dict[str, t.Any] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "narrow": {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},
@@ -46,14 +47,14 @@ def origin(server):
 
 @pytest.fixture
 def unshared():
-    """A server that other tests' apps are not synced with."""
+    """A local server that no other test uses."""
     with LocalServer() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def broken():
-    """A shop with a long name and no server."""
+    """The origin of a shop with a long name and no server."""
     name = "shop-" + "with-a-name-that-does-not-end-" * 4
     with serving(shop(NOWHERE, name, serve_origin="http://app:8000", sync_retries=0)) as found:
         yield found
@@ -76,7 +77,7 @@ def write(page, text):
 # -- what there is -------------------------------------------------------
 
 
-def test_the_page_says_what_there_is(open_page, server, origin):
+def test_the_page_shows_the_app_and_its_functions(open_page, server, origin):
     page = settled(open_page(origin))
     assert page.title() == "shop – Inngest app"
     expect(page.locator("h1")).to_have_text("shop")
@@ -133,7 +134,7 @@ def test_a_run_that_fails_says_why_and_is_text_not_markup(open_page, server, ori
     no_violations(page)
 
 
-def test_a_function_of_several_events_and_one_of_none(open_page, origin):
+def test_functions_with_several_events_and_with_none(open_page, origin):
     page = settled(open_page(origin))
     expect(page.locator("#trigger-field")).to_be_hidden()
     page.select_option("#function", label="Send a receipt")
@@ -152,7 +153,7 @@ def test_a_function_of_several_events_and_one_of_none(open_page, origin):
     no_violations(page)
 
 
-def test_what_was_written_is_kept(open_page, origin):
+def test_the_text_in_the_editor_is_kept(open_page, origin):
     page = settled(open_page(origin))
     write(page, {"name": "mine"})
     page.click("#look")
@@ -163,7 +164,7 @@ def test_what_was_written_is_kept(open_page, origin):
     assert json.loads(page.input_value("#event"))["name"] == "shop/refund"
 
 
-def test_names_are_text(open_page, serve):
+def test_names_are_shown_as_text_not_markup(open_page, serve):
     evil = "<img src=x onerror=alert(1)>\u202eevil"
     client = inngest.Inngest(app_id="x<script>alert(2)</script>", is_production=False)
     trigger = inngest.TriggerEvent(event=evil, expression="event.data.x == '</script>'")
@@ -189,8 +190,8 @@ FAULTS = [
     ('{"name": "a}', "Line 1, column 13: a quotation mark is missing"),
     ('{"name": "a\\x"}', "Line 1, column 12: a backslash may stand before"),
     ('{"name": "a\nb"}', "Line 1, column 12: a quotation mark is missing"),
-    ('{"name": nope}', "Line 1, column 10: this is no JSON value."),
-    ('{"name": 01}', "Line 1, column 10: this is no JSON value."),
+    ('{"name": nope}', "Line 1, column 10: this is not a JSON value."),
+    ('{"name": 01}', "Line 1, column 10: this is not a JSON value."),
     ('{"data": [1, 2', "Line 1, column 15: a comma or ] is missing here."),
     ('{"name": "a"} x', "Line 1, column 15: the JSON has ended before this."),
     ('{"data": [1], "name": [{}\n' + "[" * 200000, "Line 2, column 1: a comma or ] is missing"),
@@ -206,7 +207,7 @@ FAULTS = [
 ]
 
 
-def test_what_is_no_event_is_told_in_place(open_page, broken):
+def test_an_invalid_event_is_reported_beside_the_editor(open_page, broken):
     page = settled(open_page(broken))
     sent = []
     page.on("request", lambda request: request.method == "POST" and sent.append(request))
@@ -227,7 +228,7 @@ def test_what_is_no_event_is_told_in_place(open_page, broken):
 @pytest.mark.parametrize(
     "text, words",
     [
-        # broken at the end, with as much before it as there may be
+        # an error at the end, after the largest event that is allowed
         ("[" + "1," * (_events.MAX_EVENT_BYTES // 2 - 1), "a value is missing"),
         ('"' + "a" * (_events.MAX_EVENT_BYTES - 1), "a quotation mark is missing"),
         ("[" * _events.MAX_EVENT_BYTES, "nested too deeply"),
@@ -235,7 +236,7 @@ def test_what_is_no_event_is_told_in_place(open_page, broken):
         ("1" * (_events.MAX_EVENT_BYTES + 1), "longer than 3 MiB"),
     ],
 )
-def test_a_large_event_does_not_hold_the_page_up(open_page, broken, text, words):
+def test_a_large_event_does_not_block_the_page(open_page, broken, text, words):
     page = settled(open_page(broken))
     elapsed_ms, fault = page.evaluate(JUDGED, text)
     assert words in fault
@@ -243,7 +244,7 @@ def test_a_large_event_does_not_hold_the_page_up(open_page, broken, text, words)
     assert elapsed_ms < 60000
 
 
-# what the editor shows is left out, which is the browser's work
+# without the time that the browser needs to show the text
 JUDGED = """(text) => {
     const editor = document.getElementById("event");
     Object.defineProperty(editor, "value", {value: text});
@@ -253,14 +254,14 @@ JUDGED = """(text) => {
 }"""
 
 
-def test_a_fault_is_told_while_somebody_writes(open_page, broken):
+def test_an_invalid_event_is_reported_while_typing(open_page, broken):
     page = settled(open_page(broken))
     page.locator("#event").press_sequentially("{")
     expect(page.locator("#event-fault")).to_be_visible()
     expect(page.locator("#event-hint")).to_be_empty()
 
 
-def test_without_a_server_it_says_how_to_start_one(open_page, broken):
+def test_without_a_server_the_page_says_how_to_start_one(open_page, broken):
     page = settled(open_page(broken))
     expect(page.locator("#server")).to_contain_text("No server can be reached at " + NOWHERE)
     expect(page.locator("#problems")).to_contain_text("npx inngest-cli@latest dev -u http://app")
@@ -271,7 +272,7 @@ def test_without_a_server_it_says_how_to_start_one(open_page, broken):
     expect(page.locator("#sent")).to_contain_text("Not sent. 0 of 1 events were accepted")
 
 
-def test_what_the_server_refuses_is_shown_in_its_words(open_page, serve):
+def test_a_refusal_is_shown_in_the_servers_words(open_page, serve):
     refusing = Scripted((400, {"error": "<i>App</i> is not welcome"}))
     page = settled(open_page(serve(shop(serve(refusing)))))
     page.click("#sync")
@@ -287,7 +288,7 @@ def silent():
         yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
 
 
-def test_a_server_that_stays_silent_is_told_of(open_page, serve, silent, monkeypatch):
+def test_a_server_that_does_not_answer_is_reported(open_page, serve, silent, monkeypatch):
     monkeypatch.setattr(page_module, "_SEND_DEADLINE_S", 0.3)
     page = settled(open_page(serve(shop(silent, sync_timeout=300))))
     expect(page.locator("#server")).to_contain_text("No server can be reached at " + silent)
@@ -299,7 +300,7 @@ def test_a_server_that_stays_silent_is_told_of(open_page, serve, silent, monkeyp
     expect(page.locator("#synced")).to_contain_text("Not synced.")
 
 
-def test_an_event_that_the_middleware_drops_is_not_waited_for(open_page, serve):
+def test_no_run_is_awaited_for_an_event_that_middleware_drops(open_page, serve):
     class Drop(inngest.Middleware):
         def before_send_events(self, events):
             events.clear()
@@ -317,8 +318,8 @@ def test_an_event_that_the_middleware_drops_is_not_waited_for(open_page, serve):
     assert len(asked) > 1 and "landing=runs" not in "".join(asked)
 
 
-def test_parameters_of_the_address_are_kept(open_page, serve, unshared):
-    """An application may be found by them."""
+def test_query_parameters_are_kept(open_page, serve, unshared):
+    """An application may be reachable only with its query parameters."""
     application, seen = shop(unshared.url), []
 
     def by_tenant(environ, start_response):
@@ -328,7 +329,7 @@ def test_parameters_of_the_address_are_kept(open_page, serve, unshared):
         return found(environ, start_response)
 
     tenant = {"tenant": ["a b&c"], "x": ["1", "2"]}
-    # what is the page's own is not taken from there
+    # the page's own parameters are not taken from the address
     query = "?tenant=a%20b%26c&x=1&x=2&here=nowhere"
     page = settled(open_page(serve(by_tenant), query=query))
     page.click("#sync")
@@ -338,7 +339,7 @@ def test_parameters_of_the_address_are_kept(open_page, serve, unshared):
 
 
 class Changing:
-    """An application that can be put in place of another while it serves."""
+    """A WSGI application that can be replaced while it is being served."""
 
     def __init__(self, *applications):
         self.applications = itertools.cycle(applications)
@@ -347,7 +348,7 @@ class Changing:
         return next(self.applications)(environ, start_response)
 
 
-def test_several_processes_each_with_its_own_secret(open_page, serve, unshared):
+def test_several_processes_with_different_secrets(open_page, serve, unshared):
     each = Changing(*[shop(unshared.url) for _ in range(3)])
     page = settled(open_page(serve(each), expected=["403"]))
     page.click("#sync")
@@ -356,7 +357,7 @@ def test_several_processes_each_with_its_own_secret(open_page, serve, unshared):
     expect(page.locator("#sent")).to_contain_text("Sent, with the id")
 
 
-def test_an_application_that_was_restarted(open_page, serve, unshared):
+def test_the_page_works_after_a_restart(open_page, serve, unshared):
     application = Changing(shop(unshared.url))
     page = settled(open_page(serve(application), expected=["403"]))
     application.applications = itertools.cycle([shop(unshared.url)])
@@ -364,7 +365,7 @@ def test_an_application_that_was_restarted(open_page, serve, unshared):
     expect(page.locator("#synced")).to_contain_text("Synced at")
 
 
-def test_a_page_that_stays_too_old(open_page, serve, unshared):
+def test_a_page_with_expired_tokens(open_page, serve, unshared):
     application = shop(unshared.url)
     page = settled(open_page(serve(application), expected=["403"]))
     application._router._landing._tokens._age_s = -1
@@ -373,7 +374,7 @@ def test_a_page_that_stays_too_old(open_page, serve, unshared):
     expect(page.locator("#sync")).to_have_text("Sync app")
 
 
-def test_an_application_that_has_gone(open_page, server):
+def test_the_application_has_stopped(open_page, server):
     with serving(shop(server.url)) as origin:
         page = settled(open_page(origin, expected=["ERR_CONNECTION", "ERR_EMPTY_RESPONSE"]))
     page.click("#sync")
@@ -382,7 +383,7 @@ def test_an_application_that_has_gone(open_page, server):
     expect(page.locator("#server")).to_contain_text("This app does not answer")
 
 
-def test_something_in_between(open_page, serve):
+def test_an_answer_that_is_not_from_the_app(open_page, serve):
     def application(environ, start_response):
         if environ["QUERY_STRING"]:
             return Response("<h1>Sign in</h1>", 502)(environ, start_response)
@@ -395,7 +396,7 @@ def test_something_in_between(open_page, serve):
     no_violations(page)
 
 
-def test_a_run_that_does_not_come_is_not_waited_for_for_ever(open_page, serve):
+def test_the_page_stops_waiting_for_a_run_that_does_not_start(open_page, serve):
     quiet = Quiet()
     server = serve(quiet)
     page = open_page(serve(shop(server)))
@@ -419,8 +420,8 @@ def test_a_run_that_does_not_come_is_not_waited_for_for_ever(open_page, serve):
     no_violations(page)
 
 
-def test_a_run_keeps_its_name(open_page, serve):
-    """Where the calls of a run came to another process than the page asks."""
+def test_a_run_keeps_its_function_name_across_processes(open_page, serve):
+    """Also if another process than the one that serves the page got the run's calls."""
     quiet = Quiet()
     quiet.runs = [{"run_id": "01RUN", "status": "Running"}]
     application = shop(serve(quiet))
@@ -438,7 +439,7 @@ def test_a_run_keeps_its_name(open_page, serve):
 
 
 class Quiet:
-    """A server that takes everything, has pages of runs, and starts none."""
+    """A server that accepts every request, has pages of runs, and starts no run."""
 
     def __init__(self):
         self.runs = []
@@ -460,7 +461,7 @@ class Quiet:
 
 
 @pytest.mark.parametrize("view", sorted(VIEWS))
-def test_nobody_is_shut_out(open_page, server, origin, broken, view):
+def test_the_page_is_accessible(open_page, server, origin, broken, view):
     page = settled(open_page(origin, **VIEWS[view]))
     fits(page)
     page.click("#sync")
@@ -481,7 +482,7 @@ def test_nobody_is_shut_out(open_page, server, origin, broken, view):
 
 
 def fits(page):
-    """Nothing is wider than the window."""
+    """Assert that nothing is wider than the window."""
     assert (
         page.evaluate("""() => {
         const width = document.documentElement.clientWidth;
@@ -496,12 +497,12 @@ def fits(page):
     )
 
 
-def test_all_of_it_with_a_keyboard_alone(open_page, server, origin):
+def test_the_page_can_be_used_with_the_keyboard_only(open_page, server, origin):
     server.sync(origin + "/api/inngest")
     page = settled(open_page(origin))
 
     def to(name):
-        """Go on with Tab until this is focused, which must be soon."""
+        """Press Tab until this element has the focus, at most a few times."""
         for _ in range(8):
             page.keyboard.press("Tab")
             focused = page.evaluate(
@@ -539,20 +540,20 @@ def test_all_of_it_with_a_keyboard_alone(open_page, server, origin):
     expect(page.locator("#synced")).to_contain_text("Synced at")
 
 
-def test_what_happens_is_announced(open_page, origin):
-    """By regions that are there before anything happens in them."""
+def test_changes_are_announced_to_screen_readers(open_page, origin):
+    """The live regions must exist before their text changes."""
     page = open_page(origin)
     for name in ("server", "sent", "synced", "wait"):
         assert page.locator("#" + name).get_attribute("role") == "status"
 
 
-def test_without_scripts_it_says_what_to_do(open_page, origin):
+def test_without_javascript_the_page_says_what_to_do(open_page, origin):
     page = open_page(origin, java_script_enabled=False)
     assert "curl -H 'Accept: application/json'" in page.locator("noscript").inner_text()
 
 
-def test_another_origin_can_neither_read_nor_act(chromium):
-    """A page of another site, in the same browser, even with a good token."""
+def test_another_origin_can_neither_read_the_page_nor_act(chromium):
+    """Even a page of another site in the same browser that has a valid token."""
     other = Response("<p>evil</p>", mimetype="text/html")
     with LocalServer() as server, contextlib.ExitStack() as stack:
         application = shop(server.url)
@@ -566,7 +567,7 @@ def test_another_origin_can_neither_read_nor_act(chromium):
         assert answers == ["refused"] * 6
         context.close()
         assert server.runs() == []
-        # the same from its own page is carried out
+        # the same request from the endpoint's own page is carried out
         sent = Client(application).post(
             "/?landing=send",
             json={"tokens": [token], "event": {"name": "shop/refund"}},

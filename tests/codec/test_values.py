@@ -1,0 +1,168 @@
+"""JSON, its canonical form, durations and points in time."""
+
+import datetime
+import json
+
+import pytest
+import rfc8785
+from hypothesis import given, strategies as st
+
+import inngest_wsgi as inngest
+from inngest_wsgi._codec import durations, jcs, json as _json
+
+UTC = datetime.timezone.utc
+CET = datetime.timezone(datetime.timedelta(hours=1))
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
+    max_leaves=30,
+)
+
+
+@given(json_values)
+def test_canonical_form_is_that_of_an_independent_implementation(value):
+    assert jcs.canonical(value) == rfc8785.dumps(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_canonical_numbers(value):
+    assert jcs.canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "\ud800", {"\ud800": 1}])
+def test_values_without_a_canonical_form_are_refused(value):
+    with pytest.raises(ValueError):
+        jcs.canonical(value)
+
+
+@given(json_values)
+def test_json_round_trip(value):
+    assert _json.loads(_json.dumps(value)) == value
+
+
+class Thing:
+    pass
+
+
+def loop():
+    found = {"a": []}
+    found["a"].append(found)
+    return found
+
+
+def deep():
+    found = []
+    for _ in range(100000):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    "value, path, why",
+    [
+        (Thing(), "$", "Thing"),
+        ({"items": [0, 1, 2, {"price": Thing()}]}, "$.items[3].price", "Thing"),
+        ([{1, 2}], "$[0]", "set"),
+        ({"a": float("nan")}, "$.a", "nan"),
+        ([1.0, float("-inf")], "$[1]", "inf"),
+        ({"a": {(1, 2): 3}}, "$.a", "tuple"),
+        (loop(), "$.a[0]", "itself"),
+        (deep(), "$", "nested too deeply"),
+        (b"bytes", "$", "bytes"),
+    ],
+)
+def test_a_value_that_is_not_json_is_named_with_its_path(value, path, why):
+    with pytest.raises(inngest.OutputError) as caught:
+        _json.dumps(value)
+    assert str(caught.value).startswith(path + " is not JSON: ")
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value, ms, text",
+    [
+        (0, 0, "0s"),
+        (1, 1, "1ms"),
+        (90 * 60 * 1000, 5400000, "1h30m"),
+        ("1h30m", 5400000, "1h30m"),
+        ("1.1s", 1100, "1s100ms"),
+        ("0.3us", 1, "1ms"),
+        ("1000000ns", 1, "1ms"),
+        ("1w", 604800000, "7d"),
+        ("1s1s", 2000, "2s"),
+        (datetime.timedelta(days=1, microseconds=1), 86400001, "1d1ms"),
+        (datetime.timedelta(seconds=2), 2000, "2s"),
+        (datetime.timedelta(microseconds=1), 1, "1ms"),
+        (datetime.timedelta.max, 86400000 * 10**9, "1000000000d"),
+    ],
+)
+def test_durations(value, ms, text):
+    assert durations.milliseconds(value) == ms
+    assert durations.to_timestr(value) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "1", "soon", "1 s", "-1s", "1y", "1S", "s", "1.s", ".5s", "1e3s", "1h 30m", "١s"]
+    + ["9" * 200 + "s"]
+    + [-1, 1.5, datetime.timedelta.min, True, None, datetime.timedelta(seconds=-1), float("nan")],
+)
+def test_invalid_durations_are_refused(value):
+    with pytest.raises(ValueError):
+        durations.milliseconds(value)
+
+
+@given(st.integers(0, 400 * 86400 * 1000))
+def test_a_duration_as_text_has_the_same_length(ms):
+    assert durations.milliseconds(durations.to_timestr(ms)) == ms
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (datetime.datetime(2026, 1, 2, 3, 4, 5, 678999), "2026-01-02T03:04:05.678Z"),
+        (datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05.000Z"),
+        (datetime.datetime(2026, 1, 1, 0, 30, tzinfo=CET), "2025-12-31T23:30:00.000Z"),
+        (datetime.datetime(999, 1, 1), "0999-01-01T00:00:00.000Z"),
+    ],
+)
+def test_points_in_time(value, text):
+    assert durations.to_rfc3339(value) == text
+
+
+@pytest.mark.parametrize(
+    "value, header",
+    [
+        (3000, "3"),
+        (3001, "4"),
+        (0, "1"),
+        ("1m", "60"),
+        (datetime.timedelta(hours=1), "3600"),
+        (datetime.datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00.000Z"),
+    ],
+)
+def test_retry_after(value, header):
+    error = inngest.RetryAfterError("m", value)
+    assert error.header == header
+    if not isinstance(value, datetime.datetime):
+        ahead = error.retry_after - datetime.datetime.now(UTC)
+        assert abs(ahead.total_seconds() - durations.milliseconds(value) / 1000) < 60
+
+
+@pytest.mark.parametrize("value", [-1, "later", None, 1.5])
+def test_a_retry_after_that_cannot_be_read(value):
+    with pytest.raises(ValueError):
+        inngest.RetryAfterError("m", value)
+
+
+def test_numbers_as_the_server_writes_them():
+    # the first memo of recording 51: what was 12345678901234567890 and -0.0
+    wire = '{"big":12345678901234567000,"e":1e+21,"n":1.5,"neg0":0}'
+    assert jcs.canonical(json.loads(wire)) == wire.encode()

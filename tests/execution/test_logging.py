@@ -1,0 +1,171 @@
+"""``ctx.logger`` logs each line once, with the call it belongs to."""
+
+import io
+import logging
+
+import pytest
+import structlog
+from apps import Endpoint, step_hash
+
+A = {step_hash("a"): {"data": None}}
+
+
+def chatty(ctx):
+    ctx.logger.info("before %s", "a")
+    ctx.step.run("a", lambda: ctx.logger.warning("in a"))
+    ctx.logger.info("after a")
+    ctx.step.sleep("b", "1s")
+    ctx.logger.error("the end")
+
+
+CALLS = [
+    ({}, ["before a", "in a"]),
+    (A, ["after a"]),
+    (dict(A, **{step_hash("b"): None}), ["the end"]),
+]
+
+
+@pytest.mark.parametrize("known, lines", CALLS)
+def test_each_line_is_logged_once(known, lines, caplog):
+    caplog.set_level(logging.INFO, "inngest_wsgi")
+    Endpoint(chatty).call(known, attempt=2)
+    assert [record.getMessage() for record in caplog.records] == lines
+    for record in caplog.records:
+        facts = (record.inngest_run_id, record.inngest_function_id, record.inngest_attempt)
+        assert facts == ("01RUN", "shop-f", 2)
+        assert record.filename == "test_logging.py", "the caller's own place"
+
+
+def test_a_line_before_a_group_is_logged_once(caplog):
+    caplog.set_level(logging.INFO, "inngest_wsgi")
+
+    def handler(ctx):
+        ctx.logger.info("start")
+        ctx.group.parallel((lambda: ctx.step.run("a", ctx.logger.info, "in a"),))
+        ctx.logger.info("end")
+
+    endpoint = Endpoint(handler)
+    endpoint.call()
+    endpoint.call(step=step_hash("a"))
+    endpoint.call(A)
+    assert [record.getMessage() for record in caplog.records] == ["start", "in a", "end"]
+
+
+class Prefix(logging.LoggerAdapter):
+    def process(self, msg, kwargs):
+        kwargs["extra"] = {"tenant": "acme"}
+        return "[acme] " + msg, kwargs
+
+
+@pytest.mark.parametrize("known, lines", CALLS)
+def test_a_custom_adapter(known, lines, caplog):
+    caplog.set_level(logging.INFO, "the.users.own")
+    logger = Prefix(logging.getLogger("the.users.own"), {})
+    Endpoint(chatty, client={"logger": logger}).call(known)
+    assert [record.getMessage() for record in caplog.records] == ["[acme] " + x for x in lines]
+    for record in caplog.records:
+        assert (record.tenant, record.inngest_run_id) == ("acme", "01RUN")
+    logger.info("outside")
+    assert caplog.records[-1].getMessage() == "[acme] outside"
+
+
+@pytest.mark.parametrize("known, lines", CALLS)
+def test_a_logger_with_bind(known, lines):
+    out = io.StringIO()
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(out), processors=[structlog.processors.JSONRenderer()]
+    )
+
+    def handler(ctx):
+        ctx.logger.info("before a")
+        ctx.step.run("a", lambda: ctx.logger.warning("in a"))
+        ctx.logger.info("after a")
+        ctx.step.sleep("b", "1s")
+        ctx.logger.error("the end")
+
+    Endpoint(handler, client={"logger": logger}).call(known)
+    written = out.getvalue()
+    assert written.count("\n") == len(lines)
+    assert written.count('"inngest_run_id": "01RUN"') == len(lines)
+    assert all(line in written for line in lines)
+
+
+def test_a_bound_logger_is_silent_while_replaying():
+    out = io.StringIO()
+    logger = structlog.wrap_logger(structlog.PrintLogger(out))
+
+    def handler(ctx):
+        ctx.logger.bind(x=1).info("before a")
+        ctx.step.run("a", lambda: None)
+        ctx.logger.bind(x=1).info("after a")
+
+    Endpoint(handler, client={"logger": logger}).call(A)
+    assert "before a" not in out.getvalue() and "after a" in out.getvalue()
+
+
+class WithNotice(logging.Logger):
+    def notice(self, msg):
+        self.log(25, msg)
+
+
+class Uncopyable(logging.LoggerAdapter):
+    def __copy__(self):
+        raise TypeError("no")
+
+
+def test_custom_levels(caplog):
+    logger = WithNotice("own.levels", level=1)
+    logger.addHandler(caplog.handler)
+
+    def handler(ctx):
+        ctx.logger.notice("before a")
+        ctx.step.run("a", lambda: None)
+        ctx.logger.notice("after a")
+        return ctx.logger.level
+
+    for one in (logger, Uncopyable(logger, {})):
+        del caplog.records[:]
+        if one is logger:
+            assert Endpoint(handler, client={"logger": one}).call(A).get_json() == 1
+            assert [record.getMessage() for record in caplog.records] == ["after a"]
+        else:
+            Endpoint(chatty, client={"logger": one}).call(A)
+            assert [record.getMessage() for record in caplog.records] == ["after a"]
+
+
+class Own:
+    """A logger with only a few methods."""
+
+    def __init__(self):
+        self.lines = []
+        self.level = 7
+
+    def info(self, msg, *args):
+        self.lines.append(msg % args)
+
+    warning = error = info
+
+
+@pytest.mark.parametrize("known, lines", CALLS)
+def test_any_logger(known, lines):
+    logger = Own()
+
+    def handler(ctx):
+        assert ctx.logger.level == 7
+        chatty(ctx)
+
+    Endpoint(handler, client={"logger": logger}).call(known)
+    assert logger.lines == lines
+
+
+def test_no_level_is_enabled_while_replaying(caplog):
+    caplog.set_level(logging.DEBUG, "inngest_wsgi")
+    found = []
+
+    def handler(ctx):
+        found.append(ctx.logger.isEnabledFor(logging.DEBUG))
+        ctx.step.run("a", lambda: None)
+        found.append(ctx.logger.isEnabledFor(logging.DEBUG))
+
+    Endpoint(handler).call(A)
+    assert found == [False, True]

@@ -1,0 +1,312 @@
+"""Runs a program on the local server with every choice made by the test: which
+call is made next and which is answered, which answer is slow, which worker
+dies, and which call comes twice.
+"""
+
+import json
+import logging
+import random
+import types
+
+import programs
+
+import inngest_wsgi as inngest
+from inngest_wsgi.testing._stepping import Stepper
+from inngest_wsgi.testing._wire.outcomes import Reported, Returned, server_failure
+
+#: More moments than any run needs that ends.
+MOST_MOMENTS = 3000
+
+APP_DIES_FIRST = "the application's worker dies before it begins"
+APP_DIES_LAST = "the application's worker dies before it answers"
+SERVER_DIES_FIRST = "the server's worker dies before it calls"
+SERVER_DIES_LAST = "the server's worker dies before it reads the answer"
+#: At the same time, and the server has one of the answers.
+SERVER_DIES_LATE = "the server's worker dies after it acted on the answer"
+TWICE = "the call comes twice"
+#: After it was answered.
+ONCE_MORE = "the call comes once more"
+
+#: What may become of a call before it is answered.
+FAULTS = (APP_DIES_FIRST, APP_DIES_LAST, SERVER_DIES_FIRST, SERVER_DIES_LAST, TWICE, TWICE)
+
+
+class Violation(AssertionError):
+    """A run broke a rule.
+
+    :ivar kind: the rule, in one word.
+    """
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+
+
+class Answer:
+    """The effects of one call of the application, and its result.
+
+    :ivar lost: why the server did not receive it; None if it did.
+    """
+
+    def __init__(self, call):
+        self.call = call
+        self.steps = []
+        self.lost = None
+        self.result = None
+
+
+REGISTRATION = {
+    "appName": "shop",
+    "url": "http://app.test/api/inngest",
+    "functions": [
+        {
+            "id": "shop-f",
+            "name": "f",
+            "triggers": [{"event": "test/event"}],
+            "steps": {
+                "step": {
+                    "id": "step",
+                    "name": "step",
+                    "runtime": {"type": "http", "url": "http://app.test/api/inngest"},
+                    "retries": {"attempts": programs.ATTEMPTS - 1},
+                }
+            },
+        }
+    ],
+}
+
+
+UNREACHABLE = server_failure("Unable to reach SDK URL")
+
+
+class Chaos:
+    """A run of a program.
+
+    :param choose: given n, gives one of the numbers below n.
+    :param faults: whether workers die and calls come twice.
+    """
+
+    def __init__(self, program, choose, faults):
+        self.program = program
+        self.choose = choose
+        self.faults = faults
+        self.answers = []
+        self.flying = []
+        self.log = []
+        self.jobs = {}
+        client = inngest.Inngest(app_id="shop", is_production=False)
+        declare = client.create_function(
+            fn_id="f", trigger=inngest.TriggerEvent(event="test/event")
+        )
+        function = declare(lambda ctx: programs.Interpreter(ctx, self.ran).run(program))
+        self.stepper = Stepper(inngest.serve(client, [function]), REGISTRATION)
+        self.event_id = self.stepper.send("test/event")
+
+    @property
+    def run(self):
+        (run,) = self.stepper.runs(self.event_id)
+        return run
+
+    def ran(self, step, well):
+        self.answers[-1].steps.append((step, well))
+
+    # -- moments -----------------------------------------------------------
+
+    def play(self):
+        """Let the run come to its end, and check all that it did.
+
+        :raise Violation: it did not, or not as it has to; the text has all
+            of it.
+        """
+        # What the programs raise is no news.
+        logger = logging.getLogger("inngest_wsgi")
+        logger.disabled = True
+        try:
+            self.come_to_an_end()
+            self.check()
+        except Violation as error:
+            lines = [str(error), repr(self.program)] + self.log
+            raise Violation(error.kind, "\n".join(lines)) from error
+        finally:
+            logger.disabled = False
+
+    def come_to_an_end(self):
+        for _ in range(MOST_MOMENTS):
+            if self.run.ended:
+                return
+            ready = self.stepper.ready()
+            # A real queue is looked at every 150 ms; what is due is taken at once.
+            moves: list = [(self.begin, ready)] if ready else []
+            moves += [(self.begin, [item]) for item in ready]
+            moves += [(self.end, flight) for flight in self.flying if not flight.late]
+            if not moves or self.choose(6) == 5:
+                moves += [(self.end, flight) for flight in self.flying if flight.late]
+                moves.append((self.wait, None))
+            move, what = moves[self.choose(len(moves))]
+            move(what)
+        raise Violation("endless", "the run does not end")
+
+    def begin(self, items):
+        for item in items:
+            exchange = self.stepper.dispatch(item)
+            if exchange is not None:
+                self.begin_call(exchange)
+
+    def begin_call(self, exchange):
+        fault = self.fault(exchange.item)
+        flight = types.SimpleNamespace(
+            exchange=exchange,
+            late=self.choose(4) == 3,
+            result=UNREACHABLE,
+            redo=fault in (SERVER_DIES_FIRST, SERVER_DIES_LAST),
+        )
+        self.note(exchange, "calls", named(exchange), fault or "")
+        if fault is None:
+            flight.result = self.call(exchange).result
+        elif fault == TWICE:
+            both = self.call(exchange), self.call(exchange)
+            read = self.choose(2)
+            flight.result = both[read].result
+            both[1 - read].lost = fault
+        elif fault in (APP_DIES_LAST, SERVER_DIES_LAST):
+            self.call(exchange).lost = fault
+        self.flying.append(flight)
+
+    def fault(self, call):
+        chance = self.choose(20) if self.faults else len(FAULTS)
+        fault = FAULTS[chance] if chance < len(FAULTS) else None
+        if fault in (APP_DIES_FIRST, APP_DIES_LAST) and call.attempt + 1 >= programs.ATTEMPTS:
+            # It would be the end of the run, and no fault of anyone's.
+            return None
+        return fault
+
+    def call(self, exchange):
+        answer = Answer(exchange)
+        self.answers.append(answer)
+        answer.result = self.stepper.perform(exchange)
+        request, call = exchange.request, exchange.item
+        reported = answer.result.ops if isinstance(answer.result, Reported) else []
+        if isinstance(answer.result, Returned) and call.targeted:
+            raise Violation("wrong", "a targeted call ended the run")
+        again = call.targeted and call.step_id in request.known
+        if again and (answer.steps or [op.op for op in reported] not in NO_STEP):
+            raise Violation("twice", "a call for a step that had ended was answered with a step")
+        if not again and any(op.id in request.known for op in reported):
+            raise Violation("wrong", "a step was reported whose result was in the call")
+        if call.targeted and any(op.id != call.step_id for op in reported):
+            raise Violation("wrong", "a targeted call was answered with another step")
+        if request.config.disable and not call.targeted and answer.steps:
+            raise Violation("wrong", "a step ran although immediate execution was off")
+        return answer
+
+    def end(self, flight):
+        self.flying.remove(flight)
+        exchange = flight.exchange
+        if flight.redo:
+            self.stepper.redo(exchange)
+            self.note(exchange, "is lost")
+            return
+        self.note(exchange, "is answered", said(flight.result))
+        if self.faults and exchange.item.targeted and ended_step(flight) and self.choose(10) == 9:
+            # A plan that a server acts on twice can hang the run whatever is
+            # answered, so this is for targeted calls alone.
+            self.note(exchange, SERVER_DIES_LATE)
+            self.stepper.settle_and_redo(exchange, flight.result)
+            return
+        self.stepper.settle(exchange, flight.result)
+        if self.faults and exchange.item.targeted and self.choose(10) == 9:
+            self.repeat(exchange)
+
+    def repeat(self, exchange):
+        """A call that was answered comes once more, and nobody reads the answer."""
+        if exchange.item.step_id not in self.run.steps or self.run.ended:
+            return
+        again = Answer(exchange)
+        again.lost = ONCE_MORE
+        self.answers.append(again)
+        self.stepper.repeat(exchange)
+        if again.steps:
+            raise Violation("twice", "a step ran again whose result was in the call")
+
+    def wait(self, _):
+        self.stepper.pass_time()
+
+    def note(self, exchange, *texts):
+        job = self.jobs.setdefault(exchange.item.job_id, len(self.jobs) + 1)
+        self.log.append("call {}/{} {}".format(job, exchange.item.generation, " ".join(texts)))
+
+    # -- what has to be ----------------------------------------------------
+
+    def check(self):
+        tries = self.tries()
+        for step, listed in tries.items():
+            # A call that is still under way may be answered yet.
+            if any(well and not lost for well, lost in listed[:-1]):
+                raise Violation("twice", "step {} ran again after it had run well".format(step))
+        output = self.run.output
+        if self.run.status == "Completed":
+            ended = ["ok", output]
+        elif "error" in output:
+            message = output["error"]["message"]
+            raise Violation("hang" if "hanging" in message else "wrong", message)
+        else:
+            ended = ["failed", output["message"]]
+        reference = programs.Reference()
+        expected = json.loads(json.dumps(reference.end(self.program)))
+        if ended != expected:
+            raise Violation("wrong", "it ended {!r}, not {!r}".format(ended, expected))
+        effects = [step for step, listed in tries.items() if listed[-1] == (True, None)]
+        if sorted(effects) != sorted(reference.effects):
+            text = "the effects are {}, not {}".format(effects, reference.effects)
+            raise Violation("wrong", text)
+
+    def tries(self):
+        """By step: whether it went well, and why the server did not hear of it.
+
+        What a call did that the server did not ask for is left out.
+        """
+        found = {}
+        for answer in self.answers:
+            if answer.lost not in (TWICE, ONCE_MORE):
+                for step, well in answer.steps:
+                    found.setdefault(step, []).append((well, answer.lost))
+        return found
+
+
+#: Answers to a call whose step has ended.
+NO_STEP = (["DiscoveryRequest"], ["None"])
+
+
+def ended_step(flight):
+    """Whether an answer ends the step that its call is for."""
+    ops = flight.result.ops if isinstance(flight.result, Reported) else []
+    return any(op.op in ("StepRun", "StepFailed") for op in ops)
+
+
+def named(exchange):
+    call, run = exchange.item, exchange.item.run
+    known = ", ".join(run.names[step] for step in run.stack if step in exchange.request.known)
+    return "{} knowing [{}]".format(call.name or call.step_id, known)
+
+
+def said(result):
+    if isinstance(result, Reported):
+        return ", ".join(
+            "{} {}{}".format(op.op, op.display_name, " race" if op.race else "")
+            for op in result.ops
+        )
+    return repr(result)[:100]
+
+
+def explore(seed):
+    """Make a program and a run of it from a seed.
+
+    :raise Violation: the run was not as it has to be.
+    """
+    choose = random.Random(seed).randrange
+    program = programs.Maker(choose).program()
+    chaos = Chaos(program, choose, faults=bool(choose(3)))
+    try:
+        chaos.play()
+    except Violation as error:
+        raise Violation(error.kind, "seed {}: {}".format(seed, error)) from error

@@ -1,0 +1,55 @@
+"""Run a server that has no command line, or whose command line takes no port.
+
+stream_runner.py <server> <port>
+"""
+
+import sys
+
+name, port = sys.argv[1], int(sys.argv[2])
+if name == "gevent":
+    from gevent import monkey
+
+    monkey.patch_all()
+elif name == "eventlet":
+    import eventlet
+
+    eventlet.monkey_patch()
+
+from stream_app import application  # noqa: E402 (after what patches)
+
+
+def wsgiref():
+    from wsgiref.simple_server import make_server
+
+    make_server("127.0.0.1", port, application).serve_forever()
+
+
+def werkzeug():
+    from werkzeug.serving import run_simple
+
+    run_simple("127.0.0.1", port, application, threaded=True)
+
+
+def cheroot():
+    from cheroot.wsgi import Server
+
+    server = Server(("127.0.0.1", port), application)
+    try:
+        server.start()
+    except KeyboardInterrupt:
+        server.stop()
+
+
+def gevent():
+    from gevent.pywsgi import WSGIServer
+
+    WSGIServer(("127.0.0.1", port), application).serve_forever()
+
+
+def eventlet():  # type: ignore[no-redef]  # noqa: F811 (the module is not needed here)
+    from eventlet import listen, wsgi
+
+    wsgi.server(listen(("127.0.0.1", port)), application)
+
+
+globals()[name]()
