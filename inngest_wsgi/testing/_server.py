@@ -1,4 +1,4 @@
-"""The public face of the local server."""
+"""Provide :class:`LocalServer`, the public class of the local server."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class LocalServer(Watching):
         self._syncs = Caller(timeout=SYNC_TIMEOUT)
         self._started = False
 
-    # -- life --------------------------------------------------------------
+    # -- start and stop --------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to serve and to call. Called by ``with``.
@@ -131,7 +131,7 @@ class LocalServer(Watching):
     def signing_key(self) -> t.Optional[str]:
         """The signing key, as it was given. Assigning one rotates it.
 
-        What is called or asked from then on goes by the new key.
+        Calls and requests from then on use the new key.
         """
         return self._signing_key
 

@@ -1,6 +1,6 @@
-"""A server without threads and sockets, in which the caller decides what is next.
+"""Run the server without threads and sockets; the caller decides what is next.
 
-Internal. A :class:`LocalServer` leaves to its threads which of two calls is
+A :class:`LocalServer` leaves to its threads which of two calls is
 answered first. Here a test makes that choice, and so can make it again.
 """
 
@@ -20,7 +20,7 @@ from ._store import Store
 
 
 class Stepper:
-    """The local server, one moment at a time.
+    """The local server, one action at a time.
 
     Each item of the queue is dispatched, and if that came to a request, it is
     performed, and its result settled. Between any two of these moments may be
@@ -55,11 +55,11 @@ class Stepper:
         return ids[0]
 
     def runs(self, event_id: str) -> t.List[Run]:
-        """The runs that an event triggered."""
+        """Return the runs that an event triggered."""
         return [run.snapshot() for run in self._store.runs_of(event_id)]
 
     def ready(self) -> t.List[Item]:
-        """What is due; always in the same order."""
+        """Return what is due; always in the same order."""
         return self._executor.queue.ready()
 
     def dispatch(self, item: Item) -> t.Optional[Exchange]:

@@ -1,7 +1,4 @@
-"""What the API and the public server have in common: apps, events, keys.
-
-Internal. Ties registrations and events to the executor's runs.
-"""
+"""Keep the apps, events and keys of one server, and start runs for events."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ logger = logging.getLogger("inngest_wsgi.testing")
 
 
 class Store:
-    """All that one server knows."""
+    """The apps, events, keys and runs of one server."""
 
     def __init__(
         self,
@@ -63,7 +60,7 @@ class Store:
     # -- functions -----------------------------------------------------------
 
     def register(self, registration: Registration) -> bool:
-        """Take an app's functions in place of those it had; whether they differ."""
+        """Replace an app's functions; return True if the registration differs."""
         with self.changed:
             previous = self._registrations.get(registration.app_id)
             self._registrations[registration.app_id] = registration
@@ -84,7 +81,7 @@ class Store:
         ]
 
     def function(self, function_id: str) -> Function:
-        """A function by its full id.
+        """Return a function by its full id.
 
         :raise LookupError: no app has it.
         """
@@ -98,7 +95,7 @@ class Store:
     def accept_events(
         self, text: str, seed: t.Optional[t.Tuple[int, int]]
     ) -> t.Tuple[t.List[str], t.Optional[str]]:
-        """Take events in and start their runs.
+        """Accept events and start their runs.
 
         :return: the ids of those accepted, and why the others were not.
         """
@@ -131,15 +128,15 @@ class Store:
         return event_id in self._events
 
     def runs_of(self, event_id: str) -> t.List[RunState]:
-        """The runs that an event triggered, by either of its ids."""
+        """Return the runs that an event triggered, by either of its ids."""
         return list(self.runs.by_event.get(event_id, ()))
 
     def expects_run_of(self, event_id: str) -> bool:
-        """Whether an event waits in a batch or a burst."""
+        """Return True if an event waits in a batch or a burst."""
         return self.runs.admission.holds(event_id)
 
     def why_no_run(self, event_id: str) -> str:
-        """Why an event started nothing, for people."""
+        """Return a text that says why an event started no run."""
         reasons = self.runs.admission.why_skipped(event_id)
         return "; ".join(reasons) or (
             "no registered function has it as a trigger, or its id was used before"

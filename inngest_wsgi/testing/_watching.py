@@ -1,4 +1,4 @@
-"""Looking at runs, and waiting for them: a part of the server's public face."""
+"""Look at runs, and wait for them: a part of :class:`LocalServer`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Watching:
         self._stopped = False
 
     def runs(self, event_id: t.Optional[str] = None) -> t.List[Run]:
-        """The runs that an event triggered, or all of them, oldest first.
+        """Return the runs that an event triggered, or all of them, oldest first.
 
         :param event_id: an id from :meth:`send`, or one that the sender gave.
         """
@@ -126,7 +126,7 @@ class Watching:
         return run
 
     def _check_hope(self, event_id: str, run: t.Optional[RunState]) -> None:
-        """Raise if an event has come and starts nothing any more."""
+        """Raise if an event was received and cannot start a run any more."""
         if run is not None or not self._store.knows_event(event_id):
             return
         if not self._store.expects_run_of(event_id):

@@ -1,6 +1,6 @@
-"""How values compare in expressions; none of this raises.
+"""Compare and add the values of expressions, without raising.
 
-Internal. The values are those of JSON, and one for a path that leads nowhere.
+The values are those of JSON, and one for a path that leads nowhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MISSING = _Missing()
 
 
 def follow(value: t.Any, keys: t.List[t.Any]) -> t.Any:
-    """Go along the keys and indices of a path."""
+    """Return the value at the end of a path of keys and indices."""
     for key in keys:
         if isinstance(value, dict) and isinstance(key, str) and key in value:
             value = value[key]

@@ -1,6 +1,6 @@
-"""Expressions: the small part of CEL that this server reads.
+"""Compile and evaluate expressions in the small part of CEL that is supported.
 
-Internal. Literals (text, numbers, booleans, null, lists of these), paths
+Literals (text, numbers, booleans, null, lists of these), paths
 from ``event`` and, where something is awaited, ``async``; ``== != < <= > >=
 in && || !``, ``+``, ``a ? b : c``, ``has(path)`` and parentheses.
 
@@ -41,11 +41,11 @@ _DEEPEST = 100
 
 
 class ExpressionError(ValueError):
-    """The text is no expression."""
+    """Raised if a text is not an expression."""
 
 
 class UnsupportedExpression(ExpressionError):
-    """The text may well be CEL, but it is outside the part that is read."""
+    """Raised if a text may be CEL, but is outside the part that is supported."""
 
 
 class Expression:
@@ -64,11 +64,11 @@ class Expression:
         return f"Expression({self.text!r})"
 
     def matches(self, event: t.Any, awaited: t.Any = None) -> bool:
-        """Whether it is true, and not merely something that is not false."""
+        """Return True if the value is ``true``, and not merely something other than false."""
         return self._node({EVENT: event, ASYNC: awaited}) is True
 
     def key(self, event: t.Any) -> str:
-        """Its value as a text that is the same for the same value."""
+        """Return the value as a text that is the same for the same value."""
         value = self._node({EVENT: event, ASYNC: None})
         return "" if value is MISSING else json.dumps(value, sort_keys=True)
 

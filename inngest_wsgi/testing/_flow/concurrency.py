@@ -1,6 +1,6 @@
-"""How many calls may be under way at once, by function and key.
+"""Apply ``concurrency``: limit the calls that are under way at once.
 
-Internal. As on a server, a run counts while it is being called, and not
+As on a server, a run counts while it is being called, and not
 while it sleeps or waits.
 """
 
@@ -14,7 +14,7 @@ Slots = t.Tuple[t.Tuple[str, int], ...]
 
 
 def slots(function: Function, event: t.Any) -> Slots:
-    """What the calls of a run count against, each with the most at once.
+    """Return the limits that the calls of a run count against.
 
     :param event: the run's first event, as the app gets it.
     """
@@ -31,13 +31,13 @@ def slots(function: Function, event: t.Any) -> Slots:
 
 
 class Gate:
-    """Counts the calls under way."""
+    """Counts the calls that are under way, by limit."""
 
     def __init__(self) -> None:
         self._under_way: t.Dict[str, int] = {}
 
     def full(self, wanted: Slots) -> bool:
-        """Whether a limit is reached."""
+        """Return True if a limit is reached."""
         return any(self._under_way.get(name, 0) >= limit for name, limit in wanted)
 
     def enter(self, wanted: Slots) -> bool:

@@ -1,7 +1,7 @@
-"""Whether a server can read a cron expression.
+"""Check that a server can read a cron expression.
 
-Internal. Nothing here knows when it is due: such functions are started by the
-test. Names of time zones are not looked at.
+No function is started by a cron expression: the test does that, with
+:meth:`LocalServer.fire_cron`. Names of time zones are not checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?")
 
 
 def is_cron(text: str) -> bool:
-    """Say whether these are five fields, or a word like ``@daily`` (W79)."""
+    """Return True for five fields, or a word like ``@daily`` (W79)."""
     text = _ZONE.sub("", text.strip(), count=1)
     if text.startswith("@every "):
         return parse_duration(text[len("@every ") :]) is not None
@@ -61,7 +61,7 @@ def _is_part(part: str, least: int, most: int, names: t.Tuple[str, ...]) -> bool
 
 
 def _value(text: str, least: int, names: t.Tuple[str, ...]) -> int:
-    """The value of a number or a name; -1 if it is neither."""
+    """Return the value of a number or a name; -1 if it is neither."""
     if text.lower() in names:
         return names.index(text.lower()) + least
     return int(text) if text.isdecimal() else -1

@@ -1,6 +1,6 @@
-"""The HTTP front: event API, registration, and what an app may read back.
+"""Serve the HTTP API: events, registration, signals, and data about runs.
 
-Internal. A WSGI application over a :class:`Store`; the answers are those
+A WSGI application over a :class:`Store`; the answers are those
 recorded from a real server.
 """
 
@@ -31,7 +31,10 @@ _JSON = "application/json"
 
 
 class Api:
-    """The WSGI application."""
+    """The WSGI application of the API.
+
+    :param store: the apps, events and runs to serve.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

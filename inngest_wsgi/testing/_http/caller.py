@@ -26,17 +26,17 @@ RESPONSE_LIMIT = 8 * 1024 * 1024
 
 
 class CallFailed(Exception):
-    """No answer came back."""
+    """Raised if no usable answer came back."""
 
 
 class AnswerTooLarge(Exception):
-    """The answer is over the limit."""
+    """Raised if an answer is larger than :data:`RESPONSE_LIMIT`."""
 
 
 class Caller:
-    """Makes HTTP requests to apps, and can be made to give up on them.
+    """Makes HTTP requests to apps; another thread may break them off.
 
-    :param timeout: seconds a request may stand still.
+    :param timeout: seconds that a request may go without progress.
     """
 
     def __init__(self, timeout: float = CALL_TIMEOUT) -> None:

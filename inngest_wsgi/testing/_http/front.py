@@ -1,6 +1,6 @@
-"""A WSGI application on a socket, with threads that end when told to.
+"""Serve a WSGI application on a socket, with threads that can be ended.
 
-Internal. Werkzeug's development server does the serving; what it lacks is a
+Werkzeug's development server does the serving; what it lacks is a
 way to end the threads of connections that are still open.
 """
 

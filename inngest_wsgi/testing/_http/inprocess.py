@@ -1,7 +1,4 @@
-"""Calls of a WSGI application in this process, in place of HTTP.
-
-Internal.
-"""
+"""Call a WSGI application in this process instead of over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking an app to register."""
+"""Ask an app to register."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SYNC_TIMEOUT = 30.0
 
 
 class SyncError(Exception):
-    """An app did not register.
+    """Raised if an app did not register.
 
     :ivar status: HTTP status of its answer; None if there was no answer.
     :ivar message: what the answer said, or what went wrong.
@@ -29,7 +29,7 @@ class SyncError(Exception):
 
 @dataclass(frozen=True)
 class SyncResult:
-    """An app's answer to a sync that went well."""
+    """The answer of an app that has registered."""
 
     #: HTTP status.
     status: int
@@ -40,7 +40,7 @@ class SyncResult:
 
 
 def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) -> SyncResult:
-    """See :meth:`LocalServer.sync`."""
+    """Ask an app to register; see :meth:`LocalServer.sync`."""
     body = json.dumps({"url": url}, separators=(",", ":")).encode("utf-8")
     headers = [
         ("User-Agent", "Go-http-client/1.1"),

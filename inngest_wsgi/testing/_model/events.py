@@ -1,6 +1,6 @@
-"""Reading events as the event API does, refusals included.
+"""Read events as the event API does, and refuse invalid ones.
 
-Internal. The texts of the refusals are part of the wire: recorded answers of
+The texts of the refusals are part of the wire: recorded answers of
 a real server, which tests compare against (W62, W63).
 """
 
@@ -33,12 +33,12 @@ _KINDS = (
 
 
 class Refused(Exception):
-    """An event is not acceptable; the text is the API's ``error``."""
+    """Raised if an event is not acceptable; the text is the API's ``error``."""
 
 
 @dataclass
 class Batch:
-    """What one request to the event API carried."""
+    """The events of one request to the event API."""
 
     #: The acceptable events, up to the first that is not.
     events: t.List[Event] = field(default_factory=list)
@@ -70,7 +70,7 @@ def read_batch(text: str, seed: t.Optional[t.Tuple[int, int]], now: float) -> Ba
 
 
 def _split(text: str) -> t.List[t.Tuple[t.Any, int]]:
-    """The values in the body, each with its size in bytes as sent."""
+    """Return the values in the body, each with its size in bytes as sent."""
     text = text.strip(_BLANK)
     if not text:
         return []

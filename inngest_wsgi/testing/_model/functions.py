@@ -1,6 +1,6 @@
-"""A registered function and its settings, as values.
+"""Define a registered function and its settings as frozen values.
 
-Internal. ``_settings`` reads them from a registration; all times are seconds.
+``settings`` reads them from a registration; all times are seconds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Cancelling:
 
 @dataclass(frozen=True)
 class ConcurrencyLimit:
-    """How many calls may be under way at once."""
+    """A limit of ``concurrency``: how many calls may be under way at once."""
 
     limit: int
     key: t.Optional[Expression] = None
@@ -51,7 +51,7 @@ class ConcurrencyLimit:
 
 @dataclass(frozen=True)
 class Singleton:
-    """Whether a second run is skipped, or cancels the first."""
+    """``singleton``: a second run is skipped, or cancels the first."""
 
     cancel: bool
     key: t.Optional[Expression] = None
@@ -59,7 +59,7 @@ class Singleton:
 
 @dataclass(frozen=True)
 class Debounce:
-    """Only the last of a burst of events starts a run."""
+    """``debounce``: only the last of a burst of events starts a run."""
 
     period: float
     key: t.Optional[Expression] = None
@@ -69,7 +69,7 @@ class Debounce:
 
 @dataclass(frozen=True)
 class Rate:
-    """``rateLimit`` and ``throttle``: so many starts in so long."""
+    """``rateLimit`` and ``throttle``: at most ``limit`` starts in a period."""
 
     limit: int
     period: float

@@ -1,6 +1,6 @@
-"""Reading a registration, and refusing what this server cannot do.
+"""Read a registration, and refuse what this server cannot do.
 
-Internal. A setting that would change when or how a function runs, and that
+A setting that would change when or how a function runs, and that
 this server does not act on, is refused by name: to accept it and go on as if
 it were not there would make a test pass for the wrong reason.
 """
@@ -124,5 +124,5 @@ def _retries(retries: t.Any) -> int:
 
 
 def changed(registration: Registration, previous: t.Optional[Registration]) -> bool:
-    """Whether a registration differs from the one before."""
+    """Return True if a registration differs from the one before."""
     return previous is None or previous.checksum != registration.checksum

@@ -1,7 +1,7 @@
-"""Reading a function's settings from a registration, or refusing them.
+"""Read a function's settings from a registration, or refuse them.
 
-Internal. What a server refuses is refused in its words (recording 55), which
-name nothing; what only this server does not read is refused by name.
+What a real server refuses is refused with its messages (recording 55), which
+do not name the setting. What only this server cannot read is refused by name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ REFUSED = ("checkpoint",)
 
 
 class RegistrationRefused(Exception):
-    """Nothing was registered; carries the 400's JSON body."""
+    """Raised if a registration is refused as a whole.
+
+    :ivar body: the JSON body of the answer, a 400.
+    """
 
     def __init__(self, body: t.Dict[str, t.Any]) -> None:
         super().__init__(body["error"])
@@ -51,7 +54,7 @@ def unreadable(why: str) -> RegistrationRefused:
 
 
 def fold(fields: t.Any) -> t.Dict[str, t.Any]:
-    """An object with its keys in lower case; names are compared without (W54)."""
+    """Return an object with its keys in lower case; servers ignore case (W54)."""
     if not isinstance(fields, dict):
         raise invalid()
     return {key.lower(): value for key, value in fields.items()}
@@ -73,7 +76,7 @@ class Settings:
                 raise self._unsupported(f"the setting {setting}")
 
     def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[str, ...]]:
-        """The events, and the cron expressions."""
+        """Return the triggering events and the cron expressions."""
         events: t.List[Trigger] = []
         crons: t.List[str] = []
         listed = self._list(self._fields.get("triggers"), _MOST_TRIGGERS)
@@ -148,7 +151,7 @@ class Settings:
         return self._expression("idempotency", self._fields.get("idempotency"))
 
     def priority(self) -> None:
-        """Read and forgotten: here, whatever is due is done at once."""
+        """Check ``priority``. It has no effect: here, what is due is done at once."""
         fields = self._one("priority")
         if fields is not None:
             self._expression("priority", fields.get("run"))

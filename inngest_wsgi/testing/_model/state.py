@@ -1,4 +1,4 @@
-"""What the server knows: functions, runs and what happened in them.
+"""Hold the state of runs and their history.
 
 :class:`Run` and :class:`HistoryEntry` are public and frozen; the rest is
 internal, and touched only with the server's lock held.
@@ -107,7 +107,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether the run is over, well or badly."""
+        """True if the run is over, whatever its status."""
         return self.status != RUNNING
 
 
@@ -126,7 +126,7 @@ class Event:
     v: t.Optional[str] = None
 
     def stored(self) -> t.Dict[str, t.Any]:
-        """The form of ``/batch`` and of nested ``events``: no empty user (W8)."""
+        """Return the form of ``/batch`` and of nested ``events``: no empty user (W8)."""
         form: t.Dict[str, t.Any] = {
             "name": self.name,
             "data": self.data,
@@ -140,17 +140,17 @@ class Event:
         return form
 
     def sent(self) -> t.Dict[str, t.Any]:
-        """The form of a call's ``event``: with a user, if only ``{}`` (W8)."""
+        """Return the form of a call's ``event``: with a user, if only ``{}`` (W8)."""
         form = self.stored()
         form["user"] = self.user or {}
         return form
 
 
 class Config(t.NamedTuple):
-    """What a run keeps for its calls.
+    """The configuration of a run's calls.
 
-    A call, and what follows from its answer, goes by the values there were
-    when its request was built, even if they have changed meanwhile.
+    A call and its answer use the values that were set when the request was
+    built, even if they have changed since.
     """
 
     #: ``ctx.disable_immediate_execution``: new steps are to be planned.
@@ -220,7 +220,7 @@ class RunState:
 
     @property
     def steps(self) -> t.Dict[str, t.Any]:
-        """What a call carries of the steps."""
+        """The memos and inputs of steps that a call carries."""
         return {**self.inputs, **self.memos}
 
     def snapshot(self) -> Run:

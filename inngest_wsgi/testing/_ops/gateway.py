@@ -1,6 +1,6 @@
-"""Requests that the server makes for an app: ``step.fetch`` and AI calls.
+"""Make requests for an app: ``step.fetch`` and AI calls.
 
-Internal. They are made by a worker, without the lock. As on a server, a
+They are made by a worker, without the lock. As on a server, a
 request that failed is retried by calling the app again, which reports it
 once more.
 """
@@ -125,7 +125,7 @@ class Request(RunItem, Exchange):
 
 
 def _complete(headers: t.Dict[str, str], body: bytes) -> t.List[t.Tuple[str, str]]:
-    """The headers in a server's order: its own, the app's, one more."""
+    """Return the headers in a server's order: its own, the app's, one more."""
     given = {_canonical_name(name): value for name, value in headers.items()}
     first = [("User-Agent", given.pop("User-Agent", "Inngest")), ("Connection", "close")]
     if body:
@@ -146,7 +146,7 @@ def _texts(value: t.Any) -> t.Dict[str, str]:
 
 
 def _host(url: t.Any) -> t.Optional[str]:
-    """The host of an http or https URL; None if it is none."""
+    """Return the host of an http or https URL; None for any other value."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
     except ValueError:

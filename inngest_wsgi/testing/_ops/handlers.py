@@ -1,6 +1,6 @@
-"""What follows from the ops that an app reports: one handler an op.
+"""Act on the ops of an answer, by one handler for each op.
 
-Internal. To teach the server an op, add a handler to the module it belongs in.
+To support another op, add a handler to the module it belongs in.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
 
     Where a real server would call for ever, the run is failed with a message
     that names the fact. Where the answer leaves a real server with nothing to
-    do, so it does this one, and whoever finds the run at rest fails it.
+    do, this one has nothing to do either, and the run fails as stuck.
 
-    :param request: what was answered.
+    :param request: the request that was answered.
     """
     run = call.run
     fault = _fault(reported)
@@ -59,7 +59,7 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
 
 
 def _note_oddities(report: Report, request: CallRequest) -> None:
-    """Note what explains why a run hangs, if it does."""
+    """Remember what would explain it if the run hangs."""
     call, ops = report.call, report.reported.ops
     for op in ops:
         if op.op == _protocol.OP_NONE:
@@ -77,7 +77,7 @@ def _note_oddities(report: Report, request: CallRequest) -> None:
 
 
 def _fault(reported: Reported) -> t.Optional[Failure]:
-    """What in this answer would make a real server loop, or is beyond this one."""
+    """Return a failure if a real server would loop, or this one lacks an op."""
     if not reported.ops:
         return local_failure(
             "206 with an empty list: a server would call again at once, for ever (W22)"

@@ -1,7 +1,4 @@
-"""Invoking a function, and what becomes of the step when that has ended.
-
-Internal.
-"""
+"""Invoke functions, and resume the invoking steps when they have ended."""
 
 from __future__ import annotations
 
@@ -123,7 +120,7 @@ def _fault(op: Op, payload: t.Any) -> t.Optional[str]:
 def _event(
     report: Report, op: Op, payload: t.Dict[str, t.Any], correlation_id: str, due: float
 ) -> Event:
-    """``inngest/function.invoked``, with the payload's data (W10).
+    """Return ``inngest/function.invoked`` with the payload's data (W10).
 
     What a server has in ``_inngest`` for tracing is left out.
     """
@@ -151,7 +148,7 @@ def _event(
 
 
 def child_ended(machinery: Machinery, child: RunState, finished: Event) -> None:
-    """A run has ended: resume the step that invoked it, if one did (W15).
+    """Resume the step that invoked a run, now that the run has ended (W15).
 
     :param finished: the child's ``inngest/function.finished``.
     """

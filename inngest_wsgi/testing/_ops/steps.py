@@ -1,7 +1,4 @@
-"""The steps that the app runs, and the other ops about the app's own calls.
-
-Internal.
-"""
+"""Handle steps that the app runs, and the other ops about the app's own calls."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ def describe(error: t.Dict[str, t.Any]) -> str:
 def _finish(
     report: Report, op: Op, memo: t.Any, kind: str, detail: t.Optional[str] = None
 ) -> t.Optional[Saved]:
-    """The answer itself has ended a step; see :func:`save`."""
+    """Keep the memo of a step that the answer has ended; see :func:`save`."""
     if op.id not in report.run.memos:
         report.machinery.note(
             report.run,
@@ -144,7 +141,7 @@ def _discovery_request(report: Report, op: Op) -> None:
 
 
 def _nothing(report: Report, op: Op) -> None:
-    """End the call: whoever finds the run at rest fails it (W22)."""
+    """End the call. If nothing else is queued, the run fails as stuck (W22)."""
 
 
 HANDLERS: t.Dict[str, Handler] = {

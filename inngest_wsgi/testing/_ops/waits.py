@@ -1,7 +1,7 @@
-"""Sleeps, and waits for events and for signals.
+"""Handle sleeps, and waits for events and for signals.
 
-Internal. The work keeps the list of what is waited for; :func:`receive` and
-:func:`signal` are told what has come.
+The machinery keeps the list of what is waited for. :func:`receive` and
+:func:`signal` resume the steps that wait for an event or a signal.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ class Wait:
 
 
 def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[float]:
-    """Seconds of a duration or date in an op; None if that ended the run."""
+    """Return the seconds of a duration or date in an op.
+
+    :param what: names the option in the failure.
+    :return: None if it cannot be read or is too long; that fails the run.
+    """
     seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
     if seconds is None:
         report.machinery.fail(
@@ -199,7 +203,7 @@ def _forget(machinery: Machinery, wait: Wait) -> None:
 
 
 def receive(machinery: Machinery, event: Event) -> None:
-    """An event has come: resume every step that waits for it (W14)."""
+    """Resume every step that waits for an event (W14)."""
     awaited = event.sent()
     for wait in list(machinery.waits):
         if wait.run.ended:
@@ -213,7 +217,10 @@ def receive(machinery: Machinery, event: Event) -> None:
 
 
 def signal(machinery: Machinery, name: str, data: t.Any) -> t.Optional[RunState]:
-    """A signal has come: the run that waited for it, or None (W38, W65)."""
+    """Resume the step that waits for a signal (W38, W65).
+
+    :return: its run, or None if no step waits for the signal.
+    """
     wait: t.Optional[Wait] = machinery.signals.get(name)
     if wait is None:
         return None

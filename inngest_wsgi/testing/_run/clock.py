@@ -1,4 +1,4 @@
-"""The clocks a :class:`~inngest_wsgi.testing.LocalServer` can go by."""
+"""Tell the time to a :class:`~inngest_wsgi.testing.LocalServer`: real or virtual."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import typing as t
 
 
 class Clock:
-    """What the server asks of a clock. Times are unix seconds, as floats."""
+    """Base class of clocks. Times are unix seconds, as floats."""
 
     def now(self) -> float:
-        """The time by this clock."""
+        """Return the time by this clock."""
         raise NotImplementedError
 
     def wait(self, due: float, idle: bool) -> t.Optional[float]:
-        """How long to wait for something that is due in the future.
+        """Return how long to wait for something that is due in the future.
 
         :param due: when the next thing is due.
         :param idle: whether no call is in flight, and nobody holds the

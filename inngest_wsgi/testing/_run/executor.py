@@ -28,7 +28,7 @@ from .runs import Runs
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
-#: Seconds after which the queue gives a job away whose worker is not heard of.
+#: Seconds after which the queue gives the job of a lost worker to another one.
 _LEASE = 30.0
 
 
@@ -98,7 +98,7 @@ class Executor:
 
     @property
     def held(self) -> bool:
-        """Whether virtual time stands still."""
+        """True while virtual time stands still."""
         return self.queue.holds > 0 and isinstance(self._clock, VirtualClock)
 
     def advance(self, until: float) -> t.Callable[[], bool]:
@@ -174,10 +174,10 @@ class Executor:
         return None
 
     def settle(self, exchange: Exchange, result: t.Any) -> None:
-        """Act on what came of a request.
+        """Act on the result of a request.
 
         :param result: of :meth:`Exchange.perform`, or the exception that it
-            ended in, which is a defect of this server.
+            raised, which is a defect of this server.
         """
         with self._changed:
             try:
@@ -190,7 +190,7 @@ class Executor:
             self._done(exchange.item)
 
     def redo(self, exchange: Exchange) -> None:
-        """Put the job of a request, whose worker is gone, into the queue again."""
+        """Queue the job of a request again, as if its worker had died."""
         with self._changed:
             item = exchange.item
             if isinstance(item, Call) and not item.run.ended:
@@ -198,7 +198,7 @@ class Executor:
             self._done(item)
 
     def settle_and_redo(self, exchange: Exchange, result: t.Any) -> None:
-        """Act on an answer, and lose the worker before the queue hears of it."""
+        """Act on an answer and queue its job again, as if its worker had died after it."""
         with self._changed:
             item = exchange.item
             if not item.run.ended:
@@ -208,7 +208,7 @@ class Executor:
             self._done(item)
 
     def abandon(self, exchange: Exchange) -> None:
-        """Forget a request, as a server that stops in the midst of it."""
+        """Forget a request, as a server does that stops during it."""
         with self._changed:
             self.queue.done(exchange.item)
 

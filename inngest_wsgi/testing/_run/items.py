@@ -12,7 +12,7 @@ from .._wire import ids
 
 @dataclass(eq=False)
 class Item:
-    """Something to do. A subclass says what."""
+    """An entry of the queue; subclasses add what is to be done."""
 
     #: For which run; None if there is none yet.
     run: t.Optional[RunState]
@@ -30,14 +30,14 @@ class Item:
 
 @dataclass(eq=False)
 class RunItem(Item):
-    """Something to do for a run that there is."""
+    """An entry of the queue that belongs to a run."""
 
     run: RunState
 
 
 @dataclass(eq=False)
 class Call(RunItem):
-    """Call the function: all of it (``step``) or one targeted step."""
+    """A call of a function: of all of it (``step``) or of one targeted step."""
 
     step_id: str = _protocol.STEP
     #: Display name of the targeted step.
@@ -63,7 +63,7 @@ class Call(RunItem):
 
     @property
     def config(self) -> Config:
-        """What the call goes by if its request is built now."""
+        """The configuration that the call has if its request is built now."""
         if self.disable is None:
             return self.run.config
         return self.run.config._replace(disable=self.disable)
@@ -75,13 +75,13 @@ class Call(RunItem):
         return stack.index(self.after) + 1 if self.after in stack else 0
 
     def again(self, due: float) -> "Call":
-        """The next attempt: the same job, one generation on (W6)."""
+        """Return the next attempt: the same job, the next generation (W6)."""
         call = self.redone(due)
         call.attempt += 1
         return call
 
     def redone(self, due: float) -> "Call":
-        """The same attempt by another worker, one generation on."""
+        """Return the same attempt by another worker: the next generation."""
         return Call(
             self.run,
             due,
@@ -97,9 +97,11 @@ class Call(RunItem):
 
 
 class Timer(Item):
-    """Something the server does at a time, with the lock held.
+    """An action of the server at a time.
 
-    :param background: it does not keep its run from being stuck.
+    :param action: called with the lock held.
+    :param background: if True, the run counts as stuck if nothing else is
+        queued for it.
     """
 
     def __init__(

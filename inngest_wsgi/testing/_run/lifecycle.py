@@ -1,7 +1,4 @@
-"""The events that a server makes when a run ends (W67).
-
-Internal.
-"""
+"""Make the events that a server sends when a run ends (W67)."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ NAMES = (
 
 
 def not_invoked_event(now: float, correlation_id: str, error: t.Dict[str, t.Any]) -> Event:
-    """The ``inngest/function.finished`` of a function that there is not (W76)."""
+    """Return the ``inngest/function.finished`` of a function that does not exist (W76)."""
     milliseconds = int(now * 1000)
     event_id = ids.ulid(milliseconds)
     data = {
@@ -34,7 +31,7 @@ def not_invoked_event(now: float, correlation_id: str, error: t.Dict[str, t.Any]
 
 
 def lifecycle_events(run: RunState, now: float, extra: t.Dict[str, t.Any]) -> t.List[Event]:
-    """``inngest/function.failed`` or ``.cancelled`` if so, then ``.finished``.
+    """Return ``inngest/function.finished``, and before it ``.failed`` or ``.cancelled``.
 
     :param extra: ``error`` and ``result``, if there are any.
     :raise ValueError: the result cannot go into an event.

@@ -16,7 +16,7 @@ STATE_LIMIT = 32 * 1024 * 1024
 
 
 class Saved(t.NamedTuple):
-    """What became of a memo."""
+    """The result of saving a memo."""
 
     #: Whether the step has this memo now. It has another one if two calls ran
     #: the step, for the first one stays.

@@ -70,10 +70,10 @@ def discover(
 
 
 def leave_group(run: RunState, config: Config) -> None:
-    """Let steps run at once again (W42).
+    """Let new steps run at once again (W42).
 
-    :param config: as known to whoever says so. It may be out of date, and
-        then nothing changes.
+    :param config: as the caller knows it. It may be out of date, and then
+        nothing changes.
     """
     if config.version >= 2 and config.disable:
         run.config = Config(False, config.version)
@@ -88,7 +88,7 @@ def resume(
     race: bool,
     group: str,
 ) -> None:
-    """Something from outside has ended a step: keep its memo, go on.
+    """Keep the memo of a step that was ended from outside, and go on.
 
     :param how: ``event`` or ``timeout``.
     :param race: whether the step was reported as one of a group in race mode.

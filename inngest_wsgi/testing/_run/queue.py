@@ -1,6 +1,6 @@
-"""The queue of things that are due, and the threads' way of taking them.
+"""Hold what is to be done until it is due, and hand it to the worker threads.
 
-Internal. One condition variable guards the queue and all state of a server;
+One condition variable guards the queue and all state of a server;
 it is notified on every change, so that whoever waits for a run can use it.
 """
 
@@ -79,9 +79,9 @@ class Queue:
             return None
 
     def ready(self) -> t.List[Item]:
-        """What :meth:`take` could give at this moment, in any order.
+        """Return what :meth:`take` could return now, in any order.
 
-        For those who take with :meth:`take_this`, which threads do not.
+        For callers of :meth:`take_this`; worker threads use :meth:`take`.
         """
         with self._changed:
             items: t.List[Item] = list(self._back)
@@ -106,14 +106,14 @@ class Queue:
             return True
 
     def next_due(self) -> t.Optional[float]:
-        """When the next item in the future is due; None if there is none."""
+        """Return when the next item in the future is due; None if there is none."""
         with self._changed:
             now = self._clock.now()
             times = [due for due, _, item in self._heap if item.live and due > now]
             return min(times) if times else None
 
     def _next(self) -> t.Optional[Item]:
-        """The next item that is due and may be done, if there is one."""
+        """Return the next item that is due and may be done; None if there is none."""
         for call in self._back[:]:
             if not call.live:
                 self._back.remove(call)
@@ -138,7 +138,7 @@ class Queue:
         return None
 
     def quiet(self, until: float) -> bool:
-        """Whether nothing is in flight, and nothing due until then."""
+        """Return True if nothing is in flight, and nothing due until then."""
         return self._in_flight == 0 and not any(
             item.live and item.due <= until
             for item in self._back + [entry[2] for entry in self._heap]

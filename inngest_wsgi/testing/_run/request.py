@@ -22,7 +22,7 @@ BODY_LIMIT = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class CallRequest:
-    """A call, ready to be sent."""
+    """The request of a call, ready to be sent."""
 
     url: str
     headers: t.List[t.Tuple[str, str]]
@@ -34,7 +34,7 @@ class CallRequest:
 
 
 def call_url(registered: str, function_id: str, step_id: str) -> str:
-    """The registered URL with a call's query, keys sorted (W1)."""
+    """Return the registered URL with a call's query, keys sorted (W1)."""
     parts = urlsplit(registered)
     ours = {_protocol.QUERY_FN_ID: function_id, _protocol.QUERY_STEP_ID: step_id}
     query = [
@@ -49,7 +49,7 @@ def call_url(registered: str, function_id: str, step_id: str) -> str:
 def build_call(
     call: Call, now: float, body_limit: int, key: t.Optional[SigningKey]
 ) -> CallRequest:
-    """Make the request of a call (W2 to W7, W18), signed if there is a key."""
+    """Build the request of a call (W2 to W7, W18), signed if there is a key."""
     run = call.run
     function = run.function
     fn_id = ids.function_uuid(function.function_id)

@@ -1,7 +1,4 @@
-"""What an app's answer to a call means.
-
-Internal. Turns bytes into one of three outcomes (W19 to W32).
-"""
+"""Turn an app's answer to a call into one of three outcomes (W19 to W32)."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _UNREACHABLE = "Unable to reach SDK URL"
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; header names in lower case."""
+    """An HTTP response; header names are in lower case."""
 
     status: int
     headers: t.Dict[str, str]
@@ -40,7 +37,7 @@ def too_large() -> Failure:
 
 
 def understand(answer: Answer, key: t.Optional[SigningKey], real_now: float) -> Outcome:
-    """Say what an answer means.
+    """Return the outcome of a call from its answer.
 
     :param key: the key the call was signed with; None if it was not signed.
     :param real_now: unix seconds, by the clock that apps have too.
@@ -98,7 +95,7 @@ def _lower(header: str) -> str:
 
 
 def _unwrap_stream(answer: Answer) -> t.Union[Answer, Failure]:
-    """PROTOCOL section 7: the inner status, headers and body count (W31).
+    """Return the answer within a streamed one (PROTOCOL section 7, W31).
 
     No recording has an inner status outside of 200 to 599, or 201, which is
     taken for any other success here, or a body in bad UTF-8.
@@ -122,8 +119,9 @@ def _unwrap_stream(answer: Answer) -> t.Union[Answer, Failure]:
 
 
 def _as_written(text: str, name: str) -> str:
-    """A member of a JSON object in the very characters that it has there, for
-    a signature covers these.
+    """Return a member of a JSON object in its original characters.
+
+    A signature covers these characters.
 
     :param text: JSON, an object that has the member.
     """
@@ -140,14 +138,14 @@ def _as_written(text: str, name: str) -> str:
 
 
 def _next(text: str, at: int) -> int:
-    """Where the next thing in an object begins."""
+    """Return the position of the next token in an object."""
     while text[at] in " \t\r\n,:":
         at += 1
     return at
 
 
 def _decode(text: str) -> t.Any:
-    """A result's body: JSON, or else the text itself (W20)."""
+    """Read the body of a result: JSON, or else the text itself (W20)."""
     if not text.strip():
         return None
     try:

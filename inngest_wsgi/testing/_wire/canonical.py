@@ -1,4 +1,4 @@
-"""JSON in RFC 8785 (JCS) form, and JSON read as a server reads it.
+"""Write JSON in RFC 8785 (JCS) form, and read JSON as a server does.
 
 A server sends every call body in this form, in dev mode too (W4). Kept apart
 from the SDK's own writer on purpose: two readings of one standard can
@@ -47,12 +47,12 @@ def canonical(value: t.Any) -> bytes:
 
 
 def normalised(value: t.Any) -> t.Any:
-    """The value as an app gets it back from a server: through JCS once."""
+    """Return a value as an app gets it back from a server: after one JCS round trip."""
     return json.loads(canonical(value))
 
 
 def transformed(value: t.Any) -> t.Any:
-    """The output of a step, as it is sent with later calls.
+    """Return the output of a step as it is sent with later calls.
 
     It is stored as the app wrote it, and only then read by the server's JCS
     writer, which takes two escaped surrogates for one character, whatever

@@ -1,6 +1,6 @@
-"""Identifiers in the forms a server uses: ULIDs, job ids, UUIDs.
+"""Make and read identifiers in the forms a server uses: ULIDs, job ids, UUIDs.
 
-Internal. Everything here is a pure function, save for the randomness.
+Everything here is a pure function, except for random ids.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "inngest_wsgi.testing")
 
 
 def ulid(milliseconds: int, entropy: t.Optional[bytes] = None) -> str:
-    """A ULID of this time (unix ms) with these ten bytes, or random ones."""
+    """Return a ULID.
+
+    :param milliseconds: its time, in unix milliseconds.
+    :param entropy: its ten other bytes; random ones if None.
+    """
     if entropy is None:
         entropy = secrets.token_bytes(10)
     number = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(entropy, "big")
@@ -49,13 +53,16 @@ def parse_seed(header: str) -> t.Optional[t.Tuple[int, int]]:
 
 
 def seeded_ulid(seed: t.Tuple[int, int], position: int) -> str:
-    """The id of the n-th event, from 1, sent with a seed: seed plus n (W64)."""
+    """Return the id of the n-th event that was sent with a seed: seed plus n (W64).
+
+    :param position: n, from 1.
+    """
     number = (seed[1] + position) % (1 << 80)
     return ulid(seed[0], number.to_bytes(10, "big"))
 
 
 def job_id() -> str:
-    """A base 36 token of the length a server's job ids have."""
+    """Return a random base 36 token of the length a server's job ids have."""
     number = secrets.randbits(64)
     digits = ""
     while number:
@@ -65,15 +72,15 @@ def job_id() -> str:
 
 
 def queue_item_id(job: str) -> str:
-    """``qi_id`` of a call: base64 of ``<job id>::default`` (W6)."""
+    """Return the ``qi_id`` of a call: base64 of ``<job id>::default`` (W6)."""
     return base64.b64encode(f"{job}::default".encode("ascii")).decode("ascii")
 
 
 def app_uuid(app_id: str) -> str:
-    """Stable over re-registrations, like the ``app_id`` a server answers."""
+    """Return the ``app_id`` that a server answers; registering again keeps it."""
     return str(uuid.uuid5(_NAMESPACE, f"app {app_id}"))
 
 
 def function_uuid(function_id: str) -> str:
-    """``ctx.fn_id``: a UUID, never the readable id (W3)."""
+    """Return ``ctx.fn_id``: a UUID, never the readable id (W3)."""
     return str(uuid.uuid5(_NAMESPACE, f"function {function_id}"))

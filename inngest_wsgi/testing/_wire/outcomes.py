@@ -1,6 +1,6 @@
-"""The three things an answer to a call can mean, as values.
+"""Define the three outcomes of a call as values.
 
-Internal. ``_answers`` makes them, ``_ops`` and ``_executor`` act on them.
+``answers`` makes them; ``_run.call`` and ``_ops`` act on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Returned:
 
 @dataclass(frozen=True)
 class Failure:
-    """The attempt failed, or the run did."""
+    """The attempt failed; the run fails if it is not retried."""
 
     #: Becomes the run's output if this is the end.
     output: t.Any
@@ -32,13 +32,13 @@ class Failure:
     #: One line for people.
     text: str
     retriable: bool = True
-    #: Seconds the app asked to be left alone for.
+    #: Seconds until the next attempt, if the app asked for a delay.
     retry_after: t.Optional[float] = None
 
 
 @dataclass(frozen=True)
 class Op:
-    """One reported op, its name in the spelling of :data:`_reported.KNOWN_OPS`."""
+    """One reported op, its name in the spelling of :data:`~.reported.KNOWN_OPS`."""
 
     op: str
     id: str
@@ -50,13 +50,13 @@ class Op:
 
     @property
     def race(self) -> bool:
-        """Whether it is one of a group in race mode, or after one (W69)."""
+        """True if it is one of a group in race mode, or follows one (W69)."""
         return self.opts.get("parallelMode") == _protocol.PARALLEL_RACE
 
 
 @dataclass(frozen=True)
 class Reported:
-    """Steps were reported."""
+    """The app reported ops (206)."""
 
     ops: t.List[Op]
     no_retry: bool
@@ -74,7 +74,7 @@ def server_failure(
     stack: t.Optional[str] = None,
     label: t.Optional[str] = None,
 ) -> Failure:
-    """A failure that the server, and not the app, puts into words.
+    """Return a failure whose message is the server's and not the app's.
 
     :param text: the line for the history, if it should say more.
     :param stack: goes into the output, if there is one.
@@ -91,5 +91,5 @@ def server_failure(
 
 
 def local_failure(message: str) -> Failure:
-    """A failure where a real server would hang, loop, or go on regardless."""
+    """Return a failure for a case in which a real server would hang, loop or go on."""
     return server_failure(message, "LocalServerError")

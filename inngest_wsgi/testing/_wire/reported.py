@@ -1,6 +1,6 @@
-"""Reading the list of ops in a 206.
+"""Read the list of ops in a 206.
 
-Internal. What follows from the ops is decided in ``_ops``.
+What follows from the ops is decided in ``_ops``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _OP_BY_LOWER_CASE = {name.lower(): name for name in KNOWN_OPS}
 
 
 def read_ops(text: str) -> t.Union[t.List[Op], Failure]:
+    """Return the ops in the body of a 206, or the failure of the attempt."""
     try:
         value = loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Signing keys: HMAC signatures and bearer tokens, from the server's side.
+"""Sign calls, and verify signatures and bearer tokens, as a server does.
 
 Written against PROTOCOL section 3 with nothing but the standard library, and
 kept apart from the SDK's own module, which it is there to check.
@@ -21,7 +21,7 @@ TOLERANCE = 300
 
 
 class SigningKey:
-    """One signing key, with or without its ``signkey-<env>-`` prefix.
+    """A signing key, with or without its ``signkey-<env>-`` prefix.
 
     :param text: the key. Its part after the prefix must be hex.
     :raise ValueError: it is not; the message does not quote the key.
@@ -46,7 +46,7 @@ class SigningKey:
         return "<SigningKey>"
 
     def sign(self, body: bytes, at: t.Optional[int] = None) -> str:
-        """The ``X-Inngest-Signature`` header for exactly these bytes.
+        """Return the ``X-Inngest-Signature`` header for exactly these bytes.
 
         :param at: unix seconds; the real time if None.
         """
@@ -56,7 +56,9 @@ class SigningKey:
     def problem(
         self, header: t.Optional[str], body: bytes, at: t.Optional[float] = None
     ) -> t.Optional[str]:
-        """What is wrong with a signature over these bytes; None if nothing.
+        """Verify a signature over these bytes.
+
+        :return: what is wrong with it; None if nothing is.
 
         :param at: unix seconds to judge the age by; the real time if None.
         """
@@ -76,9 +78,9 @@ class SigningKey:
         return None
 
     def accepts(self, authorization: t.Optional[str]) -> bool:
-        """Whether an ``Authorization`` header proves knowledge of this key.
+        """Return True if an ``Authorization`` header proves knowledge of this key.
 
-        The hashed key with any prefix or none, and the plain key (W59).
+        Accepts the hashed key with any prefix or none, and the plain key (W59).
         """
         match = _BEARER.match(authorization or "")
         if match is None:

@@ -1,6 +1,6 @@
-"""Durations, dates and ``Retry-After`` as a server reads them.
+"""Read durations, dates and ``Retry-After`` as a server does.
 
-Internal. An independent reading of W29, W30 and W36: nothing is shared with
+An independent reading of W29 and W36: nothing is shared with
 the SDK's own parser.
 """
 
@@ -40,7 +40,7 @@ LONGEST_SLEEP = 366 * 86400.0
 
 
 def parse_duration(text: str) -> t.Optional[float]:
-    """Seconds of a time string such as ``1h30m``; None when it is none."""
+    """Return the seconds of a duration such as ``1h30m``; None if it is not one."""
     sign = 1.0
     rest = text
     if rest[:1] in ("+", "-"):
@@ -61,7 +61,7 @@ def parse_duration(text: str) -> t.Optional[float]:
 
 
 def parse_date(text: str, zone_required: bool = True) -> t.Optional[datetime]:
-    """An RFC 3339 time or a plain date (midnight UTC); None when neither.
+    """Read an RFC 3339 time or a plain date (midnight UTC); None if it is neither.
 
     :param zone_required: whether a time without a zone is refused; else it
         is read as UTC.
@@ -96,7 +96,7 @@ def _offset(zone: t.Optional[str]) -> timedelta:
 
 
 def parse_sleep(text: str, now: float) -> t.Optional[float]:
-    """Seconds to sleep for a duration or a date; None when it is neither.
+    """Return the seconds to sleep for a duration or a date; None if it is neither.
 
     :param now: unix seconds on the clock by which the date was made.
     """
@@ -110,7 +110,7 @@ def parse_sleep(text: str, now: float) -> t.Optional[float]:
 
 
 def parse_retry_after(text: t.Optional[str], now: float) -> t.Optional[float]:
-    """Seconds until the next attempt that a ``Retry-After`` asks for (W29).
+    """Return the seconds until the next attempt that a ``Retry-After`` asks for (W29).
 
     Clipped to between one second and one day.
 
@@ -145,6 +145,6 @@ def _http_date(text: str) -> t.Optional[datetime]:
 
 
 def rfc3339(unix_seconds: float) -> str:
-    """A UTC time with milliseconds, as the REST answers write it."""
+    """Format a UTC time with milliseconds, as the REST API does."""
     moment = datetime.fromtimestamp(unix_seconds, timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
