@@ -84,12 +84,12 @@ class LocalServer(Watching):
     # -- start and stop --------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to serve and to call. Called by ``with``.
+        """Start to serve requests and to call apps. Called by ``with``.
 
         :raise RuntimeError: it was started before.
         """
         if self._started or self._stopped:
-            raise RuntimeError("a LocalServer starts once")
+            raise RuntimeError("a LocalServer can be started only once")
         self._started = True
         self._store.executor.start()
         self._front.start()
@@ -123,7 +123,7 @@ class LocalServer(Watching):
 
     @property
     def url(self) -> str:
-        """Origin of both APIs, without a slash at the end."""
+        """The origin of both APIs, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._front.port}"
 
@@ -210,7 +210,7 @@ class LocalServer(Watching):
 
     @contextlib.contextmanager
     def hold(self) -> t.Iterator[None]:
-        """Within ``with server.hold():``, virtual time does not jump.
+        """Keep virtual time from jumping within a ``with`` block.
 
         What is due goes on, and what is due later stays in the future until
         the block ends, so that a test can act while a run sleeps or waits::
@@ -232,16 +232,17 @@ class LocalServer(Watching):
             self._store.executor.hold(-1)
 
     def advance(self, seconds: float, timeout: float = 10) -> None:
-        """Within :meth:`hold`, let this much virtual time pass.
+        """Let virtual time pass within :meth:`hold`.
 
         All that is due meanwhile is done, at its time, and what follows from
-        it; with 0, what is due now. A call in flight is waited for.
+        it. Waits for calls in flight.
 
+        :param seconds: virtual seconds; with 0, what is due now is done.
         :param timeout: real seconds that this may take.
         :raise RuntimeError: the server is not held, or was stopped, or goes
             by real time.
         :raise TimeoutError: it took longer; the time may have passed in part.
-        :raise ValueError: time does not run backwards.
+        :raise ValueError: ``seconds`` is negative.
         """
         if not seconds >= 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
@@ -249,7 +250,7 @@ class LocalServer(Watching):
         with self._store.changed:
             executor = self._store.executor
             if not executor.held:
-                raise RuntimeError("only a server with a virtual clock, held, is advanced")
+                raise RuntimeError("advance() needs a virtual clock that is held: use hold()")
             arrived = executor.advance(self._store.runs.now() + seconds)
             while not arrived():
                 self._wait(deadline, lambda: f"still advancing by {seconds:g} s")
@@ -286,7 +287,7 @@ class LocalServer(Watching):
         :raise ValueError: an input without a step, or one that is not JSON.
         """
         if input is not None and from_step is None:
-            raise ValueError("an input is for a step; say which, with from_step")
+            raise ValueError("input needs from_step: the step that it is for")
         override = None
         if input is not None:
             override = {"input": json.loads(json.dumps(list(input), allow_nan=False))}

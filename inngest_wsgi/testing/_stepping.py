@@ -22,7 +22,7 @@ from ._store import Store
 class Stepper:
     """The local server, one action at a time.
 
-    Each item of the queue is dispatched, and if that came to a request, it is
+    Each item of the queue is dispatched, and if that led to a request, it is
     performed, and its result settled. Between any two of these moments may be
     those of other items, and time may pass.
 
@@ -98,7 +98,7 @@ class Stepper:
     def repeat(self, exchange: Exchange) -> t.Any:
         """Make a call once more, with what is known now; nobody reads the answer.
 
-        :return: what it came to; None if the run has ended.
+        :return: the outcome; None if the run has ended.
         """
         again = self._executor.exchange_for(exchange.item)
         return None if again is None else again.perform(self._caller)

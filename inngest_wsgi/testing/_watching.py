@@ -33,8 +33,8 @@ class Watching:
 
         :param event_id: as for :meth:`runs`, or the id of a run.
         :param timeout: real seconds.
-        :raise TimeoutError: it has not ended; the text says how far it came.
-        :raise LookupError: the event came, and triggered no function.
+        :raise TimeoutError: it has not ended; the text has its history so far.
+        :raise LookupError: the event was received, and triggered no function.
         :raise RuntimeError: the server was stopped.
         """
         deadline = time.monotonic() + timeout
@@ -81,7 +81,7 @@ class Watching:
             it must not call the server.
         :param timeout: real seconds.
         :return: the run in that state.
-        :raise TimeoutError: it has not come to that; the text says how far.
+        :raise TimeoutError: it is not in that state; the text has its history so far.
         :raise LookupError: the run ended without, or there is no run.
         :raise RuntimeError: the server was stopped.
         """

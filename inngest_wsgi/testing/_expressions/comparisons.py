@@ -1,6 +1,6 @@
 """Compare and add the values of expressions, without raising.
 
-The values are those of JSON, and one for a path that leads nowhere.
+The values are those of JSON, and one for a path without a value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class _Missing:
         return "MISSING"
 
 
-#: What a path that leads nowhere yields.
+#: The value of a path that does not exist.
 MISSING = _Missing()
 
 
@@ -64,7 +64,7 @@ def _within(left: t.Any, right: t.Any) -> bool:
 def add(left: t.Any, right: t.Any) -> t.Any:
     """``left + right``; :data:`MISSING` if they cannot be added.
 
-    Something plus a path that leads nowhere is that something.
+    A value plus a path without a value is that value.
     """
     if left is MISSING or right is MISSING:
         return right if left is MISSING else left

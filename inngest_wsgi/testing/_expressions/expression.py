@@ -4,7 +4,7 @@ Literals (text, numbers, booleans, null, lists of these), paths
 from ``event`` and, where something is awaited, ``async``; ``== != < <= > >=
 in && || !``, ``+``, ``a ? b : c``, ``has(path)`` and parentheses.
 
-A path that leads nowhere counts as null for ``==`` and ``!=``, as it does to
+A path without a value counts as null for ``==`` and ``!=``, as it does to
 a server, except that two of them are not equal; it is neither less nor
 greater than anything (a server takes it for less than everything). No
 expression raises when it is evaluated. Nothing is ever given to ``eval``.
@@ -168,7 +168,7 @@ class _Parser:
         if self._take("-"):
             kind, text = self._next()
             if kind != "number":
-                raise UnsupportedExpression("'-' before something that is no number")
+                raise UnsupportedExpression("'-' before something that is not a number")
             return _constant(-_number(text))
         return self._primary()
 

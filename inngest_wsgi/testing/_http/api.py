@@ -180,7 +180,7 @@ class Api:
             body = loads(request.get_data())
             name = body["signal"]
             if not isinstance(name, str):
-                raise ValueError("the signal is no text")
+                raise ValueError("the signal is not a string")
         except (ValueError, KeyError, TypeError) as error:
             return _error(400, f"Invalid request: {error}")
         with self._store.changed:

@@ -21,7 +21,7 @@ _TURNED_INTO_GET = (301, 302, 303)
 #: Seconds a call may take (2 hours).
 CALL_TIMEOUT = 7200.0
 
-#: The largest answer that is read, bytes.
+#: The largest answer that is read, in bytes.
 RESPONSE_LIMIT = 8 * 1024 * 1024
 
 
@@ -51,7 +51,7 @@ class Caller:
     ) -> Answer:
         """Send and read, following redirects as a server does (W32, W73).
 
-        :raise CallFailed: nothing usable came back over the connection.
+        :raise CallFailed: there was no usable answer.
         :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes did.
         """
         for _ in range(_MOST_REDIRECTS):

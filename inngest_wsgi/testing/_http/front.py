@@ -1,6 +1,6 @@
 """Serve a WSGI application on a socket, with threads that can be ended.
 
-Werkzeug's development server does the serving; what it lacks is a
+Werkzeug's development server does the serving; it does not offer a
 way to end the threads of connections that are still open.
 """
 

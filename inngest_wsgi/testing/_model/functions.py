@@ -26,7 +26,7 @@ class Batching:
     size: int
     timeout: float
     key: t.Optional[Expression] = None
-    #: An event for which this does not hold runs at once, alone.
+    #: An event for which this is not true starts a run at once, alone.
     condition: t.Optional[Expression] = None
 
 
@@ -36,7 +36,7 @@ class Cancelling:
 
     event: str
     condition: t.Optional[Expression] = None
-    #: Since the run began; later events do not cancel it.
+    #: Seconds since the run began; later events do not cancel it.
     timeout: t.Optional[float] = None
 
 
@@ -63,7 +63,7 @@ class Debounce:
 
     period: float
     key: t.Optional[Expression] = None
-    #: The longest that the first event of a burst is put off.
+    #: The most seconds that the first event of a burst is put off.
     timeout: t.Optional[float] = None
 
 

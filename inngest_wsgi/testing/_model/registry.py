@@ -26,7 +26,7 @@ class Registration:
 
     app_id: str
     functions: t.Tuple[Function, ...]
-    #: The same for the same registration; says whether one is ``modified``.
+    #: Equal for equal registrations; tells if one is ``modified``.
     checksum: bytes
 
 

@@ -25,10 +25,10 @@ _MOST_CANCELS = 5
 _MOST_LIMITS = 2
 _MOST_TRIGGERS = 10
 _DAY = 86400.0
-#: Seconds that a batch is kept open where the function does not say.
+#: Seconds that a batch is kept open if the function sets no timeout.
 _BATCH_TIMEOUT = 60.0
 
-#: Settings that this server does not act on, in the spelling of the wire.
+#: Settings that this server does not support, as spelled in a registration.
 REFUSED = ("checkpoint",)
 
 
@@ -132,7 +132,7 @@ class Settings:
             limit = fields.get("limit")
             if not isinstance(limit, int) or isinstance(limit, bool):
                 raise invalid()
-            # A server takes a limit of nothing, or less, for none.
+            # To a server, a limit of 0 or less is no limit.
             if limit > 0:
                 found.append(ConcurrencyLimit(limit, key, scope))
         return tuple(found)

@@ -67,7 +67,7 @@ class HistoryEntry:
     attempt: t.Optional[int] = None
     #: Name of the op that was answered, where there is one.
     op: t.Optional[str] = None
-    #: Text for people: an error's name and message, a reason.
+    #: A readable text: an error's name and message, or a reason.
     detail: t.Optional[str] = None
     #: Seconds until the next attempt, for ``retry scheduled``.
     retry_in: t.Optional[float] = None
@@ -80,7 +80,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was when it was asked for; it does not change later."""
+    """A snapshot of a run; it does not change later."""
 
     #: The run's id, a ULID.
     run_id: str
@@ -171,7 +171,7 @@ class RunState:
     status: str = RUNNING
     output: t.Any = None
     finished: t.Optional[float] = None
-    #: Memos by hashed step id, in the form they go out.
+    #: Memos by hashed step id, in the form that calls carry.
     memos: t.Dict[str, t.Any] = field(default_factory=dict)
     #: Bytes of all memos together.
     memo_bytes: int = 0
@@ -189,24 +189,24 @@ class RunState:
     #: twelve, which no recording shows.
     jobs: t.Set[str] = field(default_factory=set)
     config: Config = Config()
-    #: Why no call can be made any more, if so (W70).
+    #: Why no call can be made any more; None if calls can be made (W70).
     unsendable: t.Optional[str] = None
     #: The op that each step was reported with; of a step that was planned,
     #: that one.
     ops: t.Dict[str, str] = field(default_factory=dict)
     #: Queue items of this run that are waiting or being worked on.
     open_items: int = 0
-    #: Whether a call was made for it.
+    #: True once a call was made for it.
     called: bool = False
     #: How many times in a row another call was asked for, and nothing else.
     discoveries: int = 0
-    #: What its calls count against, each with the most at once.
+    #: The concurrency limits that its calls count against.
     slots: t.Tuple[t.Tuple[str, int], ...] = ()
     #: ``error`` of its lifecycle events, if it failed.
     error: t.Optional[t.Dict[str, t.Any]] = None
     #: Links the events of an invoked run to the step that invoked it.
     correlation_id: t.Optional[str] = None
-    #: Answers that are odd, but not by themselves the end of the run.
+    #: Unusual answers that explain why the run hangs, if it does.
     oddities: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))

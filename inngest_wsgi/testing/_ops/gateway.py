@@ -181,7 +181,7 @@ def _gateway(report: Report, op: Op) -> None:
     method, body = op.opts.get("method") or "GET", op.opts.get("body") or ""
     if not isinstance(body, str):
         report.machinery.fail(
-            report.run, local_failure(f"Gateway {op.display_name!r} with a body that is no text")
+            report.run, local_failure(f"Gateway {op.display_name!r} whose body is not a string")
         )
         return
     headers = _texts(op.opts.get("headers"))
@@ -198,7 +198,7 @@ def _ai_gateway(report: Report, op: Op) -> None:
             headers.setdefault("x-api-key", key)
             headers.setdefault("anthropic-version", "2023-06-01")
         elif kind.startswith("gemini"):
-            # the SDK's adapter has put it there already
+            # The SDK's adapter may have added the key already.
             if "key=" not in urlsplit(str(url)).query:
                 url = f"{url}{'&' if '?' in str(url) else '?'}key={quote(key, safe='')}"
         else:

@@ -49,8 +49,8 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
         if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
             run.ops[op.id] = op.op
     _note_oddities(report, request)
-    # Waits for events first, for another op may bring the event about; the
-    # end of the run last, whatever stands next to it (W33).
+    # Waits for events first, because another op may cause the event; the end
+    # of the run last, whatever its position (W33).
     order = {_protocol.OP_WAIT_FOR_EVENT: 0, _protocol.OP_RUN_COMPLETE: 2}
     for op in sorted(reported.ops, key=lambda op: order.get(op.op, 1)):
         HANDLERS[op.op](report, op)

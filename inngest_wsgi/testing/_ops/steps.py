@@ -43,7 +43,7 @@ def _ran(report: Report, op: Op, wrapped: bool) -> None:
     try:
         data = transformed(data)
     except ValueError as error:
-        # It is kept, and no call can be made with it any more.
+        # The memo is kept, but no call can carry it (W70).
         report.run.unsendable = f"error transforming request with JCS: {error}"
     memo = {"data": normalised(data)} if wrapped else normalised(data)
     saved = _finish(report, op, memo, state.STEP_RAN)
@@ -95,8 +95,8 @@ def _step_failed(report: Report, op: Op) -> None:
     if not saved.kept:
         report.retry_conflict(op)
         return
-    # Other than after a step that has run, the call that reported the step
-    # says whether it is one of a race, and a group's calls are not made one.
+    # Unlike after a step that has run, the race mode is that of the call that
+    # reported the step, and each step of a group leads to a call of its own.
     call = Call(report.run, report.machinery.now(), after=op.id, race=op.race)
     discover(
         report.machinery, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race

@@ -91,7 +91,7 @@ def _sleep(report: Report, op: Op) -> None:
         saved = save(machinery, run, op.id, None)
         if saved is None or (saved.waiting and not op.race):
             return
-        # The call is part of the sleep's own job. What it goes by was read
+        # The call is part of the sleep's own job. Its configuration was read
         # before immediate execution was switched on again (W42).
         config = run.config
         leave_group(run, config)
@@ -109,7 +109,7 @@ def _wait(
     report: Report, op: Op, wanted: str, expression: t.Optional[Expression]
 ) -> t.Optional[Wait]:
     timeout = op.opts.get("timeout")
-    # An empty text is no time to wait, and surely not what was meant.
+    # An empty text is treated as a missing timeout, and fails the run.
     seconds = seconds_of(report, op, timeout or None, "timeout")
     if seconds is None:
         return None
@@ -149,7 +149,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
     if text is not None:
         try:
             if not isinstance(text, str):
-                raise ExpressionError(f"{text!r} is no text")
+                raise ExpressionError(f"{text!r} is not a string")
             expression = Expression(text, (EVENT, ASYNC))
         except UnsupportedExpression as error:
             machinery.fail(

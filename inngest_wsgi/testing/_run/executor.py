@@ -139,7 +139,7 @@ class Executor:
                 self.settle(exchange, result)
 
     def dispatch(self, item: Item) -> t.Optional[Exchange]:
-        """Do what can be done at once with an item that was taken from the queue.
+        """Handle an item that was taken from the queue, as far as no request is needed.
 
         :return: the request to make, with all that the server knew at this
             moment; None if there is none to make, and the item is done.
@@ -155,7 +155,7 @@ class Executor:
             return exchange
 
     def exchange_for(self, item: Item) -> t.Optional[Exchange]:
-        """Do what can be done at once, and build the request if there is one."""
+        """Act on an item at once, or build the request that it needs."""
         run = item.run
         if run is not None and run.ended:
             return None

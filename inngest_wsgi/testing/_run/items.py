@@ -14,13 +14,13 @@ from .._wire import ids
 class Item:
     """An entry of the queue; subclasses add what is to be done."""
 
-    #: For which run; None if there is none yet.
+    #: The run that it belongs to; None if there is no run yet.
     run: t.Optional[RunState]
-    #: Unix seconds by the server's clock.
+    #: When it is due, in unix seconds by the server's clock.
     due: float
-    #: Whether it is in the queue, and not taken or dropped.
+    #: True while it is in the queue, and not taken or dropped.
     queued: bool = field(default=False, init=False)
-    #: Whether the run counts as one that goes on because of it.
+    #: True if its run does not count as stuck while it is queued.
     counts: bool = field(default=True, init=False)
 
     @property
@@ -48,7 +48,7 @@ class Call(RunItem):
     #: Id of the step whose end led to the call; a targeted call has that of
     #: the call that planned it. Empty for the first call of a run.
     after: str = ""
-    #: Whether the op that led to the call said ``parallelMode: race``.
+    #: True if the op that led to the call said ``parallelMode: race``.
     race: bool = False
     #: Names the group that a targeted step was planned in; empty for a step
     #: that was planned alone.

@@ -18,10 +18,10 @@ STATE_LIMIT = 32 * 1024 * 1024
 class Saved(t.NamedTuple):
     """The result of saving a memo."""
 
-    #: Whether the step has this memo now. It has another one if two calls ran
-    #: the step, for the first one stays.
+    #: True if the step has this memo now. It has another one if two calls ran
+    #: the step, because the first one stays.
     kept: bool
-    #: Whether there are steps that are still waited for.
+    #: True if the run still waits for steps of a group.
     waiting: bool
 
 
@@ -32,7 +32,7 @@ def save(machinery: Machinery, run: RunState, step_id: str, memo: t.Any) -> t.Op
     """
     encoded = canonical(memo)
     if step_id in run.memos:
-        # Nothing is removed from what is waited for.
+        # The step stays in the group that the run waits for (W69).
         same = canonical(run.memos[step_id]) == encoded
         return Saved(same, same and bool(run.pending))
     if len(run.memos) + 1 >= machinery.step_count_limit:

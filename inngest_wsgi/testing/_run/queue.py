@@ -1,7 +1,7 @@
 """Hold what is to be done until it is due, and hand it to the worker threads.
 
 One condition variable guards the queue and all state of a server;
-it is notified on every change, so that whoever waits for a run can use it.
+it is notified on every change, so that threads that wait for a run can use it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .items import Call, Item
 
 
 class Queue:
-    """Items by due time.
+    """The items that are to be done, by due time.
 
     :param clock: says what is due, and how to wait for what is not.
     :param changed: the server's condition, also its lock.
@@ -32,9 +32,9 @@ class Queue:
         self._count = 0
         self._in_flight = 0
         self._closed = False
-        #: How many reasons there are for time to stand still.
+        #: How many blocks hold virtual time at the moment.
         self.holds = 0
-        #: Up to when it may go on all the same.
+        #: The moment up to which held time may go on.
         self.until = 0.0
 
     def put(self, item: Item) -> None:
@@ -123,8 +123,8 @@ class Queue:
                 return call
         while self._heap:
             due, _, item = self._heap[0]
-            # What is left of an ended run must not drag a virtual clock
-            # along, say to the end of a sleep that nobody needs any more.
+            # Items of an ended run must not move a virtual clock, say to the
+            # end of a sleep that is not needed any more.
             if not item.live:
                 heapq.heappop(self._heap)
                 self.drop(item)

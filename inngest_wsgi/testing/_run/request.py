@@ -29,7 +29,7 @@ class CallRequest:
     body: bytes
     #: Ids of the steps whose memos the call carries.
     known: t.FrozenSet[str]
-    #: What the run's configuration was when the request was built.
+    #: The run's configuration when the request was built.
     config: Config
 
 

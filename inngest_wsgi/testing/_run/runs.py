@@ -60,7 +60,7 @@ class Runs:
         self.waits: t.List[t.Any] = []
         self.signals: t.Dict[str, t.Any] = {}
         self.invokes: t.Dict[str, t.Any] = {}
-        #: Whether the server is stopping: runs without work do not fail then.
+        #: True once the server stops: from then on no run fails as stuck.
         self.stopping = False
         #: All runs by id, oldest first.
         self.by_id: t.Dict[str, RunState] = {}
@@ -227,8 +227,8 @@ class Runs:
         except ValueError as error:
             logger.warning("events of run %s without its result: %s", run.run_id, error)
             events = lifecycle_events(run, run.finished, {})
-        # A function triggered by these events would otherwise set itself off
-        # with its own end, for ever.
+        # A function triggered by these events would otherwise start itself
+        # with the end of each run, for ever.
         if not any(event.name in NAMES for event in run.events):
             for event in events:
                 self._publish(event)

@@ -105,7 +105,7 @@ def _read_int(text: str) -> int:
     return int(text)
 
 
-#: What :func:`loads` reads with.
+#: The decoder of :func:`loads`.
 DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant, parse_float=_read_float, parse_int=_read_int
 )

@@ -29,7 +29,7 @@ class Failure:
     error: t.Dict[str, t.Any]
     #: ``result`` of the lifecycle events; left out when None.
     result: t.Any
-    #: One line for people.
+    #: One line for the history of the run.
     text: str
     retriable: bool = True
     #: Seconds until the next attempt, if the app asked for a delay.

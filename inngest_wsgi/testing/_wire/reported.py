@@ -11,7 +11,7 @@ from ... import _protocol
 from .canonical import canonical, loads
 from .outcomes import Failure, Op, server_failure
 
-#: The largest output of one step, bytes, in the form it is stored.
+#: The largest output of one step in bytes, as it is stored.
 STEP_LIMIT = 4 * 1024 * 1024
 
 #: Every op name a server knows; any other fails the attempt (W21, W71).

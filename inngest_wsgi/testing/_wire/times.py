@@ -31,11 +31,11 @@ _DATE = re.compile(
 )
 _SECONDS = re.compile(r"\d{1,7}\Z", re.ASCII)
 
-#: The shortest and longest delay a ``Retry-After`` can ask for, seconds.
+#: The shortest and longest delay a ``Retry-After`` can ask for, in seconds.
 RETRY_AFTER_LEAST = 1.0
 RETRY_AFTER_MOST = 86400.0
 
-#: A longer sleep fails the run (W36), seconds.
+#: The longest sleep in seconds; a longer one fails the run (W36).
 LONGEST_SLEEP = 366 * 86400.0
 
 
