@@ -40,6 +40,32 @@ LEVELS = [
     {"wsgi"},
     {""},
 ]
+
+#: The same for the local server, which shares ``_protocol`` with the rest.
+TESTING = [
+    {"_wire.canonical", "_wire.ids", "_wire.outcomes", "_wire.signing", "_wire.times"},
+    {"_expressions.comparisons", "_http.front", "_run.clock", "_wire.reported"},
+    {"_expressions.expression", "_wire.answers"},
+    {"_flow.cron", "_http.caller", "_model.functions"},
+    {"_http.inprocess", "_model.settings", "_model.state"},
+    {"_model.events", "_model.registry"},
+    {"_run.items", "_run.lifecycle"},
+    {"_run.exchange", "_run.machinery", "_run.request"},
+    {"_flow.concurrency", "_flow.held", "_flow.keys", "_run.memos", "_run.retries"},
+    {"_flow.batch", "_flow.debounce", "_flow.idempotency", "_flow.rate_limit", "_flow.throttle"},
+    {"_flow.cancellation", "_flow.singleton", "_run.parallel", "_run.queue"},
+    {"_flow.admission", "_ops.report"},
+    {"_ops.steps", "_ops.waits"},
+    {"_ops.gateway", "_ops.invokes"},
+    {"_ops.handlers", "_run.runs"},
+    {"_run.call"},
+    {"_run.executor"},
+    {"_store"},
+    {"_http.api", "_http.sync", "_stepping", "_watching"},
+    {"_server"},
+    {""},
+]
+
 LEVEL_OF = {module: n for n, modules in enumerate(LEVELS) for module in modules}
 
 #: Third parties and parts of the standard library that one module alone uses.
@@ -70,8 +96,12 @@ def modules():
 MODULES = modules()
 
 
-def imports_of(path):
-    """Yield the imported modules; ours begin with a dot."""
+def imports_of(path, known=None):
+    """Yield the imported modules; ours begin with a dot.
+
+    :param known: names of our modules; all but those of the local server if None.
+    """
+    known = MODULES if known is None else known
     package = path.relative_to(PACKAGE).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -84,7 +114,7 @@ def imports_of(path):
             base += tuple(node.module.split(".")) if node.module else ()
             for alias in node.names:
                 whole = ".".join(base + (alias.name,))
-                yield "." + (whole if whole in MODULES else ".".join(base))
+                yield "." + (whole if whole in known else ".".join(base))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -107,6 +137,37 @@ def test_third_parties_have_one_user(module):
 
 def test_every_level_has_a_module():
     assert set(LEVEL_OF) == set(MODULES)
+
+
+def local_server_modules():
+    """The local server's modules; packages whose ``__init__`` is a docstring left out."""
+    root = PACKAGE / "testing"
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        if path.name != "__init__.py" or path.parent == root:
+            found[name_of(path)[len("testing.") :]] = path
+    return found
+
+
+TESTING_MODULES = local_server_modules()
+TESTING_LEVEL_OF = {module: n for n, modules in enumerate(TESTING) for module in modules}
+
+
+@pytest.mark.parametrize("module", TESTING_MODULES)
+def test_imports_of_the_local_server_run_downward(module):
+    assert module in TESTING_LEVEL_OF, "give {} a level".format(module)
+    known = {"testing." + name if name else "testing" for name in TESTING_MODULES}
+    for name in imports_of(TESTING_MODULES[module], known):
+        if name.startswith(".testing"):
+            other = name[len(".testing.") :]
+            assert other in TESTING_LEVEL_OF, "import {} by its modules".format(other)
+            assert TESTING_LEVEL_OF[other] < TESTING_LEVEL_OF[module], (
+                "{} may not import {}".format(module, other)
+            )
+
+
+def test_every_level_of_the_local_server_has_a_module():
+    assert set(TESTING_LEVEL_OF) == set(TESTING_MODULES)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """An Inngest server to run tests and demos against. Never for production.
 
-It takes events, takes an app's registration, calls the app, keeps the memos
-of its steps, and does the rest of a server's part: sleeps, waits for events
+It accepts events, registers an app, calls the app, keeps the memos of its
+steps, and does what else a server does: sleeps, waits for events
 and signals, invoked functions, parallel groups in both modes, requests made
 for the app, retries, batches, cancellation, failure handlers and flow
-control. All of it goes over real HTTP and is kept in memory: what it knows is
-gone when it stops, and it runs in the process that starts it.
+control. All requests go over real HTTP. The server runs in the process that
+starts it, and keeps everything in memory until it stops.
 
 For day-to-day development use the official Inngest Dev Server, which has the
-whole protocol and a page to look at runs. In production, apps are served by
+whole protocol and a page that shows runs. In production, apps are served by
 Inngest Cloud or by a self-hosted Inngest server.
 
 It is an independent reading of the protocol: of the SDK it shares the names
@@ -24,16 +24,15 @@ from a real server on purpose where that helps a test:
   takes unsigned ones.
 - Expressions are read in part: comparisons, ``&& || !``, ``in``, ``has()``,
   ``+`` and ``? :`` over literals and paths. A registration with another one
-  is refused, and a wait with another one fails its run, by name. A path that
-  leads nowhere is neither less nor greater than anything.
+  is refused, and a wait with another one fails its run; both errors name the
+  expression. A path without a value is neither less nor greater than anything.
 - A run that was started by ``inngest/function.failed``, ``.cancelled`` or
-  ``.finished`` makes no such events itself, so that nothing goes round in
-  circles.
+  ``.finished`` makes no such events itself, to avoid endless loops.
 - The output of a run that ends with ``RunComplete`` is its data; of a
   cancelled run it is None.
 - An event whose id was seen before does nothing at all.
-- An invoked function starts at once, whatever it has of batches and
-  debounce; where another setting forbids it, the invoking step fails.
+- An invoked function starts at once, without batches and debounce; where
+  another setting forbids it, the invoking step fails.
 - ``priority`` is read and has no effect. A singleton that cancels does so at
   once.
 - The address of an app is used as it was registered; a real server turns
@@ -42,8 +41,8 @@ from a real server on purpose where that helps a test:
 What it does not do: checkpoints (a function that asks for them is refused by
 name), ``defer()``, realtime, durable endpoints, in-band sync, pausing and
 bulk cancellation. Event names with wildcards are refused. No cron
-expression starts anything: that is for :meth:`LocalServer.fire_cron`. The
-``_inngest`` data of an invoked function has nothing for tracing.
+expression starts a run; use :meth:`LocalServer.fire_cron`. The
+``_inngest`` data of an invoked function has no fields for tracing.
 
 ::
 
@@ -66,10 +65,10 @@ act while a run waits, hold the server::
 
 from __future__ import annotations
 
-from ._clock import Clock, SystemClock, VirtualClock
+from ._http.sync import SyncError, SyncResult
+from ._model.state import HistoryEntry, Run
+from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
-from ._state import HistoryEntry, Run
-from ._sync import SyncError, SyncResult
 
 __all__ = [
     "Clock",

@@ -1,4 +1,4 @@
-"""The public face of the local server."""
+"""Provide :class:`LocalServer`, the public class of the local server."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import contextlib
 import json
 import logging
 import time
+import typing as t
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Type, Union
 
 from .. import _protocol
-from . import _ids
-from ._api import Api
-from ._calls import BODY_LIMIT, Caller
-from ._clock import Clock, SystemClock
-from ._front import Front
-from ._signing import SigningKey
-from ._state import Event
+from ._http.api import Api
+from ._http.caller import Caller
+from ._http.front import Front
+from ._http.sync import SYNC_TIMEOUT, SyncResult, sync
+from ._model.state import Event
+from ._run.clock import Clock, SystemClock
+from ._run.request import BODY_LIMIT
 from ._store import Store
-from ._sync import SYNC_TIMEOUT, SyncResult, sync
 from ._watching import Watching
+from ._wire import ids
+from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -57,10 +58,10 @@ class LocalServer(Watching):
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        signing_key: Optional[str] = None,
-        event_keys: Optional[Iterable[str]] = None,
-        retry_interval: Optional[float] = None,
-        clock: Optional[Clock] = None,
+        signing_key: t.Optional[str] = None,
+        event_keys: t.Optional[t.Iterable[str]] = None,
+        retry_interval: t.Optional[float] = None,
+        clock: t.Optional[Clock] = None,
         max_workers: int = _MOST_WORKERS,
         body_limit: int = BODY_LIMIT,
     ) -> None:
@@ -80,15 +81,15 @@ class LocalServer(Watching):
         self._syncs = Caller(timeout=SYNC_TIMEOUT)
         self._started = False
 
-    # -- life --------------------------------------------------------------
+    # -- start and stop --------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to serve and to call. Called by ``with``.
+        """Start to serve requests and to call apps. Called by ``with``.
 
         :raise RuntimeError: it was started before.
         """
         if self._started or self._stopped:
-            raise RuntimeError("a LocalServer starts once")
+            raise RuntimeError("a LocalServer can be started only once")
         self._started = True
         self._store.executor.start()
         self._front.start()
@@ -114,28 +115,28 @@ class LocalServer(Watching):
 
     def __exit__(
         self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
+        kind: t.Optional[t.Type[BaseException]],
+        error: t.Optional[BaseException],
+        trace: t.Optional[TracebackType],
     ) -> None:
         self.stop()
 
     @property
     def url(self) -> str:
-        """Origin of both APIs, without a slash at the end."""
+        """The origin of both APIs, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._front.port}"
 
     @property
-    def signing_key(self) -> Optional[str]:
+    def signing_key(self) -> t.Optional[str]:
         """The signing key, as it was given. Assigning one rotates it.
 
-        What is called or asked from then on goes by the new key.
+        Calls and requests from then on use the new key.
         """
         return self._signing_key
 
     @signing_key.setter
-    def signing_key(self, value: Optional[str]) -> None:
+    def signing_key(self, value: t.Optional[str]) -> None:
         self._store.key = None if value is None else SigningKey(value)
         self._signing_key = value
 
@@ -155,17 +156,17 @@ class LocalServer(Watching):
             raise RuntimeError("the local server is not running; an app cannot register")
         return sync(self._store, self._syncs, self.url, url, signed)
 
-    def send(self, events: Union[Dict[str, Any], List[Dict[str, Any]]]) -> List[str]:
+    def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.
 
         :return: the ids that the server gave them, in order.
         :raise ValueError: the event API would refuse an event; those before
             it in the list were accepted.
         """
-        ids, error = self._store.accept_events(json.dumps(events), None)
+        accepted, error = self._store.accept_events(json.dumps(events), None)
         if error is not None:
             raise ValueError(error)
-        return ids
+        return accepted
 
     def fire_cron(self, function_id: str) -> str:
         """Start a cron-triggered function now; none starts by itself here.
@@ -179,10 +180,10 @@ class LocalServer(Watching):
             function = self._store.function(function_id)
             if not function.crons:
                 raise LookupError(f"the function {function_id!r} has no cron trigger")
-            now = int(self._store.executor.now())
+            now = int(self._store.runs.now())
             moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
             event = Event(
-                internal_id=_ids.ulid(now * 1000),
+                internal_id=ids.ulid(now * 1000),
                 name=_protocol.EVENT_SCHEDULED_TIMER,
                 data={"cron": function.crons[0], "fireAt": moment, "scheduledAt": moment},
                 id=moment,
@@ -190,7 +191,7 @@ class LocalServer(Watching):
             )
             return self._store.fire(function, event).run_id
 
-    def signal(self, name: str, data: Any = None) -> str:
+    def signal(self, name: str, data: t.Any = None) -> str:
         """Send a signal, as by ``POST /v1/signals``.
 
         :param data: any JSON value.
@@ -200,7 +201,7 @@ class LocalServer(Watching):
         """
         data = json.loads(json.dumps(data, allow_nan=False))
         with self._store.changed:
-            run = self._store.executor.signal(name, data)
+            run = self._store.runs.signal(name, data)
         if run is None:
             raise LookupError(f"no run waits for the signal {name!r}")
         return run.run_id
@@ -208,8 +209,8 @@ class LocalServer(Watching):
     # -- time --------------------------------------------------------------
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
-        """Within ``with server.hold():``, virtual time does not jump.
+    def hold(self) -> t.Iterator[None]:
+        """Keep virtual time from jumping within a ``with`` block.
 
         What is due goes on, and what is due later stays in the future until
         the block ends, so that a test can act while a run sleeps or waits::
@@ -231,16 +232,17 @@ class LocalServer(Watching):
             self._store.executor.hold(-1)
 
     def advance(self, seconds: float, timeout: float = 10) -> None:
-        """Within :meth:`hold`, let this much virtual time pass.
+        """Let virtual time pass within :meth:`hold`.
 
         All that is due meanwhile is done, at its time, and what follows from
-        it; with 0, what is due now. A call in flight is waited for.
+        it. Waits for calls in flight.
 
+        :param seconds: virtual seconds; with 0, what is due now is done.
         :param timeout: real seconds that this may take.
         :raise RuntimeError: the server is not held, or was stopped, or goes
             by real time.
         :raise TimeoutError: it took longer; the time may have passed in part.
-        :raise ValueError: time does not run backwards.
+        :raise ValueError: ``seconds`` is negative.
         """
         if not seconds >= 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
@@ -248,8 +250,8 @@ class LocalServer(Watching):
         with self._store.changed:
             executor = self._store.executor
             if not executor.held:
-                raise RuntimeError("only a server with a virtual clock, held, is advanced")
-            arrived = executor.advance(executor.now() + seconds)
+                raise RuntimeError("advance() needs a virtual clock that is held: use hold()")
+            arrived = executor.advance(self._store.runs.now() + seconds)
             while not arrived():
                 self._wait(deadline, lambda: f"still advancing by {seconds:g} s")
 
@@ -264,10 +266,13 @@ class LocalServer(Watching):
         :raise LookupError: there is no such run.
         """
         with self._store.changed:
-            return self._store.executor.cancel(self._run(run_id), "by the test")
+            return self._store.runs.cancel(self._run(run_id), "by the test")
 
     def rerun(
-        self, run_id: str, from_step: Optional[str] = None, input: Optional[List[Any]] = None
+        self,
+        run_id: str,
+        from_step: t.Optional[str] = None,
+        input: t.Optional[t.List[t.Any]] = None,
     ) -> str:
         """Start a run like an old one, with the same events.
 
@@ -282,7 +287,7 @@ class LocalServer(Watching):
         :raise ValueError: an input without a step, or one that is not JSON.
         """
         if input is not None and from_step is None:
-            raise ValueError("an input is for a step; say which, with from_step")
+            raise ValueError("input needs from_step: the step that it is for")
         override = None
         if input is not None:
             override = {"input": json.loads(json.dumps(list(input), allow_nan=False))}
@@ -294,4 +299,4 @@ class LocalServer(Watching):
                 if not found:
                     raise LookupError(f"run {run_id} reported no step {from_step!r}")
                 step_id = found[0]
-            return self._store.executor.rerun(old, step_id, override).run_id
+            return self._store.runs.rerun(old, step_id, override).run_id

@@ -1,28 +1,28 @@
-"""A server without threads and sockets, in which the caller decides what is next.
+"""Run the server without threads and sockets; the caller decides what is next.
 
-Internal. A :class:`LocalServer` leaves to its threads which of two calls is
+A :class:`LocalServer` leaves to its threads which of two calls is
 answered first. Here a test makes that choice, and so can make it again.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+import typing as t
 
-from ._calls import BODY_LIMIT
-from ._clock import VirtualClock
-from ._inprocess import Application, InProcessCaller
-from ._queue import Item
-from ._registry import read_registration
-from ._state import Run
+from ._http.inprocess import Application, InProcessCaller
+from ._model.registry import read_registration
+from ._model.state import Run
+from ._run.clock import VirtualClock
+from ._run.exchange import Exchange
+from ._run.items import Item
+from ._run.request import BODY_LIMIT
 from ._store import Store
-from ._work import Exchange
 
 
 class Stepper:
-    """The local server, one moment at a time.
+    """The local server, one action at a time.
 
-    Each item of the queue is dispatched, and if that came to a request, it is
+    Each item of the queue is dispatched, and if that led to a request, it is
     performed, and its result settled. Between any two of these moments may be
     those of other items, and time may pass.
 
@@ -32,7 +32,10 @@ class Stepper:
     """
 
     def __init__(
-        self, application: Application, registration: Dict[str, Any], retry_interval: float = 1.0
+        self,
+        application: Application,
+        registration: t.Dict[str, t.Any],
+        retry_interval: float = 1.0,
     ) -> None:
         self._clock = VirtualClock()
         self._store = Store(self._clock, None, None, retry_interval, 0, BODY_LIMIT)
@@ -40,7 +43,7 @@ class Stepper:
         self._executor = self._store.executor
         self._caller = InProcessCaller(application)
 
-    def send(self, name: str, data: Optional[Dict[str, Any]] = None) -> str:
+    def send(self, name: str, data: t.Optional[t.Dict[str, t.Any]] = None) -> str:
         """Send an event.
 
         :return: the id that the server gave it.
@@ -51,15 +54,15 @@ class Stepper:
             raise ValueError(error)
         return ids[0]
 
-    def runs(self, event_id: str) -> List[Run]:
-        """The runs that an event triggered."""
+    def runs(self, event_id: str) -> t.List[Run]:
+        """Return the runs that an event triggered."""
         return [run.snapshot() for run in self._store.runs_of(event_id)]
 
-    def ready(self) -> List[Item]:
-        """What is due; always in the same order."""
+    def ready(self) -> t.List[Item]:
+        """Return what is due; always in the same order."""
         return self._executor.queue.ready()
 
-    def dispatch(self, item: Item) -> Optional[Exchange]:
+    def dispatch(self, item: Item) -> t.Optional[Exchange]:
         """Take one of :meth:`ready`, and do what can be done at once.
 
         :return: a request, built from what is known now; None if there is
@@ -68,14 +71,14 @@ class Stepper:
         taken = self._executor.queue.take_this(item)
         return self._executor.dispatch(item) if taken else None
 
-    def perform(self, exchange: Exchange) -> Any:
+    def perform(self, exchange: Exchange) -> t.Any:
         """Call the application.
 
         :return: what to give to :meth:`settle`. Nothing has changed yet.
         """
         return exchange.perform(self._caller)
 
-    def settle(self, exchange: Exchange, result: Any) -> None:
+    def settle(self, exchange: Exchange, result: t.Any) -> None:
         """Let the server have the result of a request, or one in its place."""
         self._executor.settle(exchange, result)
 
@@ -87,15 +90,15 @@ class Stepper:
         """
         self._executor.redo(exchange)
 
-    def settle_and_redo(self, exchange: Exchange, result: Any) -> None:
+    def settle_and_redo(self, exchange: Exchange, result: t.Any) -> None:
         """Let the server have a result, and lose the worker before the queue
         hears of it: the job is done once more."""
         self._executor.settle_and_redo(exchange, result)
 
-    def repeat(self, exchange: Exchange) -> Any:
+    def repeat(self, exchange: Exchange) -> t.Any:
         """Make a call once more, with what is known now; nobody reads the answer.
 
-        :return: what it came to; None if the run has ended.
+        :return: the outcome; None if the run has ended.
         """
         again = self._executor.exchange_for(exchange.item)
         return None if again is None else again.perform(self._caller)

@@ -1,58 +1,52 @@
-"""What the API and the public server have in common: apps, events, keys.
-
-Internal. Ties registrations and events to the executor's runs.
-"""
+"""Keep the apps, events and keys of one server, and start runs for events."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
+import typing as t
 
 from .. import _protocol
-from . import _registry
-from ._clock import Clock
-from ._events import read_batch
-from ._executor import Executor
-from ._functions import Function
-from ._registry import Registration
-from ._signing import SigningKey
-from ._state import Event, RunState
+from ._model import registry
+from ._model.events import read_batch
+from ._model.functions import Function
+from ._model.registry import Registration
+from ._model.state import Event, RunState
+from ._run.clock import Clock
+from ._run.executor import Executor
+from ._run.queue import Queue
+from ._run.runs import Runs
+from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
 
 class Store:
-    """All that one server knows."""
+    """The apps, events, keys and runs of one server."""
 
     def __init__(
         self,
         clock: Clock,
-        key: Optional[SigningKey],
-        event_keys: Optional[Iterable[str]],
-        retry_interval: Optional[float],
+        key: t.Optional[SigningKey],
+        event_keys: t.Optional[t.Iterable[str]],
+        retry_interval: t.Optional[float],
         max_workers: int,
         body_limit: int,
     ) -> None:
         #: Guards everything here, and is notified whenever a run moves on.
         self.changed = threading.Condition(threading.RLock())
         self.key = key
-        self._event_keys: Optional[FrozenSet[str]] = (
+        self._event_keys: t.Optional[t.FrozenSet[str]] = (
             None if event_keys is None else frozenset(event_keys)
         )
-        self._registrations: Dict[str, Registration] = {}
+        self._registrations: t.Dict[str, Registration] = {}
         #: How many registrations were accepted so far.
         self.registered = 0
-        self._events: Dict[str, Event] = {}
+        self._events: t.Dict[str, Event] = {}
+        queue = Queue(clock, self.changed)
+        self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
         self.executor = Executor(
-            clock,
-            self.changed,
-            lambda: self.key,
-            self._publish,
-            self.function,
-            retry_interval,
-            max_workers,
-            body_limit,
+            clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
 
     @property
@@ -66,7 +60,7 @@ class Store:
     # -- functions -----------------------------------------------------------
 
     def register(self, registration: Registration) -> bool:
-        """Take an app's functions in place of those it had; whether they differ."""
+        """Replace an app's functions; return True if the registration differs."""
         with self.changed:
             previous = self._registrations.get(registration.app_id)
             self._registrations[registration.app_id] = registration
@@ -77,9 +71,9 @@ class Store:
             registration.app_id,
             ", ".join(function.function_id for function in registration.functions),
         )
-        return _registry.changed(registration, previous)
+        return registry.changed(registration, previous)
 
-    def functions(self) -> List[Function]:
+    def functions(self) -> t.List[Function]:
         return [
             function
             for registration in self._registrations.values()
@@ -87,7 +81,7 @@ class Store:
         ]
 
     def function(self, function_id: str) -> Function:
-        """A function by its full id.
+        """Return a function by its full id.
 
         :raise LookupError: no app has it.
         """
@@ -99,13 +93,13 @@ class Store:
     # -- events --------------------------------------------------------------
 
     def accept_events(
-        self, text: str, seed: Optional[Tuple[int, int]]
-    ) -> Tuple[List[str], Optional[str]]:
-        """Take events in and start their runs.
+        self, text: str, seed: t.Optional[t.Tuple[int, int]]
+    ) -> t.Tuple[t.List[str], t.Optional[str]]:
+        """Accept events and start their runs.
 
         :return: the ids of those accepted, and why the others were not.
         """
-        batch = read_batch(text, seed, self.executor.now())
+        batch = read_batch(text, seed, self.runs.now())
         with self.changed:
             for event in batch.events:
                 self._publish(event)
@@ -120,30 +114,30 @@ class Store:
         if seen:
             return
         # What is running first: an event does not cancel the run it starts.
-        self.executor.receive(event)
+        self.runs.receive(event)
         form = event.sent()
         for function in self.functions():
             for trigger in function.triggers:
                 if trigger.event != event.name:
                     continue
                 if trigger.expression is None or trigger.expression.matches(form):
-                    self.executor.admission.offer(function, event)
+                    self.runs.admission.offer(function, event)
                     break
 
     def knows_event(self, event_id: str) -> bool:
         return event_id in self._events
 
-    def runs_of(self, event_id: str) -> List[RunState]:
-        """The runs that an event triggered, by either of its ids."""
-        return list(self.executor.runs_by_event.get(event_id, ()))
+    def runs_of(self, event_id: str) -> t.List[RunState]:
+        """Return the runs that an event triggered, by either of its ids."""
+        return list(self.runs.by_event.get(event_id, ()))
 
     def expects_run_of(self, event_id: str) -> bool:
-        """Whether an event waits in a batch or a burst."""
-        return self.executor.admission.keeps(event_id)
+        """Return True if an event waits in a batch or a burst."""
+        return self.runs.admission.holds(event_id)
 
     def why_no_run(self, event_id: str) -> str:
-        """Why an event started nothing, for people."""
-        reasons = self.executor.admission.why_skipped(event_id)
+        """Return a text that says why an event started no run."""
+        reasons = self.runs.admission.why_skipped(event_id)
         return "; ".join(reasons) or (
             "no registered function has it as a trigger, or its id was used before"
         )
@@ -154,7 +148,7 @@ class Store:
         :raise LookupError: a setting of the function forbids it.
         """
         with self.changed:
-            run = self.executor.admission.start(function, event)
+            run = self.runs.admission.start(function, event)
             if isinstance(run, str):
                 raise LookupError(f"{function.function_id} did not start: {run}")
             return run

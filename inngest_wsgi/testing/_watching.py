@@ -1,11 +1,11 @@
-"""Looking at runs, and waiting for them: a part of the server's public face."""
+"""Look at runs, and wait for them: a part of :class:`LocalServer`."""
 
 from __future__ import annotations
 
 import time
-from typing import Callable, Iterator, List, Optional
+import typing as t
 
-from ._state import HistoryEntry, Run, RunState
+from ._model.state import HistoryEntry, Run, RunState
 from ._store import Store
 
 
@@ -16,14 +16,14 @@ class Watching:
         self._store = store
         self._stopped = False
 
-    def runs(self, event_id: Optional[str] = None) -> List[Run]:
-        """The runs that an event triggered, or all of them, oldest first.
+    def runs(self, event_id: t.Optional[str] = None) -> t.List[Run]:
+        """Return the runs that an event triggered, or all of them, oldest first.
 
         :param event_id: an id from :meth:`send`, or one that the sender gave.
         """
         with self._store.changed:
             if event_id is None:
-                found = list(self._store.executor.runs.values())
+                found = list(self._store.runs.by_id.values())
             else:
                 found = self._store.runs_of(event_id)
             return [run.snapshot() for run in found]
@@ -33,8 +33,8 @@ class Watching:
 
         :param event_id: as for :meth:`runs`, or the id of a run.
         :param timeout: real seconds.
-        :raise TimeoutError: it has not ended; the text says how far it came.
-        :raise LookupError: the event came, and triggered no function.
+        :raise TimeoutError: it has not ended; the text has its history so far.
+        :raise LookupError: the event was received, and triggered no function.
         :raise RuntimeError: the server was stopped.
         """
         deadline = time.monotonic() + timeout
@@ -47,7 +47,7 @@ class Watching:
                 self._wait(deadline, lambda: _so_far(f"event {event_id}", run))
 
     def wait_for(
-        self, event_id: str, kind: str, step: Optional[str] = None, timeout: float = 10
+        self, event_id: str, kind: str, step: t.Optional[str] = None, timeout: float = 10
     ) -> HistoryEntry:
         """Wait for something to happen in a run, or to have happened.
 
@@ -60,7 +60,7 @@ class Watching:
         :raise LookupError: the run ended without, or there is no run.
         :raise RuntimeError: the server was stopped.
         """
-        found: List[HistoryEntry] = []
+        found: t.List[HistoryEntry] = []
 
         def happened(run: Run) -> bool:
             found.extend(
@@ -72,7 +72,7 @@ class Watching:
         return found[0]
 
     def wait_until(
-        self, event_id: str, predicate: Callable[[Run], bool], timeout: float = 10
+        self, event_id: str, predicate: t.Callable[[Run], bool], timeout: float = 10
     ) -> Run:
         """Wait for a run to be in some state.
 
@@ -81,7 +81,7 @@ class Watching:
             it must not call the server.
         :param timeout: real seconds.
         :return: the run in that state.
-        :raise TimeoutError: it has not come to that; the text says how far.
+        :raise TimeoutError: it is not in that state; the text has its history so far.
         :raise LookupError: the run ended without, or there is no run.
         :raise RuntimeError: the server was stopped.
         """
@@ -98,7 +98,7 @@ class Watching:
                 self._check_hope(event_id, run)
                 self._wait(deadline, lambda: _so_far(f"event {event_id}", run))
 
-    def follow(self, run_id: str, timeout: float = 30) -> Iterator[HistoryEntry]:
+    def follow(self, run_id: str, timeout: float = 30) -> t.Iterator[HistoryEntry]:
         """Yield the entries of a run's history as they come, until it ends.
 
         :param timeout: real seconds, for the whole run.
@@ -120,27 +120,27 @@ class Watching:
             yield entry
 
     def _run(self, run_id: str) -> RunState:
-        run = self._store.executor.runs.get(run_id)
+        run = self._store.runs.by_id.get(run_id)
         if run is None:
             raise LookupError(f"there is no run {run_id!r}")
         return run
 
-    def _check_hope(self, event_id: str, run: Optional[RunState]) -> None:
-        """Raise if an event has come and starts nothing any more."""
+    def _check_hope(self, event_id: str, run: t.Optional[RunState]) -> None:
+        """Raise if an event was received and cannot start a run any more."""
         if run is not None or not self._store.knows_event(event_id):
             return
         if not self._store.expects_run_of(event_id):
             reason = self._store.why_no_run(event_id)
             raise LookupError(f"the event {event_id} triggered no run: {reason}")
 
-    def _find(self, event_or_run_id: str) -> Optional[RunState]:
-        run = self._store.executor.runs.get(event_or_run_id)
+    def _find(self, event_or_run_id: str) -> t.Optional[RunState]:
+        run = self._store.runs.by_id.get(event_or_run_id)
         if run is not None:
             return run
         found = self._store.runs_of(event_or_run_id)
         return found[0] if found else None
 
-    def _wait(self, deadline: float, so_far: Callable[[], str]) -> None:
+    def _wait(self, deadline: float, so_far: t.Callable[[], str]) -> None:
         """Wait for a change, or raise; needs the lock."""
         if self._stopped:
             raise RuntimeError("the local server was stopped")
@@ -150,7 +150,7 @@ class Watching:
         self._store.changed.wait(left)
 
 
-def _so_far(what: str, run: Optional[RunState]) -> str:
+def _so_far(what: str, run: t.Optional[RunState]) -> str:
     if run is None:
         return f"{what}: no such event has come"
     still = "" if run.ended else "still "

@@ -22,7 +22,7 @@ import inngest_wsgi as inngest
 from inngest_wsgi._codec import encode
 from inngest_wsgi._messages import Response
 from inngest_wsgi.experimental import step
-from inngest_wsgi.testing import _calls
+from inngest_wsgi.testing._http import caller as _calls
 
 
 def failing(text="no"):

@@ -28,7 +28,8 @@ from streams import (
 
 from inngest_wsgi._codec import encode
 from inngest_wsgi._messages import Response
-from inngest_wsgi.testing import _answers, _calls, _outcomes
+from inngest_wsgi.testing._http import caller as _calls
+from inngest_wsgi.testing._wire import answers as _answers, outcomes as _outcomes
 
 # -- where a call is streamed ------------------------------------------------
 

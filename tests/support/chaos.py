@@ -11,8 +11,8 @@ import types
 import programs
 
 import inngest_wsgi as inngest
-from inngest_wsgi.testing._outcomes import Reported, Returned, server_failure
 from inngest_wsgi.testing._stepping import Stepper
+from inngest_wsgi.testing._wire.outcomes import Reported, Returned, server_failure
 
 #: More moments than any run needs that ends.
 MOST_MOMENTS = 3000

@@ -24,10 +24,12 @@ from raw_app import (
     signature,
 )
 
-from inngest_wsgi.testing import LocalServer, SyncError, SystemClock, VirtualClock, _ops, _server
-from inngest_wsgi.testing._functions import Function
-from inngest_wsgi.testing._queue import Queue, RunItem
-from inngest_wsgi.testing._state import Event, RunState
+from inngest_wsgi.testing import LocalServer, SyncError, SystemClock, VirtualClock, _server
+from inngest_wsgi.testing._model.functions import Function
+from inngest_wsgi.testing._model.state import Event, RunState
+from inngest_wsgi.testing._ops import handlers as _ops
+from inngest_wsgi.testing._run.items import RunItem
+from inngest_wsgi.testing._run.queue import Queue
 
 KEY = "0123456789abcdef" * 4
 OTHER_KEY = "cdcd" * 16

@@ -3,7 +3,11 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from inngest_wsgi.testing._expressions import Expression, ExpressionError, UnsupportedExpression
+from inngest_wsgi.testing._expressions.expression import (
+    Expression,
+    ExpressionError,
+    UnsupportedExpression,
+)
 
 EVENT = {
     "name": "shop/order",

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 from raw_app import calls_of, function, recording
 
-from inngest_wsgi.testing._exchange import CallExchange
+from inngest_wsgi.testing._run.call import CallExchange
 from inngest_wsgi.testing._stepping import Stepper
 
 #: Seconds between two calls of which either may have been the first.

@@ -129,7 +129,7 @@ def react(name, reply, retries):
         return [function(url, retries=retries)]
 
     with served(reply, register) as (app, server):
-        limits = server._store.executor
+        limits = server._store.runs
         if name == "step-limit":
             limits.step_count_limit = 2
         if name == "state-limit":

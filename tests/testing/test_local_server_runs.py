@@ -16,7 +16,7 @@ from raw_app import RawApp, calls_of, function, hashed, post, recording
 from stub_server import Scripted, serving
 
 from inngest_wsgi.testing import LocalServer, VirtualClock
-from inngest_wsgi.testing._canonical import canonical
+from inngest_wsgi.testing._wire.canonical import canonical
 
 #: Set by chance or by the time, in a call's ``ctx``.
 RANDOM = ("request_id", "job_id", "qi_id", "run_id", "fn_id")

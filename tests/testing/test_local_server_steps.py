@@ -488,7 +488,7 @@ def test_keys_of_ai_providers(form, header, value, caplog):
         (op("Gateway", "g", opts={"url": "ftp://x/"}), "without an http"),
         (op("Gateway", "g", opts={}), "without an http"),
         (op("Gateway", "g", opts={"url": "http://[x/"}), "without an http"),
-        (op("Gateway", "g", opts={"url": "http://x/", "body": {"a": 1}}), "no text"),
+        (op("Gateway", "g", opts={"url": "http://x/", "body": {"a": 1}}), "not a string"),
         (op("AIGateway", "g", opts={"body": {}}), "without an http"),
     ],
 )

@@ -18,10 +18,10 @@ from raw_app import (
     signature,
 )
 
-from inngest_wsgi.testing import _answers
-from inngest_wsgi.testing._calls import Answer
-from inngest_wsgi.testing._outcomes import Failure, Reported, Returned
-from inngest_wsgi.testing._signing import SigningKey
+from inngest_wsgi.testing._wire import answers as _answers
+from inngest_wsgi.testing._wire.answers import Answer
+from inngest_wsgi.testing._wire.outcomes import Failure, Reported, Returned
+from inngest_wsgi.testing._wire.signing import SigningKey
 
 KEY = "0123456789abcdef" * 4
 OUTER = {"x-inngest-sdk": "raw:v1", "x-inngest-req-version": "2", "content-type": "text/plain"}

@@ -7,10 +7,11 @@ import rfc8785
 from hypothesis import example, given, strategies as st
 from raw_app import calls_of, recording, signature
 
-from inngest_wsgi.testing import _times
-from inngest_wsgi.testing._canonical import canonical, loads, normalised
-from inngest_wsgi.testing._cron import is_cron
-from inngest_wsgi.testing._signing import SigningKey
+from inngest_wsgi.testing._flow.cron import is_cron
+from inngest_wsgi.testing._run.retries import backoff
+from inngest_wsgi.testing._wire import times as _times
+from inngest_wsgi.testing._wire.canonical import canonical, loads, normalised
+from inngest_wsgi.testing._wire.signing import SigningKey
 
 # -- canonical JSON --------------------------------------------------------------
 
@@ -220,4 +221,4 @@ def test_retry_after_is_clipped():
 def test_the_retry_schedule():
     bases = [15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200, 7200]
     for attempt, base in enumerate(bases):
-        assert base <= _times.retry_delay(attempt) <= base + 30
+        assert base <= backoff(attempt) <= base + 30

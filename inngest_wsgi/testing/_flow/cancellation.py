@@ -1,0 +1,51 @@
+"""Apply ``cancel`` and ``timeouts``: cancel runs by an event, or after a time."""
+
+from __future__ import annotations
+
+from .._model.functions import Cancelling
+from .._model.state import Event, RunState
+from .._run.items import Timer
+from .._run.machinery import Machinery
+
+
+def cancel_by_event(machinery: Machinery, event: Event) -> None:
+    """Cancel every run that an event cancels."""
+    for run in machinery.running():
+        age = machinery.now() - run.began
+        if any(_applies(entry, run, age, event) for entry in run.function.cancelling):
+            machinery.cancel(run, f"by the event {event.name}")
+
+
+def _applies(entry: Cancelling, run: RunState, age: float, event: Event) -> bool:
+    """Return True if an entry of ``cancel`` cancels a run.
+
+    :param age: seconds since the run began.
+    """
+    if entry.event != event.name:
+        return False
+    if entry.timeout is not None and age > entry.timeout:
+        return False
+    condition = entry.condition
+    return condition is None or condition.matches(run.events[0].sent(), event.sent())
+
+
+def start_timeouts(machinery: Machinery, run: RunState) -> None:
+    """Queue the cancellation of a run that starts or ends too late.
+
+    These timers do not keep the run from being stuck.
+    """
+
+    def start_timeout() -> None:
+        if not run.called:
+            machinery.cancel(run, "the start timeout is over")
+
+    def finish_timeout() -> None:
+        machinery.cancel(run, "the finish timeout is over")
+
+    function = run.function
+    for seconds, action in (
+        (function.start_timeout, start_timeout),
+        (function.finish_timeout, finish_timeout),
+    ):
+        if seconds is not None:
+            machinery.put(Timer(run, machinery.now() + seconds, action, background=True))

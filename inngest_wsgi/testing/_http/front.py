@@ -1,0 +1,102 @@
+"""Serve a WSGI application on a socket, with threads that can be ended.
+
+Werkzeug's development server does the serving; it does not offer a
+way to end the threads of connections that are still open.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import typing as t
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+logger = logging.getLogger("inngest_wsgi.testing")
+
+_BACKLOG = 128
+
+
+class Front:
+    """Serves an application from the call of :meth:`start` on.
+
+    :raise OSError: the address is taken.
+    """
+
+    def __init__(self, host: str, port: int, application: t.Any) -> None:
+        connections: t.Dict[threading.Thread, socket.socket] = {}
+        lock = threading.Lock()
+
+        class Handler(WSGIRequestHandler):
+            """Keeps its connection where stop() finds it, and its log quiet."""
+
+            def setup(self) -> None:
+                super().setup()
+                with lock:
+                    for thread in [each for each in connections if not each.is_alive()]:
+                        del connections[thread]
+                    connections[threading.current_thread()] = self.connection
+
+            def log(self, type: str, message: str, *args: t.Any) -> None:
+                # A request line holds an event key, so none is logged.
+                if type == "error":
+                    logger.debug("the local server had trouble with a connection")
+
+        self._connections = connections
+        self._lock = lock
+        # Bound here, because Werkzeug ends the process over a taken port.
+        with _listening(host, port) as listener:
+            self.port: int = listener.getsockname()[1]
+            self._server: BaseWSGIServer = make_server(
+                host,
+                self.port,
+                application,
+                threaded=True,
+                request_handler=Handler,
+                fd=listener.fileno(),
+            )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            name="inngest-local-front",
+            daemon=True,
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, grace: float) -> None:
+        """Close the socket and all connections; ``grace`` seconds at most."""
+        deadline = time.monotonic() + grace
+        if self._thread.is_alive():
+            # shutdown() waits for serve_forever() and hangs if it never ran.
+            self._server.shutdown()
+            self._thread.join(grace)
+        self._server.server_close()
+        with self._lock:
+            left = dict(self._connections)
+        for connection in left.values():
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # Closed already by its own thread.
+                pass
+        for thread in left:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,87 @@
+"""Ask an app to register."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+
+from ... import _protocol
+from .._store import Store
+from .caller import AnswerTooLarge, Caller, CallFailed
+
+#: Seconds an app has to answer.
+SYNC_TIMEOUT = 30.0
+
+
+class SyncError(Exception):
+    """Raised if an app did not register.
+
+    :ivar status: HTTP status of its answer; None if there was no answer.
+    :ivar message: what the answer said, or what went wrong.
+    """
+
+    def __init__(self, status: t.Optional[int], message: str) -> None:
+        super().__init__(message if status is None else f"HTTP {status}: {message}")
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """The answer of an app that has registered."""
+
+    #: HTTP status.
+    status: int
+    #: The JSON body.
+    body: t.Any
+    #: ``X-Inngest-Sync-Kind`` of the answer, or None.
+    kind: t.Optional[str]
+
+
+def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) -> SyncResult:
+    """Ask an app to register; see :meth:`LocalServer.sync`."""
+    body = json.dumps({"url": url}, separators=(",", ":")).encode("utf-8")
+    headers = [
+        ("User-Agent", "Go-http-client/1.1"),
+        ("Connection", "close"),
+        ("Content-Length", str(len(body))),
+        ("Content-Type", "application/json"),
+        (_protocol.HEADER_SERVER_KIND, store.kind),
+    ]
+    key = store.key
+    if key is not None and signed:
+        headers.append((_protocol.HEADER_SIGNATURE, key.sign(body)))
+    before = store.registered
+    try:
+        answer = caller.request("PUT", url, headers, body)
+    except (CallFailed, AnswerTooLarge) as error:
+        reason = str(error) or "too large"
+        raise SyncError(None, f"no usable answer from the app ({reason})") from error
+    parsed = _parsed(answer.body)
+    if answer.status != 200:
+        raise SyncError(answer.status, _message(parsed))
+    if store.registered == before:
+        raise SyncError(
+            answer.status,
+            "the app says that it registered, but not with this server; "
+            f"it has to be set up to use {server_url}",
+        )
+    kind = answer.headers.get(_protocol.HEADER_SYNC_KIND.lower())
+    return SyncResult(answer.status, parsed, kind)
+
+
+def _parsed(body: bytes) -> t.Any:
+    text = body.decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _message(parsed: t.Any) -> str:
+    if isinstance(parsed, dict):
+        for field in ("message", "error"):
+            if isinstance(parsed.get(field), str):
+                return str(parsed[field])
+    return str(parsed)[:500]

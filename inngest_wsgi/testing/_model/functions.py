@@ -1,0 +1,107 @@
+"""Define a registered function and its settings as frozen values.
+
+``settings`` reads them from a registration; all times are seconds.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._expressions.expression import Expression
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """An event that starts the function."""
+
+    event: str
+    expression: t.Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Batching:
+    """``batchEvents``: events are collected, and run together."""
+
+    size: int
+    timeout: float
+    key: t.Optional[Expression] = None
+    #: An event for which this is not true starts a run at once, alone.
+    condition: t.Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Cancelling:
+    """One entry of ``cancel``."""
+
+    event: str
+    condition: t.Optional[Expression] = None
+    #: Seconds since the run began; later events do not cancel it.
+    timeout: t.Optional[float] = None
+
+
+@dataclass(frozen=True)
+class ConcurrencyLimit:
+    """A limit of ``concurrency``: how many calls may be under way at once."""
+
+    limit: int
+    key: t.Optional[Expression] = None
+    scope: str = "fn"
+
+
+@dataclass(frozen=True)
+class Singleton:
+    """``singleton``: a second run is skipped, or cancels the first."""
+
+    cancel: bool
+    key: t.Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Debounce:
+    """``debounce``: only the last of a burst of events starts a run."""
+
+    period: float
+    key: t.Optional[Expression] = None
+    #: The most seconds that the first event of a burst is put off.
+    timeout: t.Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """``rateLimit`` and ``throttle``: at most ``limit`` starts in a period."""
+
+    limit: int
+    period: float
+    key: t.Optional[Expression] = None
+    #: Of a throttle: how many more may start at once.
+    burst: int = 1
+
+
+@dataclass(frozen=True)
+class Function:
+    """A registered function, as far as this server acts on it."""
+
+    function_id: str
+    app_id: str
+    name: str
+    url: str
+    retries: int
+    triggers: t.Tuple[Trigger, ...] = ()
+    crons: t.Tuple[str, ...] = ()
+    batching: t.Optional[Batching] = None
+    cancelling: t.Tuple[Cancelling, ...] = ()
+    concurrency: t.Tuple[ConcurrencyLimit, ...] = ()
+    debounce: t.Optional[Debounce] = None
+    idempotency: t.Optional[Expression] = None
+    rate_limit: t.Optional[Rate] = None
+    singleton: t.Optional[Singleton] = None
+    throttle: t.Optional[Rate] = None
+    #: Until the first call, and until the end; a run that takes longer is
+    #: cancelled.
+    start_timeout: t.Optional[float] = None
+    finish_timeout: t.Optional[float] = None
+
+    @property
+    def max_attempts(self) -> int:
+        return self.retries + 1

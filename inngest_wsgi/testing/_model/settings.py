@@ -1,0 +1,245 @@
+"""Read a function's settings from a registration, or refuse them.
+
+What a real server refuses is refused with its messages (recording 55), which
+do not name the setting. What only this server cannot read is refused by name.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._expressions.expression import ASYNC, EVENT, Expression, ExpressionError
+from .._flow.cron import is_cron
+from .._wire.times import parse_duration
+from .functions import (
+    Batching,
+    Cancelling,
+    ConcurrencyLimit,
+    Debounce,
+    Rate,
+    Singleton,
+    Trigger,
+)
+
+_MOST_CANCELS = 5
+_MOST_LIMITS = 2
+_MOST_TRIGGERS = 10
+_DAY = 86400.0
+#: Seconds that a batch is kept open if the function sets no timeout.
+_BATCH_TIMEOUT = 60.0
+
+#: Settings that this server does not support, as spelled in a registration.
+REFUSED = ("checkpoint",)
+
+
+class RegistrationRefused(Exception):
+    """Raised if a registration is refused as a whole.
+
+    :ivar body: the JSON body of the answer, a 400.
+    """
+
+    def __init__(self, body: t.Dict[str, t.Any]) -> None:
+        super().__init__(body["error"])
+        self.body = body
+
+
+def invalid() -> RegistrationRefused:
+    return RegistrationRefused(
+        {"error": "At least one function is invalid", "data": None, "status": 400}
+    )
+
+
+def unreadable(why: str) -> RegistrationRefused:
+    return RegistrationRefused({"error": f"Invalid request: {why}"})
+
+
+def fold(fields: t.Any) -> t.Dict[str, t.Any]:
+    """Return an object with its keys in lower case; servers ignore case (W54)."""
+    if not isinstance(fields, dict):
+        raise invalid()
+    return {key.lower(): value for key, value in fields.items()}
+
+
+class Settings:
+    """The settings of one function; each method reads one of them.
+
+    :param function_id: for what is said in a refusal.
+    :param fields: the registered function, folded.
+    :raise RegistrationRefused: by every method.
+    """
+
+    def __init__(self, function_id: str, fields: t.Dict[str, t.Any]) -> None:
+        self._id = function_id
+        self._fields = fields
+        for setting in REFUSED:
+            if fields.get(setting.lower()):
+                raise self._unsupported(f"the setting {setting}")
+
+    def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[str, ...]]:
+        """Return the triggering events and the cron expressions."""
+        events: t.List[Trigger] = []
+        crons: t.List[str] = []
+        listed = self._list(self._fields.get("triggers"), _MOST_TRIGGERS)
+        for fields in listed:
+            event, cron = fields.get("event"), fields.get("cron")
+            if isinstance(event, str) and event:
+                if "*" in event:
+                    raise self._unsupported("a trigger with a wildcard")
+                expression = self._expression("a trigger", fields.get("expression"))
+                events.append(Trigger(event, expression))
+            elif isinstance(cron, str) and cron:
+                if not is_cron(cron):
+                    raise invalid()
+                crons.append(cron)
+            else:
+                raise invalid()
+        return tuple(events), tuple(crons)
+
+    def batching(self) -> t.Optional[Batching]:
+        fields = self._one("batchevents")
+        if fields is None:
+            return None
+        if self._fields.get("cancel"):
+            raise invalid()
+        return Batching(
+            self._count(fields.get("maxsize")),
+            self._maybe(fields.get("timeout")) or _BATCH_TIMEOUT,
+            self._expression("batchEvents", fields.get("key")),
+            self._expression("batchEvents", fields.get("if")),
+        )
+
+    def cancelling(self) -> t.Tuple[Cancelling, ...]:
+        found = []
+        for fields in self._list(self._fields.get("cancel"), _MOST_CANCELS):
+            if not isinstance(fields.get("event"), str) or not fields["event"]:
+                raise invalid()
+            condition = self._expression("cancel", fields.get("if"), (EVENT, ASYNC))
+            found.append(
+                Cancelling(fields["event"], condition, self._maybe(fields.get("timeout")))
+            )
+        return tuple(found)
+
+    def concurrency(self) -> t.Tuple[ConcurrencyLimit, ...]:
+        value = self._fields.get("concurrency")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = [{"limit": value}]
+        found = []
+        for fields in self._list(value, _MOST_LIMITS):
+            scope = fields.get("scope", "fn")
+            if scope not in ("fn", "env", "account"):
+                raise unreadable(f"{scope or ''} does not belong to ConcurrencyScope values")
+            key = self._expression("concurrency", fields.get("key"))
+            limit = fields.get("limit")
+            if not isinstance(limit, int) or isinstance(limit, bool):
+                raise invalid()
+            # To a server, a limit of 0 or less is no limit.
+            if limit > 0:
+                found.append(ConcurrencyLimit(limit, key, scope))
+        return tuple(found)
+
+    def debounce(self) -> t.Optional[Debounce]:
+        fields = self._one("debounce")
+        if fields is None:
+            return None
+        period = self._seconds(fields.get("period"))
+        if not 1 <= period <= 7 * _DAY:
+            raise invalid()
+        key = self._expression("debounce", fields.get("key"))
+        return Debounce(period, key, self._maybe(fields.get("timeout")))
+
+    def idempotency(self) -> t.Optional[Expression]:
+        return self._expression("idempotency", self._fields.get("idempotency"))
+
+    def priority(self) -> None:
+        """Check ``priority``. It has no effect: here, what is due is done at once."""
+        fields = self._one("priority")
+        if fields is not None:
+            self._expression("priority", fields.get("run"))
+
+    def rate(self, setting: str) -> t.Optional[Rate]:
+        """``rateLimit`` or ``throttle``."""
+        fields = self._one(setting.lower())
+        if fields is None:
+            return None
+        period = self._seconds(fields.get("period"))
+        if period <= 0 or (setting == "rateLimit" and period > _DAY):
+            raise invalid()
+        key = self._expression(setting, fields.get("key"))
+        burst = fields.get("burst")
+        if burst is None:
+            burst = 1
+        if not isinstance(burst, int) or isinstance(burst, bool) or burst < 0:
+            raise invalid()
+        return Rate(self._count(fields.get("limit")), period, key, burst)
+
+    def singleton(self) -> t.Optional[Singleton]:
+        fields = self._one("singleton")
+        if fields is None:
+            return None
+        mode = fields.get("mode")
+        if mode not in ("skip", "cancel"):
+            raise unreadable(f"{mode or ''} does not belong to SingletonMode values")
+        return Singleton(mode == "cancel", self._expression("singleton", fields.get("key")))
+
+    def timeouts(self) -> t.Tuple[t.Optional[float], t.Optional[float]]:
+        """``start`` and ``finish``. A server accepts nonsense here (W55)."""
+        fields = self._one("timeouts") or {}
+        found = []
+        for name in ("start", "finish"):
+            text = fields.get(name)
+            seconds = parse_duration(text) if isinstance(text, str) and text else None
+            if text and seconds is None:
+                raise self._unsupported(f"the setting timeouts with {name} {text!r}")
+            found.append(seconds)
+        return found[0], found[1]
+
+    # -- parts -------------------------------------------------------------------
+
+    def _unsupported(self, what: str) -> RegistrationRefused:
+        return RegistrationRefused(
+            {
+                "error": f"function {self._id}: the local server does not support {what}",
+                "data": None,
+                "status": 400,
+            }
+        )
+
+    def _one(self, setting: str) -> t.Optional[t.Dict[str, t.Any]]:
+        value = self._fields.get(setting)
+        return fold(value) if value else None
+
+    @staticmethod
+    def _list(value: t.Any, most: int) -> t.List[t.Dict[str, t.Any]]:
+        if not value:
+            return []
+        if not isinstance(value, list) or len(value) > most:
+            raise invalid()
+        return [fold(entry) for entry in value]
+
+    @staticmethod
+    def _count(value: t.Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise invalid()
+        return value
+
+    @staticmethod
+    def _seconds(value: t.Any) -> float:
+        seconds = parse_duration(value) if isinstance(value, str) else None
+        if seconds is None:
+            raise unreadable(f'time: invalid duration "{value}"')
+        return seconds
+
+    def _maybe(self, value: t.Any) -> t.Optional[float]:
+        return None if value is None or value == "" else self._seconds(value)
+
+    def _expression(
+        self, where: str, text: t.Any, roots: t.Tuple[str, ...] = (EVENT,)
+    ) -> t.Optional[Expression]:
+        if text is None or text == "":
+            return None
+        if not isinstance(text, str):
+            raise invalid()
+        try:
+            return Expression(text, roots)
+        except ExpressionError as error:
+            raise self._unsupported(f"the expression {text!r} of {where}: {error}") from None

@@ -1,0 +1,46 @@
+"""Hold the answer that is being worked through, for the handlers of its ops."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._model.state import Config
+from .._run.items import Call
+from .._run.machinery import Machinery
+from .._run.retries import attempts_left, retry
+from .._wire.outcomes import Op, Reported
+
+
+class Report:
+    """One 206 answer.
+
+    :param machinery: the runs of the server.
+    :param call: the call that was answered.
+    :param config: what the call's request was built with.
+    :param reported: the answer.
+    :param group: name of the group that the answer reports; empty if none.
+    """
+
+    def __init__(
+        self, machinery: Machinery, call: Call, config: Config, reported: Reported, group: str
+    ) -> None:
+        self.machinery = machinery
+        self.call = call
+        self.config = config
+        self.run = call.run
+        self.reported = reported
+        self.group = group
+
+    def note_repeated(self, op: Op) -> None:
+        """Remember that an op had no effect, to explain it if the run hangs."""
+        self.run.oddities.append(f"{op.op} of {op.display_name!r} came a second time")
+
+    def retry_conflict(self, op: Op) -> None:
+        """Retry the call of a step that ended in two ways; the first one stays."""
+        self.note_repeated(op)
+        if attempts_left(self.call):
+            retry(self.machinery, self.call, None, op.display_name)
+
+
+#: Acts on one op of an answer.
+Handler = t.Callable[[Report, Op], None]

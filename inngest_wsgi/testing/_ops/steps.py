@@ -1,0 +1,159 @@
+"""Handle steps that the app runs, and the other ops about the app's own calls."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ... import _protocol
+from .._model import state
+from .._run.items import Call
+from .._run.memos import Saved, save
+from .._run.parallel import discover
+from .._run.retries import attempts_left, retry
+from .._wire.canonical import normalised, transformed
+from .._wire.outcomes import Op, local_failure
+from .report import Handler, Report
+
+_ERROR_FIELDS = ("name", "message", "stack", "data", "cause", "noRetry")
+_MOST_DISCOVERIES = 20
+
+
+def describe(error: t.Dict[str, t.Any]) -> str:
+    return f"{error.get('name') or 'Error'}: {error.get('message') or ''}"
+
+
+def _finish(
+    report: Report, op: Op, memo: t.Any, kind: str, detail: t.Optional[str] = None
+) -> t.Optional[Saved]:
+    """Keep the memo of a step that the answer has ended; see :func:`save`."""
+    if op.id not in report.run.memos:
+        report.machinery.note(
+            report.run,
+            kind,
+            step=op.display_name,
+            attempt=report.call.attempt,
+            op=op.op,
+            detail=detail,
+        )
+    return save(report.machinery, report.run, op.id, memo)
+
+
+def _ran(report: Report, op: Op, wrapped: bool) -> None:
+    data = op.data
+    try:
+        data = transformed(data)
+    except ValueError as error:
+        # The memo is kept, but no call can carry it (W70).
+        report.run.unsendable = f"error transforming request with JCS: {error}"
+    memo = {"data": normalised(data)} if wrapped else normalised(data)
+    saved = _finish(report, op, memo, state.STEP_RAN)
+    if saved is None:
+        return
+    race, group = op.race, report.call.group
+    # One call for a whole group, but one for each step in race mode.
+    job = f"{group}-discover" if group and not race else op.id
+    call = Call(report.run, report.machinery.now(), after=op.id, race=race)
+    discover(report.machinery, job, call, report.config, saved.waiting, race)
+
+
+def _step_run(report: Report, op: Op) -> None:
+    _ran(report, op, True)
+
+
+def _legacy_step(report: Report, op: Op) -> None:
+    _ran(report, op, False)
+
+
+def _step_error(report: Report, op: Op) -> None:
+    call, reported = report.call, report.reported
+    if not attempts_left(call) or reported.no_retry:
+        _step_failed(report, op)
+        return
+    report.machinery.note(
+        report.run,
+        state.STEP_ERROR,
+        step=op.display_name,
+        attempt=call.attempt,
+        op=op.op,
+        detail=describe(op.error),
+    )
+    retry(report.machinery, call, reported.retry_after, op.display_name)
+
+
+def _step_failed(report: Report, op: Op) -> None:
+    error = {field: op.error[field] for field in _ERROR_FIELDS if field in op.error}
+    error.setdefault("name", "")
+    error.setdefault("message", "")
+    if not error.get("stack"):
+        error.pop("stack", None)
+    if op.op == _protocol.OP_STEP_ERROR and report.reported.no_retry:
+        error["noRetry"] = True
+    memo = {"error": normalised(error)}
+    saved = _finish(report, op, memo, state.STEP_FAILED, describe(error))
+    if saved is None:
+        return
+    if not saved.kept:
+        report.retry_conflict(op)
+        return
+    # Unlike after a step that has run, the race mode is that of the call that
+    # reported the step, and each step of a group leads to a call of its own.
+    call = Call(report.run, report.machinery.now(), after=op.id, race=op.race)
+    discover(
+        report.machinery, f"{op.id}-failure", call, report.config, saved.waiting, report.call.race
+    )
+
+
+def _step_planned(report: Report, op: Op) -> None:
+    call = Call(
+        report.run,
+        report.machinery.now(),
+        op.id,
+        op.display_name,
+        after=report.call.after,
+        race=op.race,
+        group=report.group,
+    )
+    if report.machinery.put_once(f"{op.id}-plan", call):
+        report.machinery.note(report.run, state.STEP_PLANNED, step=op.display_name, op=op.op)
+    else:
+        report.note_repeated(op)
+
+
+def _run_complete(report: Report, op: Op) -> None:
+    report.machinery.complete(report.run, normalised(op.data))
+
+
+def _discovery_request(report: Report, op: Op) -> None:
+    run, group = report.run, report.call.group
+    run.discoveries += 1
+    if run.discoveries > _MOST_DISCOVERIES:
+        report.machinery.fail(
+            run,
+            local_failure(
+                f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
+                "a server would call again for ever (W34)"
+            ),
+        )
+        return
+    job = f"{group}-discover" if group and not op.race else op.id
+    call = Call(run, report.machinery.now(), after=op.id, race=op.race)
+    discover(report.machinery, job, call, report.config, False, op.race)
+
+
+def _nothing(report: Report, op: Op) -> None:
+    """End the call. If nothing else is queued, the run fails as stuck (W22)."""
+
+
+HANDLERS: t.Dict[str, Handler] = {
+    _protocol.OP_NONE: _nothing,
+    _protocol.OP_STEP_RUN: _step_run,
+    _protocol.OP_STEP: _legacy_step,
+    _protocol.OP_STEP_ERROR: _step_error,
+    _protocol.OP_STEP_FAILED: _step_failed,
+    _protocol.OP_STEP_PLANNED: _step_planned,
+    _protocol.OP_RUN_COMPLETE: _run_complete,
+    _protocol.OP_DISCOVERY_REQUEST: _discovery_request,
+}
+
+#: Ops here that end later; two or more reported together are a group.
+LATER = (_protocol.OP_STEP_PLANNED,)

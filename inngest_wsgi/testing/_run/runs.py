@@ -1,0 +1,259 @@
+"""Begin runs, keep their history, and end them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import typing as t
+
+from ... import _protocol
+from .._flow.admission import Admission
+from .._flow.cancellation import cancel_by_event, start_timeouts
+from .._flow.concurrency import slots
+from .._model import state
+from .._model.functions import Function
+from .._model.state import Event, HistoryEntry, RunState
+from .._ops import invokes, waits
+from .._wire.canonical import canonical
+from .._wire.outcomes import Failure, local_failure
+from .clock import Clock
+from .items import Call, Item
+from .lifecycle import NAMES, lifecycle_events
+from .memos import STATE_LIMIT, STEP_COUNT_LIMIT
+from .queue import Queue
+
+logger = logging.getLogger("inngest_wsgi.testing")
+
+_TARGETED = (_protocol.OP_STEP, _protocol.OP_STEP_RUN)
+
+
+class Runs:
+    """All runs of a server; implements :class:`~.machinery.Machinery`.
+
+    Every method needs the server's lock.
+
+    :param changed: the server's condition, also its lock.
+    :param publish: called with events the server makes.
+    :param find: called for a function by its full id; raises a LookupError
+        if there is none.
+    :param retry_interval: seconds between attempts; None for the backoff of a
+        real server.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        queue: Queue,
+        changed: threading.Condition,
+        publish: t.Callable[[Event], None],
+        find: t.Callable[[str], Function],
+        retry_interval: t.Optional[float],
+    ) -> None:
+        self._clock = clock
+        self._queue = queue
+        self._changed = changed
+        self._publish = publish
+        self._find = find
+        self.retry_interval = retry_interval
+        self.step_count_limit = STEP_COUNT_LIMIT
+        self.state_limit = STATE_LIMIT
+        self.waits: t.List[t.Any] = []
+        self.signals: t.Dict[str, t.Any] = {}
+        self.invokes: t.Dict[str, t.Any] = {}
+        #: True once the server stops: from then on no run fails as stuck.
+        self.stopping = False
+        #: All runs by id, oldest first.
+        self.by_id: t.Dict[str, RunState] = {}
+        #: The runs of an event, by its internal id and by the sender's.
+        self.by_event: t.Dict[str, t.List[RunState]] = {}
+        #: Those that have not ended.
+        self._live: t.Dict[str, RunState] = {}
+        self.admission = Admission(self)
+
+    # -- time and the queue ----------------------------------------------------
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def put(self, item: Item) -> None:
+        self._queue.put(item)
+
+    def put_once(self, job: str, item: Item) -> bool:
+        assert item.run is not None
+        if job in item.run.jobs:
+            return False
+        item.run.jobs.add(job)
+        self.put(item)
+        return True
+
+    def drop(self, item: Item) -> None:
+        self._queue.drop(item)
+
+    # -- the beginning ---------------------------------------------------------
+
+    def begin(
+        self,
+        function: Function,
+        events: t.List[Event],
+        delay: float = 0.0,
+        correlation_id: t.Optional[str] = None,
+    ) -> RunState:
+        """Start a run and queue its first call."""
+        run = self._enter(function, events)
+        run.correlation_id = correlation_id
+        detail = f"a batch of {len(events)} events" if len(events) > 1 else None
+        if delay:
+            detail = f"throttled for {delay:g} s"
+        self.note(run, state.STARTED, detail=detail)
+        self.put(Call(run, self.now() + delay))
+        return run
+
+    def rerun(self, old: RunState, step_id: t.Optional[str], override: t.Any) -> RunState:
+        """Start a run like an old one.
+
+        :param step_id: the step to begin with. The memos of those that were
+            reported before it are taken over. Only a step that ran, and was
+            not planned, is called directly (W16, W77).
+        :param override: its memo ``{"input": [...]}``, or None.
+        """
+        run = self._enter(old.function, old.events)
+        self.note(run, state.STARTED, detail=f"a rerun of {old.run_id}")
+        if step_id is None:
+            self.put(Call(run, self.now()))
+            return run
+        names = run.names = dict(old.names)
+        reported = list(names)
+        before = set(reported[: reported.index(step_id)])
+        run.stack = [finished for finished in old.stack if finished in before]
+        run.memos = {finished: old.memos[finished] for finished in run.stack}
+        run.memo_bytes = sum(len(canonical(memo)) for memo in run.memos.values())
+        if override is not None:
+            run.inputs[step_id] = override
+        after = run.stack[-1] if run.stack else ""
+        call = Call(run, self.now(), after=after)
+        if old.ops.get(step_id) in _TARGETED:
+            call = Call(run, self.now(), step_id, names[step_id], after=after)
+        self.put(call)
+        return run
+
+    def _enter(self, function: Function, events: t.List[Event]) -> RunState:
+        run = RunState(function, events, self.now())
+        run.slots = slots(function, events[0].sent())
+        self.by_id[run.run_id] = self._live[run.run_id] = run
+        for event_id in {name for event in events for name in (event.internal_id, event.id)}:
+            self.by_event.setdefault(event_id, []).append(run)
+
+        start_timeouts(self, run)
+        return run
+
+    def invoke(
+        self, function_id: str, event: Event, correlation_id: str
+    ) -> t.Union[RunState, str]:
+        return self.admission.start(self._find(function_id), event, correlation_id)
+
+    def running(self, function: t.Optional[Function] = None) -> t.List[RunState]:
+        return [
+            run
+            for run in self._live.values()
+            if function is None or run.function.function_id == function.function_id
+        ]
+
+    def receive(self, event: Event) -> None:
+        """Give an event to the steps that wait for it and the runs it cancels."""
+        waits.receive(self, event)
+        cancel_by_event(self, event)
+
+    def signal(self, name: str, data: t.Any) -> t.Optional[RunState]:
+        """Give a signal to the run that waits for it; None if none does."""
+        return waits.signal(self, name, data)
+
+    # -- meanwhile -------------------------------------------------------------
+
+    def note(self, run: RunState, kind: str, **fields: t.Any) -> HistoryEntry:
+        entry = HistoryEntry(at=round((self.now() - run.began) * 1000), kind=kind, **fields)
+        run.history.append(entry)
+        logger.debug(
+            "run %s of %s: %s%s%s",
+            run.run_id,
+            run.function.function_id,
+            kind,
+            f" {entry.step!r}" if entry.step is not None else "",
+            f" ({entry.detail})" if entry.detail else "",
+        )
+        self._changed.notify_all()
+        return entry
+
+    def publish(self, event: Event) -> None:
+        self._publish(event)
+
+    # -- the end ---------------------------------------------------------------
+
+    def fail(self, run: RunState, failure: Failure) -> None:
+        if run.ended:
+            return
+        run.status = state.FAILED
+        run.error = failure.error
+        extra = {"error": failure.error}
+        if failure.result is not None:
+            extra["result"] = failure.result
+        self._end(run, failure.output, state.RUN_FAILED, failure.text, extra)
+
+    def complete(self, run: RunState, output: t.Any) -> None:
+        run.status = state.COMPLETED
+        self._end(run, output, state.RUN_COMPLETED, None, {"result": output})
+
+    def cancel(self, run: RunState, reason: str) -> bool:
+        """Cancel a run; whether it had not ended yet."""
+        if run.ended:
+            return False
+        run.status = state.CANCELLED
+        self._end(run, None, state.RUN_CANCELLED, reason, {})
+        return True
+
+    def _end(
+        self,
+        run: RunState,
+        output: t.Any,
+        kind: str,
+        text: t.Optional[str],
+        extra: t.Dict[str, t.Any],
+    ) -> None:
+        run.output = output
+        run.finished = self.now()
+        self._live.pop(run.run_id, None)
+        self.note(run, kind, detail=text)
+        try:
+            events = lifecycle_events(run, run.finished, extra)
+        except ValueError as error:
+            logger.warning("events of run %s without its result: %s", run.run_id, error)
+            events = lifecycle_events(run, run.finished, {})
+        # A function triggered by these events would otherwise start itself
+        # with the end of each run, for ever.
+        if not any(event.name in NAMES for event in run.events):
+            for event in events:
+                self._publish(event)
+        invokes.child_ended(self, run, events[-1])
+
+    def fail_if_stuck(self, run: RunState) -> None:
+        if run.open_items == 0:
+            self.fail_stuck(run)
+
+    def fail_stuck(self, run: RunState) -> None:
+        """Fail a run that has not ended and has nothing left to do (W23)."""
+        if run.ended or self.stopping:
+            return
+        reasons = list(dict.fromkeys(run.oddities))
+        ended = sorted(run.names.get(step, step) for step in run.pending if step in run.memos)
+        if ended:
+            reasons.append(
+                f"a call that was answered late made it wait for {', '.join(map(repr, ended))}, "
+                "which had ended, and the op that ended last did not say "
+                "parallelMode: race (W69)"
+            )
+        self.fail(
+            run,
+            local_failure(
+                "a server would leave this run hanging, nothing is left to do: "
+                + ("; ".join(reasons) or "no op that goes on was reported")
+            ),
+        )
