@@ -264,18 +264,13 @@ def lint(session):
         here.run(*untyped, "examples/{}/app.py".format(name))
 
 
-@nox.session(venv_backend="none", default=False)
-def coverage(session):
-    """The ordinary tests, and the share of the package that they reach."""
-    here = Environment(session, HERE)
-    here.install("test", also=["pytest-cov"])
-    here.run("pytest", *SIDE_BY_SIDE, "--cov", "--cov-report=term-missing:skip-covered")
-
-
 @nox.session(venv_backend="none")
 def tests(session):
-    """This interpreter, the newest dependencies."""
-    run_tests(session, HERE, "newest")
+    """This interpreter, the newest dependencies, and the share of the package
+    that the tests reach."""
+    # a part of the tests reaches a part
+    coverage = [] if session.posargs else ["--cov", "--cov-report=term:skip-covered"]
+    run_tests(session, HERE, "newest", *coverage)
 
 
 @nox.session(venv_backend="none")
@@ -338,13 +333,13 @@ def screenshots(session):
     here.run("python", "tests/browser/screenshots.py")
 
 
-def run_tests(session, interpreter, dependencies):
+def run_tests(session, interpreter, dependencies, *options):
     session.log("Python {}, {} dependencies".format(interpreter.version, dependencies))
     environment = Environment(session, interpreter, dependencies)
     environment.install("test")
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
-    environment.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    environment.run("pytest", *SIDE_BY_SIDE, *options, *session.posargs)
 
 
 if __name__ == "__main__":
