@@ -3,7 +3,11 @@
 stream_runner.py <server> <port>
 """
 
+import signal
 import sys
+
+# a shell lets what it starts in the background ignore this
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 name, port = sys.argv[1], int(sys.argv[2])
 if name == "gevent":
