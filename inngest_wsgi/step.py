@@ -15,7 +15,7 @@ import typing as t
 
 from . import _protocol as p, errors
 from ._codec import durations, encode, json as _json
-from ._execution import memos, ops, options
+from ._execution import memos, options, server_ops
 from ._execution.engine import Engine
 from ._execution.sender import Sender
 from ._messages import Call, Idempotency
@@ -175,7 +175,7 @@ class Step:
         """Sleep. The process is free meanwhile."""
         if isinstance(duration, datetime.datetime):
             raise errors.StepConfigError(step_id, "use sleep_until() for a point in time")
-        self._engine.ask(step_id, lambda step: ops.sleep(step, duration))
+        self._engine.ask(step_id, lambda step: server_ops.sleep(step, duration))
 
     def sleep_until(self, step_id: str, until: datetime.datetime) -> None:
         """Sleep until a point in time; not at all if it has passed."""
@@ -183,7 +183,7 @@ class Step:
             raise errors.StepConfigError(
                 step_id, "until must be a datetime, not {}".format(type(until).__name__)
             )
-        self._engine.ask(step_id, lambda step: ops.sleep(step, until))
+        self._engine.ask(step_id, lambda step: server_ops.sleep(step, until))
 
     def wait_for_event(
         self,
@@ -204,7 +204,7 @@ class Step:
         """
 
         found = self._engine.ask(
-            step_id, lambda step: ops.wait_for_event(step, event, if_exp, timeout)
+            step_id, lambda step: server_ops.wait_for_event(step, event, if_exp, timeout)
         )
         return Event.from_wire(found) if isinstance(found, dict) else None
 
@@ -221,7 +221,7 @@ class Step:
         """
 
         found = self._engine.ask(
-            step_id, lambda step: ops.wait_for_signal(step, signal, timeout, on_conflict)
+            step_id, lambda step: server_ops.wait_for_signal(step, signal, timeout, on_conflict)
         )
         return t.cast(t.Optional[t.Dict[str, t.Any]], memos.unwrapped(found))
 
@@ -274,7 +274,7 @@ class Step:
 
         of_app = self._app_id if app_id is None else app_id
         found = self._engine.ask(
-            step_id, lambda step: ops.invoke(step, of_app, function_id, data, timeout, v)
+            step_id, lambda step: server_ops.invoke(step, of_app, function_id, data, timeout, v)
         )
         if memos.is_cancelled(found):
             raise errors.StepError("the invoked function was cancelled", "FunctionCancelled")
@@ -296,7 +296,9 @@ class Step:
             returned, also a 404
         """
 
-        memo = self._engine.ask(step_id, lambda step: ops.fetch(step, url, method, headers, body))
+        memo = self._engine.ask(
+            step_id, lambda step: server_ops.fetch(step, url, method, headers, body)
+        )
         found = memos.unwrapped(memo) or {}
         return FetchResponse(
             found.get("status_code", 0),

@@ -18,7 +18,7 @@ LEVELS = [
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
     {"_codec.json", "_execution.failures", "_execution.interrupt", "_execution.memos"},
     {"_execution.options", "_execution.sender"},
-    {"_execution.ops", "_execution.state"},
+    {"_execution.server_ops", "_execution.state"},
     {"_security.keys", "_security.origins", "function", "serializer"},
     {"_codec.decode", "_codec.encode", "_dev_page.descriptions", "_endpoint.address"},
     {"_endpoint.call_context", "_security.signing", "_server_api.response", "_sources"},

@@ -1,5 +1,6 @@
-"""Encode outcomes and errors into an unsigned
-:class:`~inngest_wsgi._messages.Response` (PROTOCOL section 6)."""
+"""Encode outcomes, ops and errors into an unsigned
+:class:`~inngest_wsgi._messages.Response`, within the server's limits (PROTOCOL
+section 6)."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def outcome(result: Outcome, fn_id: str) -> Response:
 
 
 def error(problem: errors.Error) -> Response:
-    """Encode an error that is not the function's own."""
+    """Encode an error that is not the function's own. The functions' and the
+    steps' own come in an :class:`~inngest_wsgi._messages.Outcome`."""
     body = {
         "code": problem.code,
         "name": type(problem).__name__,

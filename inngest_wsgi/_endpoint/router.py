@@ -5,7 +5,7 @@ dispatch by its method, sign the response. A call of a function is carried out
 by :class:`~inngest_wsgi._execution.call.Calls`, in this thread or, where its
 answer is streamed, in a thread of its own.
 
-The only module in which an exception becomes a response.
+The only module in which an exception that leaves the others becomes a response.
 """
 
 from __future__ import annotations

@@ -13,16 +13,16 @@ each call gets one step further, and each step runs once.
 
 Code before the last memo has run in an earlier call: this is *replaying*. New
 code begins when the last memo has been given back or a step is not
-remembered, and if neither happens, when the function returns. In a targeted
-call (see below) it begins at the target.
+remembered; if neither happens, when the function returns or raises. In a
+targeted call (see below) it begins at the target.
 
 **How a call ends.** At a step, the engine records the ending in the
 :class:`~.state.CallState` and only then raises :exc:`Interrupt`, which is to
 leave the function. Code that catches everything may swallow the interrupt and
 go on. It cannot turn an unfinished run into a finished one: what was recorded
 is the answer, each further step raises the interrupt again, and that it was
-swallowed is logged. An interrupt that was kept from another call, and raised
-when this call has recorded nothing, is an error of the code that raises it.
+swallowed is logged. If an interrupt comes although this call has recorded no
+ending, user code has kept it from another call; that is an error of that code.
 
 **The phases of a call** (:class:`~.state.Phase`), and what a step does that is
 called in each:
@@ -72,10 +72,10 @@ branch of another group leaves it to the outermost group to report.
 **Race groups.** With ``ParallelMode.RACE`` the server calls the function
 whenever one branch's step has ended, so several calls of a run may be under
 way at once. Therefore steps after a race group are only planned, never run at
-once (W68), and every op says that its group races, or the run could stop for
-ever (W69). Requests that the server makes are planned too, for it makes them
-as often as they are reported. This includes the op of a step that stands beside a race group, in
-another branch of the same parallel group. When a targeted call has run such a
+once (W68), and every op is marked as racing, or the run could stop for ever
+(W69): also the op of a step that stands beside a race group, in another branch
+of the same parallel group. Requests that the server makes are only planned,
+too, because it makes them as often as they are reported. When a targeted call has run such a
 step, the race group may be in a branch that was not called yet, so the engine
 *looks ahead*: it calls the remaining branches until one of them comes to a
 race group. Meanwhile no step runs, nothing is reported, nothing is logged, and
@@ -252,7 +252,7 @@ class Engine:
 
     @property
     def running(self) -> StepId:
-        """The step that is running, for the work that it does."""
+        """The id of the running step, for use by the step's own work."""
         assert self._state.step is not None
         return self._state.step
 
@@ -313,7 +313,7 @@ class Engine:
 
         :param mode: ``wait`` or ``race``
         :returns: what the branches returned, in their order
-        :raises Exception: what the first of those raised that did, once all
-            have ended
+        :raises Exception: the exception of the first branch that raised one,
+            once all branches have ended
         """
         return call_branches(self._state, self._call, self._hooks, branches, mode)

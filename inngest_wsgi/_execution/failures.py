@@ -74,8 +74,8 @@ def _facts(exc: BaseException) -> t.Tuple[str, str, t.Optional[str]]:
 
 
 def _cause(exc: BaseException, depth: int = 0) -> t.Optional[t.Mapping[str, t.Any]]:
-    """Return the exception from which another was raised, or while handling
-    which, as nested JSON objects."""
+    """Return the ``__cause__`` or ``__context__`` of an exception, and theirs in
+    turn, as nested JSON objects."""
     if isinstance(exc, errors.StepError):
         return exc.cause
     cause = exc.__cause__

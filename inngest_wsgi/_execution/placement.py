@@ -33,7 +33,7 @@ def check(state: CallState, user_id: str) -> None:
     :param user_id: for the message
     :raises errors.StepConfigError: it cannot
     :raises Interrupt: the call, or the branch that is being called, has ended
-    :raises BaseException: the process is about to end; what ends it, again
+    :raises BaseException: the exception that is ending the process, again
     """
     phase = state.phase
     if phase is not FUNCTION and phase in _OUTSIDE:
@@ -95,8 +95,8 @@ def refusal(state: CallState, user_id: str, message: str) -> errors.StepConfigEr
 
 
 def _check_hash(state: CallState, user_id: str, repeat: int, text: str) -> None:
-    """Refuse a use whose hash another use has: the one would be given what is
-    remembered of the other.
+    """Refuse a use with the same hash as an earlier one: one step would be
+    given the memo of the other.
 
     :param text: what is hashed
     """
@@ -111,6 +111,6 @@ def _check_hash(state: CallState, user_id: str, repeat: int, text: str) -> None:
         raise refusal(
             state,
             user_id,
-            "its use {} has the same hash as a use of step {!r}, for a repeated id is counted as "
-            "{!r}. Rename one of the two steps".format(repeat + 1, other, text),
+            "its use {} is counted as {!r}, and so is a use of step {!r}: the server cannot tell "
+            "them apart. Rename one of the two steps".format(repeat + 1, text, other),
         )

@@ -522,7 +522,7 @@ def test_two_steps_with_one_hash_are_refused_and_both_are_named(ids, refused, ot
         assert (response.status_code, response.get_json()["code"]) == (400, "step_config_invalid")
         message = response.get_json()["message"]
         assert message.startswith("step {!r}: ".format(refused))
-        assert "step {!r}, for".format(other) in message
+        assert "step {!r}: the".format(other) in message
 
 
 @pytest.mark.parametrize(

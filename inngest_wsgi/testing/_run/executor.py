@@ -139,7 +139,7 @@ class Executor:
                 self.settle(exchange, result)
 
     def dispatch(self, item: Item) -> t.Optional[Exchange]:
-        """Handle an item that was taken from the queue, as far as no request is needed.
+        """Do with an item what needs no request; return the request if it needs one.
 
         :return: the request to make, with all that the server knew at this
             moment; None if there is none to make, and the item is done.
