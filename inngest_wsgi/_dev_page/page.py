@@ -19,6 +19,7 @@ from werkzeug.http import parse_accept_header
 from .. import _protocol as p, errors
 from .._codec import encode, json as _json
 from .._endpoint import sync as _sync
+from .._endpoint.address import our_url
 from .._execution.middleware_sender import MiddlewareSender
 from .._execution.middleware_stack import Stack
 from .._messages import Call, Request, Response
@@ -209,7 +210,7 @@ class Landing:
     def _facts(self, request: Request) -> diagnostics.RequestFacts:
         address = request.address
         try:
-            sync_url: t.Optional[str] = _sync.our_url(address, self._settings)
+            sync_url: t.Optional[str] = our_url(address, self._settings)
         except errors.AddressError:
             sync_url = None
         request_url = None if address.origin is None else address.origin + address.path

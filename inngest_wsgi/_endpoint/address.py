@@ -1,4 +1,5 @@
-"""Read our own address off the WSGI environ of a request to it."""
+"""Find our own address: the one that is registered with the server, and the
+one in the WSGI environ of a request."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ import re
 import typing as t
 import urllib.parse
 
+from .. import _protocol as p, errors
 from .._messages import Address, Environ
 from .._security import origins
+from .._settings import Settings
 
 
 def address_of(environ: Environ) -> Address:
@@ -18,6 +21,30 @@ def address_of(environ: Environ) -> Address:
     if mount and path == "/" and not _came_with_slash(environ):
         path = ""
     return Address(_host_origin(environ), mount + path or "/", mount)
+
+
+def our_url(address: Address, settings: Settings) -> str:
+    """Return the URL that the server is to call, without a query: the
+    configured origin and path, and otherwise those of a request.
+
+    :raises errors.AddressError: neither the settings nor the request have it
+    """
+    origin, path = settings.serve_origin or address.origin, settings.serve_path
+    if origin is None:
+        raise errors.AddressError(
+            "The request does not tell this app's address: its Host header is missing or is "
+            "not a host with perhaps a port, or its scheme is not http or https. Set "
+            "serve_origin, or the environment variable {}.".format(p.ENV_SERVE_ORIGIN)
+        )
+    if path is None:
+        path = address.path
+        problem = origins.path_problem(path)
+        if problem is not None:
+            raise errors.AddressError(
+                "The path of the request is not one to be called by: {}. Set serve_path, or "
+                "the environment variable {}.".format(problem, p.ENV_SERVE_PATH)
+            )
+    return origin + path
 
 
 def _host_origin(environ: Environ) -> t.Optional[str]:

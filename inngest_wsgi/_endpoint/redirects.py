@@ -12,7 +12,7 @@ import typing as t
 from .. import _protocol as p, errors
 from .._messages import Request
 from .._settings import Settings
-from . import sync
+from .address import our_url
 
 _MESSAGE = (
     "{} came as a GET: something before this app redirects it{} with 301, 302 or 303. Nothing was "
@@ -64,6 +64,6 @@ def _came_by(request: Request) -> t.Optional[str]:
 
 def _leads_to(request: Request, settings: Settings) -> t.Optional[str]:
     try:
-        return sync.our_url(request.address, settings)
+        return our_url(request.address, settings)
     except errors.AddressError:
         return None

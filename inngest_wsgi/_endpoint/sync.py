@@ -15,6 +15,7 @@ from .._server_api.retry import Retry
 from .._settings import Settings
 from ..function import Function
 from . import introspection
+from .address import our_url
 
 _log = logging.getLogger("inngest_wsgi")
 
@@ -110,30 +111,6 @@ def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[
         )
         found.append(function.registration(app_id, "{}?{}".format(url, query)))
     return found
-
-
-def our_url(address: Address, settings: Settings) -> str:
-    """Return the URL that the server is to call, without a query: the
-    configured origin and path, and otherwise those of a request.
-
-    :raises errors.AddressError: neither the settings nor the request have it
-    """
-    origin, path = settings.serve_origin or address.origin, settings.serve_path
-    if origin is None:
-        raise errors.AddressError(
-            "The request does not tell this app's address: its Host header is missing or is "
-            "not a host with perhaps a port, or its scheme is not http or https. Set "
-            "serve_origin, or the environment variable {}.".format(p.ENV_SERVE_ORIGIN)
-        )
-    if path is None:
-        path = address.path
-        problem = origins.path_problem(path)
-        if problem is not None:
-            raise errors.AddressError(
-                "The path of the request is not one to be called by: {}. Set serve_path, or "
-                "the environment variable {}.".format(problem, p.ENV_SERVE_PATH)
-            )
-    return origin + path
 
 
 def _signed_address(body: bytes) -> t.Optional[Address]:
