@@ -69,7 +69,7 @@ def find_interpreters():
             try:
                 interpreter = Interpreter(path)
             except OSError as error:
-                broken.setdefault(version, "{} does not run: {}".format(path, error))
+                broken.setdefault(version, f"{path} does not run: {error}")
                 continue
             if interpreter.minor == version:
                 found[version] = interpreter
@@ -105,7 +105,7 @@ def say_interpreters():
         used.setdefault(interpreter.version, []).append(which)
     found = ", ".join(interpreter.version for interpreter in FOUND)
     tested = ", ".join("{} ({})".format(v, ", ".join(which)) for v, which in used.items())
-    lines = ["Interpreters found: Python {}; used here: {}.".format(found, tested)]
+    lines = [f"Interpreters found: Python {found}; used here: {tested}."]
     minors = {found.minor for found in FOUND}
     missing = [version for version in VERSIONS if version not in minors]
     lines.append("Not found: {}.".format(", ".join(missing) or "none"))
@@ -140,7 +140,7 @@ def floors(version):
                 version, " and ".join(wrong)
             )
         )
-    return ["{}=={}".format(name, least) for name, (least,) in found.items()]
+    return [f"{name}=={least}" for name, (least,) in found.items()]
 
 
 # -- environments --------------------------------------------------------
@@ -259,9 +259,9 @@ def lint(session):
     here.run(*untyped, "tests")
     # modules of the same name, so not all at once
     untyped.append("--no-explicit-package-bases")
-    here.run(*untyped, *("examples/{}.py".format(name) for name in DEMOS))
+    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS))
     for name in EXAMPLES:
-        here.run(*untyped, "examples/{}/app.py".format(name))
+        here.run(*untyped, f"examples/{name}/app.py")
 
 
 @nox.session(venv_backend="none")
@@ -334,7 +334,7 @@ def screenshots(session):
 
 
 def run_tests(session, interpreter, dependencies, *options):
-    session.log("Python {}, {} dependencies".format(interpreter.version, dependencies))
+    session.log(f"Python {interpreter.version}, {dependencies} dependencies")
     environment = Environment(session, interpreter, dependencies)
     environment.install("test")
     # not ``python -m pytest``: that would find the package here, not where

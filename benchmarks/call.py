@@ -35,7 +35,7 @@ def make_environ():
         "PATH_INFO": "/api/inngest",
         "QUERY_STRING": "fnId=bench-call&stepId=step",
         "CONTENT_LENGTH": str(len(body)),
-        "HTTP_X_INNGEST_SIGNATURE": "t={}&s={}".format(stamp, mac),
+        "HTTP_X_INNGEST_SIGNATURE": f"t={stamp}&s={mac}",
     }
     return lambda: dict(fixed, **{"wsgi.input": io.BytesIO(body)})
 
@@ -54,7 +54,7 @@ def main():
         for _ in range(CALLS):
             application(environ(), lambda status, headers: None)
         rounds.append((time.perf_counter() - started) / CALLS)
-    print("{:.0f} us a call".format(min(rounds) * 1e6))
+    print(f"{min(rounds) * 1e6:.0f} us a call")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def make_environ():
         "QUERY_STRING": "fnId=bench-f&stepId=step",
         "CONTENT_LENGTH": str(len(body)),
         "HTTP_HOST": "localhost",
-        "HTTP_X_INNGEST_SIGNATURE": "t={}&s={}".format(stamp, signed),
+        "HTTP_X_INNGEST_SIGNATURE": f"t={stamp}&s={signed}",
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(body),
     }
@@ -81,7 +81,7 @@ def main():
         least = min(depth for depth, _, _ in frames)
         for depth, module, name in frames:
             print("{}{}.{}".format("  " * (depth - least), module, name))
-    print("{} frames, {} changes of module".format(len(frames), changes))
+    print(f"{len(frames)} frames, {changes} changes of module")
 
 
 if __name__ == "__main__":

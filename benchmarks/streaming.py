@@ -48,7 +48,7 @@ def main():
             best[name] = min(best[name], measure(served[name], environ, software))
     base = best["streaming=False"]
     for name, seconds in best.items():
-        print("{:42} {:5.0f} us a call, {:.2f}".format(name, seconds * 1e6, seconds / base))
+        print(f"{name:42} {seconds * 1e6:5.0f} us a call, {seconds / base:.2f}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main():
     app = arguments.parse_args().app
     return demonstrate(
         lambda folder: run(app, folder),
-        "How to go on: examples/{}/README.md, and the README.".format(app),
+        f"How to go on: examples/{app}/README.md, and the README.",
     )
 
 
@@ -42,7 +42,7 @@ def run(app, folder):
     with LocalServer(retry_interval=1.0) as server:
         say("local server", server.url)
         with Shop(app, server.url, database) as shop:
-            say("shop ({}, gunicorn)".format(app), shop.origin)
+            say(f"shop ({app}, gunicorn)", shop.origin)
             sync(server, shop.origin)
             order = shop.order("a teapot", 2599)
             say("order", "number {order_id}, event {event_id}".format(**order))
@@ -72,19 +72,19 @@ class Shop(Gunicorn):
 
 def check(found, database):
     """Print the result, and check that each effect happened exactly once."""
-    print("\noutput: {}".format(json.dumps(found.output)))
+    print(f"\noutput: {json.dumps(found.output)}")
     connection = sqlite3.connect(str(database))
     counts = {}
     for table in EFFECTS:
-        rows = connection.execute("SELECT * FROM {}".format(table)).fetchall()
+        rows = connection.execute(f"SELECT * FROM {table}").fetchall()
         counts[table] = len(rows)
         print("{:<14} {}".format(table + ":", rows), flush=True)
     connection.close()
     if found.status != "Completed":
-        raise DemoError("the run is {}: {}".format(found.status, found.output))
+        raise DemoError(f"the run is {found.status}: {found.output}")
     wrong = {table: count for table, count in counts.items() if count != 1}
     if wrong:
-        raise DemoError("not each effect is there exactly once: {}".format(wrong))
+        raise DemoError(f"not each effect is there exactly once: {wrong}")
 
 
 if __name__ == "__main__":

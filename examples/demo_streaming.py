@@ -69,10 +69,9 @@ def run(folder):
         kept.check("Completed", reports=1, answers=["201", "201"])
         say("output", json.dumps(kept.run.output))
     print(
-        "\nThe same step behind the same proxy. In one piece: the run is {}, although the step "
-        "ran\nto its end {} times. Streamed: the run is {}, and the step ran once.".format(
-            lost.run.status, len(lost.reports), kept.run.status
-        )
+        f"\nThe same step behind the same proxy. In one piece: the run is {lost.run.status}, "
+        f"although the step ran\nto its end {len(lost.reports)} times. Streamed: the run is "
+        f"{kept.run.status}, and the step ran once."
     )
 
 
@@ -89,12 +88,12 @@ def run_once(title, server, nginx, folder, streaming):
 
     :param streaming: the app's ``INNGEST_STREAMING``
     """
-    print("\n{} (INNGEST_STREAMING={})\n".format(title, streaming), flush=True)
+    print(f"\n{title} (INNGEST_STREAMING={streaming})\n", flush=True)
     folder.mkdir()
     reports = folder / "reports.txt"
     reports.touch()
     port = free_port()
-    origin = "http://127.0.0.1:{}".format(port)
+    origin = f"http://127.0.0.1:{port}"
     app = Gunicorn(
         "the app",
         "streaming",
@@ -134,7 +133,7 @@ def follow_reports(path, ended, began):
             seen += 1
             row(time.monotonic() - began, "write-report", "ran all the same", text)
         if time.monotonic() - began > PATIENCE_S:
-            raise DemoError("{} attempts, but {} reports".format(attempts, seen))
+            raise DemoError(f"{attempts} attempts, but {seen} reports")
         time.sleep(0.05)
 
 
@@ -157,11 +156,11 @@ class Result(typing.NamedTuple):
         :raises DemoError: it is not
         """
         if self.run.status != status:
-            raise DemoError("the run is {}: {}".format(self.run.status, self.run.output))
+            raise DemoError(f"the run is {self.run.status}: {self.run.output}")
         if [answer[0] for answer in self.answers] != answers:
-            raise DemoError("nginx did not answer {}".format(answers))
+            raise DemoError(f"nginx did not answer {answers}")
         if len(self.reports) != reports:
-            raise DemoError("{} reports were expected: {}".format(reports, self.reports))
+            raise DemoError(f"{reports} reports were expected: {self.reports}")
 
 
 class Nginx(Process):
@@ -209,9 +208,9 @@ def temporary_paths(path, folder):
     built = subprocess.run([path, "-V"], stderr=subprocess.PIPE, check=True).stderr.decode()
     modules = ["proxy", "fastcgi", "uwsgi", "scgi"]
     names = ["client_body"] + [
-        name for name in modules if "--without-http_{}_module".format(name) not in built
+        name for name in modules if f"--without-http_{name}_module" not in built
     ]
-    return "\n    ".join('{0}_temp_path "{1}/{0}";'.format(name, folder) for name in names)
+    return "\n    ".join(f'{name}_temp_path "{folder}/{name}";' for name in names)
 
 
 def free_port():

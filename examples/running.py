@@ -40,7 +40,7 @@ def demonstrate(run, farewell):
         print("\nStopped.", flush=True)
         return 130
     except DemoError as error:
-        print("\nThe demo failed: {}".format(error), file=sys.stderr, flush=True)
+        print(f"\nThe demo failed: {error}", file=sys.stderr, flush=True)
         return 1
     print("\n" + farewell, flush=True)
     return 0
@@ -157,8 +157,8 @@ class Gunicorn(Process):
             sys.executable,
             "-m",
             "gunicorn",
-            "--chdir={}".format(HERE / app),
-            "--pythonpath={}".format(HERE),
+            f"--chdir={HERE / app}",
+            f"--pythonpath={HERE}",
             "--bind=127.0.0.1:0",
         ]
         command += options + ("app:application",)
@@ -176,8 +176,8 @@ def sync(server, origin):
     try:
         synced = server.sync(origin + "/api/inngest")
     except SyncError as error:
-        raise DemoError("the app did not register: {}".format(error)) from error
-    say("sync", "HTTP {}: {}".format(synced.status, synced.body))
+        raise DemoError(f"the app did not register: {error}") from error
+    say("sync", f"HTTP {synced.status}: {synced.body}")
 
 
 def follow(server, event_id):
@@ -186,13 +186,13 @@ def follow(server, event_id):
     :returns: the run, when it has ended
     """
     (started,) = server.runs(event_id)
-    print("\nrun {} of {}\n".format(started.run_id, started.function_id), flush=True)
+    print(f"\nrun {started.run_id} of {started.function_id}\n", flush=True)
     print("{:>8}  {:<17} {:<17} {}".format("time", "step", "what", ""), flush=True)
     try:
         for entry in server.follow(started.run_id, timeout=PATIENCE_S):
             row(entry.at / 1000, entry.step, entry.kind, notes(entry))
     except TimeoutError as error:
-        raise DemoError("the run does not end: {}".format(error)) from error
+        raise DemoError(f"the run does not end: {error}") from error
     (ended,) = server.runs(event_id)
     return ended
 
@@ -200,9 +200,9 @@ def follow(server, event_id):
 def notes(entry):
     found = []
     if entry.attempt is not None:
-        found.append("attempt {}".format(entry.attempt))
+        found.append(f"attempt {entry.attempt}")
     if entry.retry_in is not None:
-        found.append("in {:.1f} s".format(entry.retry_in))
+        found.append(f"in {entry.retry_in:.1f} s")
     if entry.detail:
         found.append(entry.detail.splitlines()[0])
     return ", ".join(found)
@@ -213,4 +213,4 @@ def row(at_s, step, what, text):
 
 
 def say(what, text):
-    print("{:<24} {}".format(what, text), flush=True)
+    print(f"{what:<24} {text}", flush=True)

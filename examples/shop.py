@@ -65,7 +65,7 @@ def place_order(item, price):
     (event_id,) = client.send(
         inngest.Event(
             name="shop/order.placed",
-            id="order-{}".format(order_id),
+            id=f"order-{order_id}",
             data={"order_id": order_id},
         )
     )
@@ -96,7 +96,7 @@ def load_order(order_id):
             "SELECT id, item, price FROM orders WHERE id = ?", (order_id,)
         ).fetchone()
     if row is None:
-        raise inngest.NonRetriableError("there is no order {}".format(order_id))
+        raise inngest.NonRetriableError(f"there is no order {order_id}")
     return {"id": row[0], "item": row[1], "price": row[2]}
 
 

@@ -10,7 +10,7 @@ It has names only, and no logic: the local server in
 VERSION = "0.1.0"
 SDK_NAME = "inngest-wsgi"
 #: ``X-Inngest-Sdk`` and ``User-Agent``.
-SDK_IDENTITY = "{}:v{}".format(SDK_NAME, VERSION)
+SDK_IDENTITY = f"{SDK_NAME}:v{VERSION}"
 SDK_AUTHOR = "inngest-wsgi"
 LANGUAGE = "py"
 FRAMEWORK = "wsgi"

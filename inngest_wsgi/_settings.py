@@ -185,8 +185,8 @@ def _mode(sources: Sources) -> t.Tuple[str, t.Optional[str]]:
     if "://" not in text:
         raise errors.SettingsError(
             p.ENV_DEV,
-            "{!r} is not a mode; use 1 (dev mode), 0 (cloud mode), or the URL of a dev "
-            "server such as {}".format(text, p.DEV_SERVER_ORIGIN),
+            f"{text!r} is not a mode; use 1 (dev mode), 0 (cloud mode), or the URL of a dev "
+            f"server such as {p.DEV_SERVER_ORIGIN}",
         )
     return p.DEV, origins.origin_setting(p.ENV_DEV, text)
 
@@ -203,13 +203,13 @@ def _check_keys(settings: Settings) -> None:
         raise errors.SettingsError(
             "signing_key",
             "is missing, and the mode is cloud, where every request must be signed. Set "
-            "the environment variable {}; or, to develop without one, set {}=1 or "
-            "Inngest(is_production=False)".format(p.ENV_SIGNING_KEY, p.ENV_DEV),
+            f"the environment variable {p.ENV_SIGNING_KEY}; or, to develop without one, set "
+            f"{p.ENV_DEV}=1 or Inngest(is_production=False)",
         )
     if settings.signing_key is None and settings.signing_key_fallback is not None:
         raise errors.SettingsError(
             "signing_key_fallback",
-            "is set without a signing key; set {} to the current key".format(p.ENV_SIGNING_KEY),
+            f"is set without a signing key; set {p.ENV_SIGNING_KEY} to the current key",
         )
 
 
@@ -233,7 +233,7 @@ def _serve_origin(sources: Sources) -> t.Optional[str]:
         return None
     checked = origins.origin_setting(name, value)
     if urllib.parse.urlsplit(checked).path:
-        raise errors.SettingsError(name, "{!r} has a path; put that into serve_path".format(value))
+        raise errors.SettingsError(name, f"{value!r} has a path; put that into serve_path")
     return checked
 
 
@@ -249,7 +249,7 @@ def _streaming(sources: Sources) -> t.Union[str, bool]:
     if variable and text in FALSE:
         return False
     raise errors.SettingsError(
-        name, '{!r} is not a mode of streaming; use "allow", "force" or False'.format(value)
+        name, f'{value!r} is not a mode of streaming; use "allow", "force" or False'
     )
 
 

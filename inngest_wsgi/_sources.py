@@ -63,9 +63,7 @@ class Sources:
         if value is None:
             return None
         if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
-            raise errors.SettingsError(
-                name, "must be printable ASCII text, not {!r}".format(value)
-            )
+            raise errors.SettingsError(name, f"must be printable ASCII text, not {value!r}")
         return value
 
     def flag(self, argument: t.Optional[str], variable: str) -> bool:
@@ -78,7 +76,7 @@ class Sources:
         text = value.lower() if isinstance(value, str) else value
         if text in TRUE or text in FALSE:
             return text in TRUE
-        raise errors.SettingsError(name, "{!r} is neither true nor false".format(value))
+        raise errors.SettingsError(name, f"{value!r} is neither true nor false")
 
     def seconds(self, argument: str, default: float, least_ms: int, most_ms: int) -> float:
         """Return a duration in seconds.

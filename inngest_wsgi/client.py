@@ -86,7 +86,7 @@ class Inngest:
         self.serializer = _checked_serializer(serializer)
 
     def __repr__(self) -> str:
-        return "<{} {!r}>".format(type(self).__name__, self.app_id)
+        return f"<{type(self).__name__} {self.app_id!r}>"
 
     @property
     def app_id(self) -> str:
@@ -196,7 +196,7 @@ class Inngest:
             raise errors.FunctionConfigError(
                 fn_id, "output_type needs a serializer; give the client one"
             )
-        arguments["middleware"] = checked_middleware("function {!r}".format(fn_id), middleware)
+        arguments["middleware"] = checked_middleware(f"function {fn_id!r}", middleware)
         options = Options(**arguments)
 
         def declare(handler: t.Callable[[Context], T]) -> Function[T]:

@@ -79,7 +79,7 @@ class SettingsError(Error, ValueError):
     retriable = False
 
     def __init__(self, setting: str, message: str) -> None:
-        super().__init__("{}: {}".format(setting, message))
+        super().__init__(f"{setting}: {message}")
         self.setting = setting
 
 
@@ -94,7 +94,7 @@ class FunctionConfigError(Error, ValueError):
     retriable = False
 
     def __init__(self, function_id: object, message: str) -> None:
-        super().__init__("function {!r}: {}".format(function_id, message))
+        super().__init__(f"function {function_id!r}: {message}")
         self.function_id = function_id
 
 
@@ -193,7 +193,7 @@ class StepConfigError(Error, ValueError):
     retriable = False
 
     def __init__(self, step_id: object, message: str) -> None:
-        super().__init__("step {!r}: {}".format(step_id, message))
+        super().__init__(f"step {step_id!r}: {message}")
         self.step_id = step_id
 
 
@@ -209,7 +209,7 @@ class MiddlewareError(Error):
     code = "middleware_failed"
 
     def __init__(self, hook: str, exc: BaseException) -> None:
-        super().__init__("middleware {} raised {}: {}".format(hook, type(exc).__name__, exc))
+        super().__init__(f"middleware {hook} raised {type(exc).__name__}: {exc}")
         self.hook = hook
         self.retriable = exc.retriable if isinstance(exc, Error) else True
         self.header = exc.header if isinstance(exc, RetryAfterError) else None
@@ -223,7 +223,7 @@ class CallContextError(Error):
     code = "call_context_failed"
 
     def __init__(self, exc: BaseException) -> None:
-        super().__init__("call_context raised {}: {}".format(type(exc).__name__, exc))
+        super().__init__(f"call_context raised {type(exc).__name__}: {exc}")
 
 
 class StepUnexpectedError(Error):

@@ -36,16 +36,14 @@ class Event:
             raise ValueError("an event needs a name, for example 'shop/order.placed'")
         for field in ("data", "user"):
             if not isinstance(getattr(self, field), dict):
-                raise ValueError("{} of event {!r} must be a dict".format(field, self.name))
+                raise ValueError(f"{field} of event {self.name!r} must be a dict")
         if self.v is not None and not isinstance(self.v, str):
-            raise ValueError("v of event {!r} must be a string".format(self.name))
+            raise ValueError(f"v of event {self.name!r} must be a string")
         if not isinstance(self.id, str):
-            raise ValueError("id of event {!r} must be a string".format(self.name))
+            raise ValueError(f"id of event {self.name!r} must be a string")
         # the first half is quick, and nearly always enough
         if type(self.ts) is not int and not validate.is_whole_number(self.ts):
-            raise ValueError(
-                "ts of event {!r} must be milliseconds since the epoch".format(self.name)
-            )
+            raise ValueError(f"ts of event {self.name!r} must be milliseconds since the epoch")
 
     def to_wire(self) -> t.Dict[str, t.Any]:
         """Return the event as the event API accepts it (PROTOCOL section 8)."""

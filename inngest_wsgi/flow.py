@@ -110,8 +110,8 @@ class Concurrency:
         _check_if_set(self, "scope", validate.one_of, "fn", "env", "account")
         if self.scope in ("env", "account") and self.key is None:
             raise ValueError(
-                "key of a Concurrency is missing; scope {!r} needs one, which the functions "
-                "have in common".format(self.scope)
+                f"key of a Concurrency is missing; scope {self.scope!r} needs one, which the "
+                "functions have in common"
             )
 
     def to_wire(self) -> Wire:
@@ -267,9 +267,9 @@ def _check(owner: object, field: str, check: t.Callable[..., t.Any], *args: t.An
     try:
         check(getattr(owner, field), *args)
     except ValueError as problem:
-        name = "{} of a {}".format(field, type(owner).__name__)
+        name = f"{field} of a {type(owner).__name__}"
         separator = " " if str(problem).startswith("must be") else ": "
-        raise ValueError("{}{}{}".format(name, separator, problem)) from None
+        raise ValueError(f"{name}{separator}{problem}") from None
 
 
 def _check_if_set(owner: object, field: str, check: t.Callable[..., t.Any], *args: t.Any) -> None:

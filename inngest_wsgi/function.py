@@ -73,7 +73,7 @@ class Function(t.Generic[T]):
             self._check_handler(self._on_failure, "on_failure")
 
     def __repr__(self) -> str:
-        return "<{} {!r}>".format(type(self).__name__, self.fn_id)
+        return f"<{type(self).__name__} {self.fn_id!r}>"
 
     @property
     def id(self) -> str:
@@ -88,7 +88,7 @@ class Function(t.Generic[T]):
     def full_id(self, app_id: str) -> str:
         """Return the id by which the server knows the function,
         ``<app>-<fn>``."""
-        return "{}-{}".format(app_id, self.fn_id)
+        return f"{app_id}-{self.fn_id}"
 
     def failure_handler(self, app_id: str) -> t.Optional["Function[t.Any]"]:
         """Return ``on_failure`` as the function that the server calls; None if
@@ -98,7 +98,7 @@ class Function(t.Generic[T]):
         failed = json.dumps(self.full_id(app_id)).replace("'", "\\'")[1:-1]
         trigger = TriggerEvent(
             event=p.EVENT_FUNCTION_FAILED,
-            expression="event.data.function_id == '{}'".format(failed),
+            expression=f"event.data.function_id == '{failed}'",
         )
         options = Options(
             fn_id=self.fn_id + "-failure",
@@ -139,7 +139,7 @@ class Function(t.Generic[T]):
         try:
             return check(*args)
         except ValueError as problem:
-            self._refuse("{} {}".format(name, problem))
+            self._refuse(f"{name} {problem}")
 
     def _checked_retries(self, retries: t.Optional[int]) -> t.Optional[int]:
         if retries is None:
@@ -186,7 +186,7 @@ class Function(t.Generic[T]):
         if value is None:
             return None
         if not isinstance(value, kind):
-            self._refuse("{} must be a {}, not {!r}".format(name, kind.__name__, value))
+            self._refuse(f"{name} must be a {kind.__name__}, not {value!r}")
         return value.to_wire()
 
     def _several(
@@ -201,14 +201,14 @@ class Function(t.Generic[T]):
     ) -> t.Sequence[t.Any]:
         names = " and ".join(kind.__name__ for kind in kinds)
         if not isinstance(value, (list, tuple)) or not all(isinstance(x, kinds) for x in value):
-            self._refuse("{} must be a list of {}, not {!r}".format(name, names, value))
+            self._refuse(f"{name} must be a list of {names}, not {value!r}")
         if len(value) > most:
-            self._refuse("{} has {} entries; the most is {}".format(name, len(value), most))
+            self._refuse(f"{name} has {len(value)} entries; the most is {most}")
         return tuple(value)
 
     def _check_handler(self, handler: object, what: str) -> None:
         if not callable(handler):
-            self._refuse("{!r} cannot be called".format(handler))
+            self._refuse(f"{handler!r} cannot be called")
         plain: t.Any = handler
         while isinstance(plain, functools.partial):
             plain = plain.func
@@ -216,11 +216,11 @@ class Function(t.Generic[T]):
             plain = type(plain).__call__
         if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
             self._refuse(
-                "{} is async def. WSGI is synchronous: a coroutine would never run. Write it "
-                "with def; for an async application use the official SDK".format(what)
+                f"{what} is async def. WSGI is synchronous: a coroutine would never run. Write it "
+                "with def; for an async application use the official SDK"
             )
         if inspect.isgeneratorfunction(plain):
             self._refuse(
-                "{} contains a yield, so that calling it runs none of its code. Move the yield "
-                "into another function".format(what)
+                f"{what} contains a yield, so that calling it runs none of its code. Move the "
+                "yield into another function"
             )

@@ -81,7 +81,7 @@ def _refuse_non_finite(value: t.Any) -> None:
     while pending:
         value = pending.pop()
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("{!r} has no form in JSON".format(value))
+            raise ValueError(f"{value!r} has no form in JSON")
         if isinstance(value, dict):
             pending += list(value) + list(value.values())
         elif isinstance(value, (list, tuple, set, frozenset)):
@@ -102,9 +102,8 @@ def deserialized(
         return serializer.deserialize(value, output_type)
     except Exception as exc:
         raise errors.OutputError(
-            "The stored output of {} cannot be read: the serializer raised {}: {}".format(
-                what, type(exc).__name__, exc
-            )
+            f"The stored output of {what} cannot be read: the serializer raised "
+            f"{type(exc).__name__}: {exc}"
         ) from exc
 
 
@@ -122,6 +121,6 @@ def serialized(
         return serializer.serialize(value, output_type)
     except Exception as exc:
         raise errors.OutputError(
-            "The output of {} cannot be sent: the serializer cannot convert this {} to JSON: "
-            "{}".format(what, type(value).__name__, exc)
+            f"The output of {what} cannot be sent: the serializer cannot convert this "
+            f"{type(value).__name__} to JSON: {exc}"
         ) from exc

@@ -111,8 +111,8 @@ class Step:
             if inspect.iscoroutine(value):
                 value.close()
                 raise errors.OutputError(
-                    "{!r} is async def: it was called, but WSGI is synchronous and nothing "
-                    "would run it. Write it with def.".format(handler)
+                    f"{handler!r} is async def: it was called, but WSGI is synchronous and "
+                    "nothing would run it. Write it with def."
                 )
             if output_type is not None:
                 value = serialized(self._serializer, value, output_type, self._name(step_id))
@@ -139,17 +139,17 @@ class Step:
             if len(batch) > encode.MAX_IDS:
                 raise errors.StepConfigError(
                     step_id,
-                    "it sends {} events, and a step's output has room for the ids of {}. Send "
-                    "them in several steps".format(len(batch), encode.MAX_IDS),
+                    f"it sends {len(batch)} events, and a step's output has room for the ids of "
+                    f"{encode.MAX_IDS}. Send them in several steps",
                 )
-            key = "{} {}".format(self._call.run_id, self._engine.running.hashed)
+            key = f"{self._call.run_id} {self._engine.running.hashed}"
             ts = (self._call.events or [{}])[0].get("ts")
             idempotency = Idempotency(key, ts) if isinstance(ts, int) and ts > 0 else None
             try:
                 return self._make_sender().send_events(batch, idempotency)
             except errors.SendEventsError as error:
                 raise errors.SendEventsError(
-                    "step {!r}: {}".format(step_id, error.message),
+                    f"step {step_id!r}: {error.message}",
                     error.ids,
                     error.http_status,
                     error.too_large,
@@ -181,7 +181,7 @@ class Step:
         """Sleep until a point in time; not at all if it has passed."""
         if not isinstance(until, datetime.datetime):
             raise errors.StepConfigError(
-                step_id, "until must be a datetime, not {}".format(type(until).__name__)
+                step_id, f"until must be a datetime, not {type(until).__name__}"
             )
         self._engine.ask(step_id, lambda step: server_ops.sleep(step, until))
 
@@ -309,4 +309,4 @@ class Step:
 
     def _name(self, step_id: str) -> str:
         """Name a step in a message."""
-        return "step {!r} of function {}".format(step_id, self._call.fn_id)
+        return f"step {step_id!r} of function {self._call.fn_id}"

@@ -66,4 +66,4 @@ def _require_text(owner: object, field: str) -> None:
     try:
         validate.text(getattr(owner, field))
     except ValueError as problem:
-        raise ValueError("{} of a {} {}".format(field, type(owner).__name__, problem)) from None
+        raise ValueError(f"{field} of a {type(owner).__name__} {problem}") from None

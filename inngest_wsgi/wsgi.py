@@ -21,7 +21,7 @@ from .function import Function
 
 StartResponse = t.Callable[..., t.Any]
 
-_STATUS = {code: "{} {}".format(code, text) for code, text in HTTP_STATUS_CODES.items()}
+_STATUS = {code: f"{code} {text}" for code, text in HTTP_STATUS_CODES.items()}
 
 
 def serve(

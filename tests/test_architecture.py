@@ -120,11 +120,11 @@ def imports_of(path, known=None):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_downward(module):
-    assert module in LEVEL_OF, "give {} a level".format(module)
+    assert module in LEVEL_OF, f"give {module} a level"
     for name in imports_of(MODULES[module]):
         if name.startswith(".") and name[1:] in LEVEL_OF:
             other = name[1:]
-            assert LEVEL_OF[other] < LEVEL_OF[module], "{} may not import {}".format(module, other)
+            assert LEVEL_OF[other] < LEVEL_OF[module], f"{module} may not import {other}"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -133,7 +133,7 @@ def test_third_parties_have_one_user(module):
     tops = {name.split(".")[0] for name in imports_of(MODULES[module])}
     for thing, users in SOLE_USERS.items():
         used = thing in text if thing == "os.environ" else thing in tops
-        assert not used or module in users, "{} is for {} alone".format(thing, users)
+        assert not used or module in users, f"{thing} is for {users} alone"
 
 
 def test_every_level_has_a_module():
@@ -156,14 +156,14 @@ TESTING_LEVEL_OF = {module: n for n, modules in enumerate(TESTING) for module in
 
 @pytest.mark.parametrize("module", TESTING_MODULES)
 def test_imports_of_the_local_server_run_downward(module):
-    assert module in TESTING_LEVEL_OF, "give {} a level".format(module)
+    assert module in TESTING_LEVEL_OF, f"give {module} a level"
     known = {"testing." + name if name else "testing" for name in TESTING_MODULES}
     for name in imports_of(TESTING_MODULES[module], known):
         if name.startswith(".testing"):
             other = name[len(".testing.") :]
-            assert other in TESTING_LEVEL_OF, "import {} by its modules".format(other)
+            assert other in TESTING_LEVEL_OF, f"import {other} by its modules"
             assert TESTING_LEVEL_OF[other] < TESTING_LEVEL_OF[module], (
-                "{} may not import {}".format(module, other)
+                f"{module} may not import {other}"
             )
 
 

@@ -19,7 +19,7 @@ client = inngest.Inngest(app_id="office")
 def write_report(attempt):
     time.sleep(TAKES_S)
     with open(REPORTS, "a") as reports:
-        reports.write("report of attempt {}\n".format(attempt))
+        reports.write(f"report of attempt {attempt}\n")
     return "written"
 
 

@@ -27,9 +27,7 @@ def json_object(body: bytes) -> t.Dict[str, t.Any]:
     try:
         value = _json.loads(body)
     except ValueError as error:
-        raise errors.BodyError(
-            "body_not_json", "The body is not JSON: {}.".format(error)
-        ) from None
+        raise errors.BodyError("body_not_json", f"The body is not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise errors.BodyError("body_invalid", "The body must be a JSON object.")
     return value
@@ -142,13 +140,11 @@ def _read(value: t.Dict[str, t.Any], path: str, fields: t.Sequence[_Field]) -> t
         item = value.get(name)
         if item is None:
             if required:
-                raise errors.BodyError("body_invalid", "The body has no {}{}.".format(path, name))
+                raise errors.BodyError("body_invalid", f"The body has no {path}{name}.")
             item = default
         # True is an int in Python
         elif not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-            raise errors.BodyError(
-                "body_invalid", "{}{} must be {}.".format(path, name, _JSON_NAMES[kind])
-            )
+            raise errors.BodyError("body_invalid", f"{path}{name} must be {_JSON_NAMES[kind]}.")
         found[name] = item
     return found
 

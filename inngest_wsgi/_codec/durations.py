@@ -27,7 +27,7 @@ _MS_PER_UNIT = {
     "w": decimal.Decimal(7 * 86400 * 1000),
 }
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d|w)", re.ASCII)
-_WHOLE = re.compile(r"(?:{})+".format(_PART.pattern), re.ASCII)
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _UNITS_DOWN = (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
 
 #: The server's limit for a sleep or a wait, in milliseconds: a year
@@ -52,17 +52,16 @@ def milliseconds(value: Duration) -> int:
     elif isinstance(value, str):
         if len(value) > 100 or not _WHOLE.fullmatch(value):
             raise ValueError(
-                "{!r} is not a time string; write numbers with the units "
-                'ns us ms s m h d w, for example "1h30m"'.format(value[:100])
+                f"{value[:100]!r} is not a time string; write numbers with the units "
+                'ns us ms s m h d w, for example "1h30m"'
             )
         ms = math.ceil(
             sum(decimal.Decimal(n) * _MS_PER_UNIT[unit] for n, unit in _PART.findall(value))
         )
     else:
         raise ValueError(
-            "a duration is milliseconds (int), a timedelta or a time string, not {}".format(
-                type(value).__name__
-            )
+            "a duration is milliseconds (int), a timedelta or a time string, not "
+            f"{type(value).__name__}"
         )
     if ms < 0:
         raise ValueError("a duration cannot be negative")
@@ -79,7 +78,7 @@ def to_timestr(value: Duration) -> str:
     for unit, size in _UNITS_DOWN:
         count, rest = divmod(rest, size)
         if count:
-            out.append("{}{}".format(count, unit))
+            out.append(f"{count}{unit}")
     return "".join(out) or "0s"
 
 
@@ -104,7 +103,7 @@ def within_a_year(value: Time, now: float) -> str:
             ahead_ms = (aware.timestamp() - now) * 1000
             text = to_rfc3339(aware)
         except OverflowError:
-            raise ValueError("{} is out of range".format(value)) from None
+            raise ValueError(f"{value} is out of range") from None
     else:
         ahead_ms = milliseconds(value)
         text = to_timestr(value)
@@ -136,7 +135,7 @@ def to_datetime(value: Time) -> datetime.datetime:
     try:
         return now + datetime.timedelta(milliseconds=milliseconds(value))
     except OverflowError:
-        raise ValueError("{!r} is too long".format(value)) from None
+        raise ValueError(f"{value!r} is too long") from None
 
 
 def retry_after(value: Time) -> str:

@@ -102,10 +102,9 @@ def streamed(response: Response) -> bytes:
         text = b'%b,"body":%b}' % (head, response.body)
     if len(text) > MAX_STREAM_BYTES:
         raise errors.OutputError(
-            "The answer to the call has {} bytes when it is streamed; the server takes {} at "
-            "the most. Store the output elsewhere and return a reference to it.".format(
-                len(text), MAX_STREAM_BYTES
-            )
+            f"The answer to the call has {len(text)} bytes when it is streamed; the server takes "
+            f"{MAX_STREAM_BYTES} at the most. Store the output elsewhere and return a reference "
+            "to it."
         )
     return text
 
@@ -142,13 +141,11 @@ def _output(value: t.Any, what: str, limit: int) -> bytes:
     try:
         text = _json.dumps(value)
     except errors.OutputError as problem:
-        raise errors.OutputError(
-            "The output of {} cannot be sent: {}.".format(what, problem)
-        ) from None
+        raise errors.OutputError(f"The output of {what} cannot be sent: {problem}.") from None
     if len(text) > limit:
         raise errors.OutputError(
-            "The output of {} has {} bytes as JSON; the server takes {} at the most. "
-            "Store it elsewhere and return a reference to it.".format(what, len(text), limit)
+            f"The output of {what} has {len(text)} bytes as JSON; the server takes {limit} at the "
+            "most. Store it elsewhere and return a reference to it."
         )
     return text
 
@@ -188,14 +185,16 @@ def _without_input(op: Op) -> Op:
 def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> errors.OutputError:
     size, user_id = max((len(text), op.id.user_id) for text, op in zip(texts, ops))
     if len(ops) == 1:
-        found = "step {!r} has {} bytes as JSON".format(user_id, size)
+        found = f"step {user_id!r} has {size} bytes as JSON"
     else:
-        found = "{} parallel steps have {} bytes as JSON, of which step {!r} has {}".format(
-            len(ops), sum(map(len, texts)), user_id, size
+        total = sum(map(len, texts))
+        found = (
+            f"{len(ops)} parallel steps have {total} bytes as JSON, "
+            f"of which step {user_id!r} has {size}"
         )
     return errors.OutputError(
-        "The steps of function {} cannot be reported: {}; the server takes {} at the most. Store "
-        "the data elsewhere and pass a reference to it.".format(fn_id, found, MAX_OPS_BYTES)
+        f"The steps of function {fn_id} cannot be reported: {found}; the server takes "
+        f"{MAX_OPS_BYTES} at the most. Store the data elsewhere and pass a reference to it."
     )
 
 

@@ -66,12 +66,12 @@ def _utf16(key: str) -> bytes:
 
 
 def _string(text: str) -> str:
-    return '"{}"'.format(_ESCAPED.sub(_escape, text))
+    return f'"{_ESCAPED.sub(_escape, text)}"'
 
 
 def _escape(match: t.Match[str]) -> str:
     char = match.group()
-    return _SHORT.get(char) or "\\u{:04x}".format(ord(char))
+    return _SHORT.get(char) or f"\\u{ord(char):04x}"
 
 
 def _number(value: t.Union[int, float]) -> str:

@@ -19,7 +19,7 @@ _MAX_BITS = 14000
 
 
 def _refuse_constant(text: str) -> t.NoReturn:
-    raise ValueError("{} is not JSON".format(text))
+    raise ValueError(f"{text} is not JSON")
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
@@ -56,7 +56,7 @@ def dumps(value: JSON) -> bytes:
         return units.decode("utf-16-le", "replace").encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         path, why = _find_fault(value) or ("$", "it is nested too deeply, or contains itself")
-        raise errors.OutputError("{} is not JSON: {}".format(path, why)) from None
+        raise errors.OutputError(f"{path} is not JSON: {why}") from None
 
 
 def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
@@ -66,15 +66,15 @@ def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
     while pending:
         path, value, inside = pending.pop()
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-            return path, "an integer of {} bits is too large".format(value.bit_length())
+            return path, f"an integer of {value.bit_length()} bits is too large"
         if value is None or isinstance(value, (str, bool, int)):
             continue
         if isinstance(value, float):
             if math.isfinite(value):
                 continue
-            return path, "{!r} has no form in JSON".format(value)
+            return path, f"{value!r} has no form in JSON"
         if not isinstance(value, (dict, list, tuple)):
-            return path, "{} has no form in JSON".format(type(value).__name__)
+            return path, f"{type(value).__name__} has no form in JSON"
         if id(value) in inside:
             return path, "it contains itself"
         if len(inside) > 500:
@@ -83,11 +83,11 @@ def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
         if isinstance(value, dict):
             for key, item in reversed(list(value.items())):
                 if not (key is None or isinstance(key, (str, bool, int, float))):
-                    return path, "a key of it is {}".format(type(key).__name__)
+                    return path, f"a key of it is {type(key).__name__}"
                 if isinstance(key, float) and not math.isfinite(key):
-                    return path, "a key of it is {!r}".format(key)
-                pending.append(("{}.{}".format(path, key), item, within))
+                    return path, f"a key of it is {key!r}"
+                pending.append((f"{path}.{key}", item, within))
         else:
             for n, item in reversed(list(enumerate(value))):
-                pending.append(("{}[{}]".format(path, n), item, within))
+                pending.append((f"{path}[{n}]", item, within))
     return None

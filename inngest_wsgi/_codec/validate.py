@@ -44,7 +44,7 @@ def expression(value: t.Any) -> str:
     :raises ValueError: not a string, or nothing but white space
     """
     if not is_text(value):
-        raise ValueError("must be a CEL expression, not {!r}".format(value))
+        raise ValueError(f"must be a CEL expression, not {value!r}")
     return t.cast(str, value)
 
 
@@ -55,8 +55,8 @@ def whole_number(value: t.Any, least: int, most: t.Optional[int] = None) -> int:
     """
     if not is_whole_number(value) or value < least or (most is not None and value > most):
         if most is None:
-            raise ValueError("must be a whole number, {} or more".format(least))
-        raise ValueError("must be a whole number from {} to {}".format(least, most))
+            raise ValueError(f"must be a whole number, {least} or more")
+        raise ValueError(f"must be a whole number from {least} to {most}")
     return t.cast(int, value)
 
 
@@ -84,6 +84,6 @@ def milliseconds(value: t.Any, least: int = 0, most: t.Optional[int] = None) -> 
     if found < least or (most is not None and found > most):
         shortest = durations.to_timestr(least)
         if most is None:
-            raise ValueError("must be {} or more".format(shortest))
-        raise ValueError("must be from {} to {}".format(shortest, durations.to_timestr(most)))
+            raise ValueError(f"must be {shortest} or more")
+        raise ValueError(f"must be from {shortest} to {durations.to_timestr(most)}")
     return found

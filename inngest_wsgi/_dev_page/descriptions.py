@@ -131,19 +131,19 @@ def _concurrency(rules: t.Sequence[Wire]) -> t.Iterator[Parts]:
         if limit == 0:
             yield _for_each(["No limit but the account's"], rule)
             continue
-        said = _for_each(["At most {} {} at once".format(limit, _steps(limit))], rule)
+        said = _for_each([f"At most {limit} {_steps(limit)} at once"], rule)
         yield _ending(said, _SCOPES.get(rule.get("scope", "fn"), ""))
 
 
 def _throttle(wire: Wire) -> t.Iterator[Parts]:
-    said = _for_each(["At most {}".format(_runs_in(wire))], wire)
+    said = _for_each([f"At most {_runs_in(wire)}"], wire)
     burst = wire.get("burst", 1)
-    together = ", {} of them at the same moment".format(burst) if burst > 1 else ""
+    together = f", {burst} of them at the same moment" if burst > 1 else ""
     yield _ending(said, together + "; the others wait")
 
 
 def _rate_limit(wire: Wire) -> t.Iterator[Parts]:
-    said = _for_each(["At most {}".format(_runs_in(wire))], wire)
+    said = _for_each([f"At most {_runs_in(wire)}"], wire)
     yield _ending(said, "; further events start none")
 
 
@@ -247,25 +247,25 @@ def _cron_words(fields: t.Sequence[str]) -> t.Optional[str]:
     if (hour, day, weekday) == ("*", "*", "*"):
         every = _EVERY.fullmatch(minute)
         if every is not None and int(every.group(1)) > 1:
-            return "Every {} minutes".format(int(every.group(1)))
+            return f"Every {int(every.group(1))} minutes"
         if _NUMBER.fullmatch(minute):
-            return "Every hour, at minute {}".format(int(minute))
+            return f"Every hour, at minute {int(minute)}"
         return "Every minute" if minute in ("*", "*/1") else None
     if not _NUMBER.fullmatch(minute) or not _NUMBER.fullmatch(hour):
         return None
     when = _cron_day(day, weekday)
-    return when and "{} at {:02d}:{:02d}".format(when, int(hour), int(minute))
+    return when and f"{when} at {int(hour):02d}:{int(minute):02d}"
 
 
 def _cron_day(day: str, weekday: str) -> t.Optional[str]:
     if (day, weekday) == ("*", "*"):
         return "Every day"
     if day == "*" and re.fullmatch("[0-7]", weekday):
-        return "Every {}".format(_DAYS[int(weekday)])
+        return f"Every {_DAYS[int(weekday)]}"
     if day == "*" and re.fullmatch("[0-7]-[0-7]", weekday):
-        return "{} to {}".format(_DAYS[int(weekday[0])], _DAYS[int(weekday[2])])
+        return f"{_DAYS[int(weekday[0])]} to {_DAYS[int(weekday[2])]}"
     if weekday == "*" and _NUMBER.fullmatch(day):
-        return "On day {} of each month".format(int(day))
+        return f"On day {int(day)} of each month"
     return None
 
 

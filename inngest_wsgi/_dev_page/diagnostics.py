@@ -80,7 +80,7 @@ def problems(
             found.append(
                 Problem(
                     WARNING,
-                    ["The event ", '"{}"'.format(name), " has white space around its name."],
+                    ["The event ", f'"{name}"', " has white space around its name."],
                     ["Take it out of the function's trigger, unless events are sent with it."],
                 )
             )

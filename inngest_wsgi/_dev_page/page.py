@@ -237,9 +237,9 @@ def _decode_event(wire: t.Any) -> Event:
     if unknown:
         raise errors.BodyError(
             "body_invalid",
-            "An event has no field {!r}; put it into data.".format(unknown[0][:100]),
+            f"An event has no field {unknown[0][:100]!r}; put it into data.",
         )
     try:
         return Event.from_wire(wire)
     except ValueError as error:
-        raise errors.BodyError("body_invalid", "{}.".format(error)) from None
+        raise errors.BodyError("body_invalid", f"{error}.") from None

@@ -86,9 +86,7 @@ class Runs:
         answer: Answer = self._http.api("GET", path, retry=_RETRY, deadline_s=_DEADLINE_S)
         body = answer.json()
         if answer.status != 200 or not isinstance(body, dict):
-            raise errors.ApiError(
-                "The runs cannot be fetched: {}".format(answer.error()), answer.status
-            )
+            raise errors.ApiError(f"The runs cannot be fetched: {answer.error()}", answer.status)
         return body.get("data")
 
     def _run(self, run: t.Dict[str, t.Any]) -> Run:
@@ -112,7 +110,7 @@ class Runs:
 
     def _page(self, run_id: str) -> t.Optional[str]:
         query = urllib.parse.urlencode({"runID": run_id})
-        address = "{}/run?{}".format(self._api_origin, query)
+        address = f"{self._api_origin}/run?{query}"
         if not self._has_pages:
             try:
                 answer = self._http.probe(address)
@@ -128,7 +126,7 @@ def _output(value: t.Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     if len(text) <= _MAX_OUTPUT:
         return text
-    return "{}\n... ({} characters in all)".format(text[:_MAX_OUTPUT], len(text))
+    return f"{text[:_MAX_OUTPUT]}\n... ({len(text)} characters in all)"
 
 
 def _error(output: t.Any) -> str:

@@ -46,4 +46,4 @@ def page_response() -> Response:
 def _hashes(body: bytes, element: bytes) -> str:
     blocks = re.findall(b"<%b>(.*?)</%b>" % (element, element), body, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(block).digest()).decode() for block in blocks]
-    return " ".join("'sha256-{}'".format(digest) for digest in digests)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)

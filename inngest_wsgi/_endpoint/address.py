@@ -34,15 +34,15 @@ def our_url(address: Address, settings: Settings) -> str:
         raise errors.AddressError(
             "The request does not tell this app's address: its Host header is missing or is "
             "not a host with perhaps a port, or its scheme is not http or https. Set "
-            "serve_origin, or the environment variable {}.".format(p.ENV_SERVE_ORIGIN)
+            f"serve_origin, or the environment variable {p.ENV_SERVE_ORIGIN}."
         )
     if path is None:
         path = address.path
         problem = origins.path_problem(path)
         if problem is not None:
             raise errors.AddressError(
-                "The path of the request is not one to be called by: {}. Set serve_path, or "
-                "the environment variable {}.".format(problem, p.ENV_SERVE_PATH)
+                f"The path of the request is not one to be called by: {problem}. Set serve_path, "
+                f"or the environment variable {p.ENV_SERVE_PATH}."
             )
     return origin + path
 
@@ -52,7 +52,7 @@ def _host_origin(environ: Environ) -> t.Optional[str]:
     if not host:
         host = environ.get("SERVER_NAME") or ""
         if ":" in host and not host.startswith("["):
-            host = "[{}]".format(host)
+            host = f"[{host}]"
         host = "{}:{}".format(host, environ.get("SERVER_PORT") or "")
     # an IPv6 zone is valid on the client's machine only
     return None if "%" in host else origins.origin_of(environ["wsgi.url_scheme"], host)

@@ -15,10 +15,8 @@ _SERVER_KIND = p.HEADER_SERVER_KIND.lower()
 _SYNC_KIND = p.HEADER_SYNC_KIND.lower()
 
 _OTHER_MODE = {
-    p.CLOUD: "Set {}=1 in the application to develop with a dev server.".format(p.ENV_DEV),
-    p.DEV: "Unset {} and is_production in the application to run it in cloud mode.".format(
-        p.ENV_DEV
-    ),
+    p.CLOUD: f"Set {p.ENV_DEV}=1 in the application to develop with a dev server.",
+    p.DEV: f"Unset {p.ENV_DEV} and is_production in the application to run it in cloud mode.",
 }
 
 
@@ -82,8 +80,8 @@ def _unsigned_sync(request: Request, settings: Settings) -> t.Optional[errors.Re
     if settings.serve_origin is None:
         return errors.ForbiddenError(
             "An unsigned request may sync this app only to an address that the app itself "
-            "states: set serve_origin, or the environment variable {}. Or sync from the "
-            "Inngest dashboard, which signs its requests.".format(p.ENV_SERVE_ORIGIN)
+            f"states: set serve_origin, or the environment variable {p.ENV_SERVE_ORIGIN}. Or sync "
+            "from the Inngest dashboard, which signs its requests."
         )
     path, mount = request.address.path, request.address.mount
     # the mount answered, with a slash at its end or without
@@ -91,8 +89,8 @@ def _unsigned_sync(request: Request, settings: Settings) -> t.Optional[errors.Re
     if settings.serve_path is None and path not in allowed:
         return errors.ForbiddenError(
             "An unsigned request may sync this app only at the path where it is mounted or, "
-            "where it is not mounted, at {}. Set serve_path, or the environment variable {}, "
-            "if its path is another one.".format(p.DEFAULT_SERVE_PATH, p.ENV_SERVE_PATH)
+            f"where it is not mounted, at {p.DEFAULT_SERVE_PATH}. Set serve_path, or the "
+            f"environment variable {p.ENV_SERVE_PATH}, if its path is another one."
         )
     return None
 
@@ -125,7 +123,6 @@ def _from_another_kind_of_server(
     if not trusted:
         return errors.ServerKindError("The request is from another kind of server.")
     return errors.ServerKindError(
-        "The request is from a {} server, but this application is in {} mode. {}".format(
-            kind, settings.mode, _OTHER_MODE[settings.mode]
-        )
+        f"The request is from a {kind} server, but this application is in {settings.mode} mode. "
+        f"{_OTHER_MODE[settings.mode]}"
     )

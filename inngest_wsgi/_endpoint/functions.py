@@ -27,8 +27,8 @@ def collect(functions: t.Sequence[Function[t.Any]], app_id: str) -> Functions:
         if not isinstance(function, Function):
             raise errors.SettingsError(
                 "functions",
-                "{!r} is not a function of Inngest's; decorate it with "
-                "@client.create_function(...)".format(function),
+                f"{function!r} is not a function of Inngest's; decorate it with "
+                "@client.create_function(...)",
             )
         for one in (function, function.failure_handler(app_id)):
             if one is None:

@@ -32,8 +32,8 @@ def check(request: Request, settings: Settings) -> None:
         raise errors.RedirectedError(
             _MESSAGE.format(
                 what,
-                "" if came_by is None else ", from {},".format(came_by),
-                "" if leads_to is None else ", {}".format(leads_to),
+                "" if came_by is None else f", from {came_by},",
+                "" if leads_to is None else f", {leads_to}",
                 p.ENV_SERVE_ORIGIN,
                 p.ENV_SERVE_PATH,
             )
@@ -45,7 +45,7 @@ def _what_it_was(request: Request) -> t.Optional[str]:
         return None
     fn_id = request.query.get(p.QUERY_FN_ID)
     if fn_id is not None:
-        return "A call of function {!r}".format(fn_id[:200])
+        return f"A call of function {fn_id[:200]!r}"
     if p.QUERY_STEP_ID in request.query:
         return "A call"
     if p.QUERY_PROBE in request.query:

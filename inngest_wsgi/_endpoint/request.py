@@ -94,7 +94,7 @@ def _read_stream(stream: t.Any, length: int) -> bytes:
             # the client has gone, or its chunks are malformed: each server
             # raises exceptions of its own
             raise errors.BodyError(
-                "body_unreadable", "The body cannot be read: {}.".format(type(exc).__name__)
+                "body_unreadable", f"The body cannot be read: {type(exc).__name__}."
             ) from exc
         if not chunk:
             break
@@ -105,7 +105,7 @@ def _read_stream(stream: t.Any, length: int) -> bytes:
 
 def _too_large() -> errors.BodyError:
     return errors.BodyError(
-        "body_too_large", "The body is larger than {} bytes.".format(MAX_BODY_BYTES), status=413
+        "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.", status=413
     )
 
 

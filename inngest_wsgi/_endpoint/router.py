@@ -90,7 +90,7 @@ class Router:
             request = read_request(environ)
             method = request.method
             if method not in METHODS:
-                raise errors.MethodError("{!a} is not a method of this endpoint.".format(method))
+                raise errors.MethodError(f"{method!a} is not a method of this endpoint.")
             if method == "OPTIONS":
                 # without CORS headers: no page of another origin may ask
                 response = Response(200, [_ALLOW], b"")
@@ -201,7 +201,7 @@ class Router:
             return response._replace(headers=headers)
         if started is not None:
             elapsed_ms = (time.perf_counter() - started) * 1000
-            headers.append((p.HEADER_SERVER_TIMING, "call;dur=%.1f" % elapsed_ms))
+            headers.append((p.HEADER_SERVER_TIMING, f"call;dur={elapsed_ms:.1f}"))
         headers += self._sdk_headers
         if caller.key is not None:
             headers.append((p.HEADER_SIGNATURE, caller.key.sign(response.body, time.time())))
@@ -236,5 +236,5 @@ def _thread_error_response(exc: BaseException, fn_id: str) -> Response:
         return _error_response(exc)
     except BaseException:
         _log.error("Function %s ended its thread", fn_id, exc_info=exc)
-        said = "Function {} ended its thread: {}".format(fn_id, type(exc).__name__)
+        said = f"Function {fn_id} ended its thread: {type(exc).__name__}"
         return encode.error(errors.Error(said))

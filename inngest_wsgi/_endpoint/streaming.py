@@ -104,7 +104,7 @@ class Streams:
             target=contextvars.copy_context().run,
             # and the environ
             args=(_carry_out, stream, slot, functools.partial(work, dict(environ))),
-            name="inngest_wsgi run {}".format(call.run_id),
+            name=f"inngest_wsgi run {call.run_id}",
             daemon=True,
         )
         stream.is_running = thread.is_alive

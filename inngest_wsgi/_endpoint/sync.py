@@ -41,7 +41,7 @@ def out_of_band(
         "deployType": "ping",
         "framework": p.FRAMEWORK,
         "appName": settings.app_id,
-        "sdk": "{}:v{}".format(p.LANGUAGE, p.VERSION),
+        "sdk": f"{p.LANGUAGE}:v{p.VERSION}",
         "v": p.REGISTER_VERSION,
         "capabilities": introspection.CAPABILITIES,
         "functions": registrations(functions, settings.app_id, url),
@@ -88,7 +88,7 @@ def in_band(request: Request, settings: Settings, functions: Functions) -> Respo
         "functions": registrations(functions, settings.app_id, url),
         "inspection": introspection.describe(settings, len(functions), True),
         "platform": settings.platform,
-        "sdk": "{}:v{}".format(p.LANGUAGE, p.VERSION),
+        "sdk": f"{p.LANGUAGE}:v{p.VERSION}",
         "sdk_author": p.SDK_AUTHOR,
         "sdk_language": p.LANGUAGE,
         "sdk_version": p.VERSION,
@@ -109,7 +109,7 @@ def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[
         query = urllib.parse.urlencode(
             [(p.QUERY_FN_ID, function.full_id(app_id)), (p.QUERY_STEP_ID, p.STEP)]
         )
-        found.append(function.registration(app_id, "{}?{}".format(url, query)))
+        found.append(function.registration(app_id, f"{url}?{query}"))
     return found
 
 
@@ -126,7 +126,7 @@ def _signed_address(body: bytes) -> t.Optional[Address]:
             raise ValueError("must be text")
         found = origins.url(url)
     except ValueError as error:
-        raise errors.BodyError("body_invalid", "url: {}.".format(error)) from None
+        raise errors.BodyError("body_invalid", f"url: {error}.") from None
     return Address(found.origin, found.path)
 
 

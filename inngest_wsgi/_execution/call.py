@@ -82,8 +82,8 @@ class Calls:
         function = self._functions.get(call.fn_id)
         if function is None:
             raise errors.FunctionNotFoundError(
-                "Function {!r} is not served here. Sync the app again if it was renamed or "
-                "removed.".format(call.fn_id[:200])
+                f"Function {call.fn_id[:200]!r} is not served here. Sync the app again if it was "
+                "renamed or removed."
             )
         return AcceptedCall(call, function, request.raw)
 
@@ -120,13 +120,11 @@ class Calls:
             raise errors.BodyError("body_invalid", "ctx.run_id is not a run id.")
         found = []
         for part in ("batch", "actions"):
-            path = "{}{}/{}".format(p.PATH_RUN_V0, call.run_id, part)
+            path = f"{p.PATH_RUN_V0}{call.run_id}/{part}"
             answer = self._http.api("GET", path, headers=call.trace, retry=FETCH_RETRY)
             if answer.status != 200:
                 raise errors.ApiError(
-                    "The state of run {} cannot be fetched: {}".format(
-                        call.run_id, answer.error()
-                    ),
+                    f"The state of run {call.run_id} cannot be fetched: {answer.error()}",
                     answer.status,
                 )
             found.append(answer.json())
@@ -145,7 +143,7 @@ class Calls:
             for event in call.events or ():
                 events.append(Event.from_wire(event))
         except ValueError as error:
-            raise errors.BodyError("body_invalid", "{}.".format(error)) from None
+            raise errors.BodyError("body_invalid", f"{error}.") from None
         engine = Engine(call, time.time_ns, hooks)
         facts = {
             "inngest_run_id": call.run_id,
@@ -171,7 +169,7 @@ class Calls:
 
         def run(context: Context) -> t.Any:
             output = function.handler(context)
-            what = "function {}".format(call.fn_id)
+            what = f"function {call.fn_id}"
             return serialized(serializer, output, function.output_type, what)
 
         token = current.set(context.step)
@@ -220,6 +218,6 @@ class _Hooks:
         result = TransformOutputResult(error, value, step)
         self._stack.backward("transform_output", result)
         if result.error is not None and not isinstance(result.error, BaseException):
-            problem = TypeError("it made result.error {!r}, no exception".format(result.error))
+            problem = TypeError(f"it made result.error {result.error!r}, no exception")
             raise errors.MiddlewareError("transform_output()", problem)
         return result.error, result.output

@@ -66,9 +66,9 @@ def target_not_found(state: CallState, call: Call, found: str, is_awaited: bool 
         return StepsToReport([Op(name, StepId(target, 0, target), target)])
     return FunctionEnded(
         error=errors.StepUnexpectedError(
-            "step {} was to run, but {}. Was it renamed or removed, or does the function take "
-            "another path each time? Restore the step, or cancel the run and start it "
-            "again".format(target, found)
+            f"step {target} was to run, but {found}. Was it renamed or removed, or does the "
+            "function take another path each time? Restore the step, or cancel the run and start "
+            "it again"
         )
     )
 
@@ -87,7 +87,7 @@ def _function_ended(ending: FunctionEnded, call: Call, hooks: Hooks) -> Conclusi
             error = exc
     if error is None:
         try:
-            what = "function {}".format(call.fn_id)
+            what = f"function {call.fn_id}"
             return Returned(encode.function_output(value, what)), None
         except Exception as exc:  # objects may raise anything
             error = exc
@@ -138,7 +138,7 @@ def _step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Co
             return _failed(exc)
     if error is None:
         try:
-            what = "step {!r} of function {}".format(step.user_id, call.fn_id)
+            what = f"step {step.user_id!r} of function {call.fn_id}"
             data = encode.step_output(value, what)
             op = Op(p.OP_STEP_RUN, step, step.user_id, opts, data, timing=timing)
             return StepsReported([op]), None

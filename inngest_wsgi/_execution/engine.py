@@ -300,7 +300,7 @@ class Engine:
         if self._state.group is not None:
             # the target may be in another branch
             return self._state.end_branch()
-        found = "the function came to step {!r} instead".format(step.user_id)
+        found = f"the function came to step {step.user_id!r} instead"
         return self._state.end(ending.target_not_found(self._state, self._call, found))
 
     # -- parallel groups -------------------------------------------------

@@ -95,7 +95,7 @@ def _message(exc: BaseException) -> str:
     try:
         return str(exc)
     except Exception:
-        return "({} has no readable message)".format(type(exc).__name__)
+        return f"({type(exc).__name__} has no readable message)"
 
 
 def _stack(exc: BaseException) -> str:
@@ -122,6 +122,6 @@ def _leave_out_our_frames(described: traceback.TracebackException) -> None:
 def _cut(text: str) -> str:
     if len(text) <= MAX_TEXT:
         return text
-    return "{}\n... {} characters left out ...\n{}".format(
-        text[: MAX_TEXT // 2], len(text) - MAX_TEXT, text[-MAX_TEXT // 2 :]
-    )
+    half = MAX_TEXT // 2
+    left_out = len(text) - MAX_TEXT
+    return f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}"

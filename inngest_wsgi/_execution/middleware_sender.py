@@ -54,7 +54,7 @@ class MiddlewareSender:
         batch = [events] if isinstance(events, Event) else list(events)
         for event in batch:
             if not isinstance(event, Event):
-                raise TypeError("only Event objects can be sent, not {!r}".format(event))
+                raise TypeError(f"only Event objects can be sent, not {event!r}")
         self._api.check_key()
         self._stack.forward("before_send_events", batch)
         try:
@@ -64,9 +64,7 @@ class MiddlewareSender:
         except errors.SendEventsError as error:
             self._report_failure(SendEventsResult(error.ids, error.message))
             raise errors.SendEventsError(
-                "{} of {} events were accepted: {}".format(
-                    len(error.ids), len(batch), error.message
-                ),
+                f"{len(error.ids)} of {len(batch)} events were accepted: {error.message}",
                 error.ids,
                 error.http_status,
                 error.too_large,

@@ -29,7 +29,7 @@ def checked_middleware(
         return ()
     if not isinstance(factories, (list, tuple)) or not all(map(callable, factories)):
         raise errors.SettingsError(
-            "middleware", "of {} must be a list of Middleware classes".format(owner)
+            "middleware", f"of {owner} must be a list of Middleware classes"
         )
     for factory in factories:
         for name in HOOKS:
@@ -98,9 +98,7 @@ class Stack:
             except BaseException as exc:
                 if failures.is_process_exit(exc):
                     raise
-                raise errors.MiddlewareError(
-                    "{}.{}()".format(type(entry).__name__, hook), exc
-                ) from exc
+                raise errors.MiddlewareError(f"{type(entry).__name__}.{hook}()", exc) from exc
 
 
 def _name(factory: Factory) -> str:

@@ -15,7 +15,7 @@ def text(step_id: str, name: str, value: t.Any) -> str:
     :raises errors.StepConfigError: not text, or empty
     """
     if not validate.is_text(value):
-        raise errors.StepConfigError(step_id, "{} must be text, and not empty".format(name))
+        raise errors.StepConfigError(step_id, f"{name} must be text, and not empty")
     return t.cast(str, value)
 
 
@@ -27,7 +27,7 @@ def time(step_id: str, name: str, value: durations.Time) -> str:
     try:
         return durations.within_a_year(value, _time.time())
     except ValueError as problem:
-        raise errors.StepConfigError(step_id, "{}: {}".format(name, problem)) from None
+        raise errors.StepConfigError(step_id, f"{name}: {problem}") from None
 
 
 def json(step_id: str, name: str, value: t.Any) -> t.Any:
@@ -39,7 +39,7 @@ def json(step_id: str, name: str, value: t.Any) -> t.Any:
     try:
         _json.dumps(value)
     except errors.OutputError as problem:
-        raise errors.StepConfigError(step_id, "{}: {}".format(name, problem)) from None
+        raise errors.StepConfigError(step_id, f"{name}: {problem}") from None
     return value
 
 
@@ -51,6 +51,6 @@ def json_object(
     :raises errors.StepConfigError: no mapping, or it cannot be JSON
     """
     if value is not None and not isinstance(value, t.Mapping):
-        raise errors.StepConfigError(step_id, "{} must be a dict".format(name))
+        raise errors.StepConfigError(step_id, f"{name} must be a dict")
     found: t.Dict[str, t.Any] = json(step_id, name, dict(value or {}))
     return found

@@ -58,8 +58,8 @@ def check(state: CallState, user_id: str) -> None:
         raise refusal(
             state,
             user_id,
-            "it is inside step {!r}. A step cannot contain another: it would be repeated with "
-            "it. Call it before or after".format(state.step.user_id),
+            f"it is inside step {state.step.user_id!r}. A step cannot contain another: it would "
+            "be repeated with it. Call it before or after",
         )
     if state.misuse is not None:
         raise state.misuse
@@ -79,7 +79,7 @@ def enter(state: CallState, user_id: str) -> StepId:
         if problem is not None:
             raise refusal(state, user_id, problem)
     repeat = state.uses.get(user_id, 0)
-    text = "{}:{}".format(user_id, repeat) if repeat else user_id
+    text = f"{user_id}:{repeat}" if repeat else user_id
     if repeat or ":" in user_id:
         _check_hash(state, user_id, repeat, text)
     state.uses[user_id] = repeat + 1
@@ -111,6 +111,6 @@ def _check_hash(state: CallState, user_id: str, repeat: int, text: str) -> None:
         raise refusal(
             state,
             user_id,
-            "its use {} is counted as {!r}, and so is a use of step {!r}: the server cannot tell "
-            "them apart. Rename one of the two steps".format(repeat + 1, text, other),
+            f"its use {repeat + 1} is counted as {text!r}, and so is a use of step {other!r}: "
+            "the server cannot tell them apart. Rename one of the two steps",
         )

@@ -59,7 +59,7 @@ def invoke(
     payload: t.Dict[str, t.Any] = {"data": options.json_object(step.user_id, "data", data)}
     if v is not None:
         payload["v"] = v
-    full_id = "{}-{}".format(app_id, function_id)
+    full_id = f"{app_id}-{function_id}"
     opts: t.Dict[str, t.Any] = {"function_id": full_id, "payload": payload}
     if timeout is not None:
         opts["timeout"] = options.time(step.user_id, "timeout", timeout)

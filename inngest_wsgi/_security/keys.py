@@ -40,8 +40,8 @@ def event_key(name: str, value: object) -> str:
         # an event key becomes a part of a URL, which is logged in many places
         raise errors.SettingsError(
             name,
-            "is a signing key, which belongs in {}. Copy the event key from the Inngest "
-            "dashboard".format(p.ENV_SIGNING_KEY),
+            f"is a signing key, which belongs in {p.ENV_SIGNING_KEY}. Copy the event key from "
+            "the Inngest dashboard",
         )
     if not _PRINTABLE.fullmatch(key):
         raise errors.SettingsError(name, "must be printable ASCII text. " + _COPY_AGAIN)
@@ -57,13 +57,13 @@ def signing_key(name: str, value: object) -> str:
     """
     key = _stripped_key(name, value)
     if not SIGNING_KEY.fullmatch(key):
-        raise errors.SettingsError(name, "{}. {}".format(_describe_fault(key), _COPY_AGAIN))
+        raise errors.SettingsError(name, f"{_describe_fault(key)}. {_COPY_AGAIN}")
     return key
 
 
 def _stripped_key(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise errors.SettingsError(name, "must be a str, not {}".format(type(value).__name__))
+        raise errors.SettingsError(name, f"must be a str, not {type(value).__name__}")
     key = stripped(value)
     if not key:
         raise errors.SettingsError(name, "is empty; leave it out, or set it. " + _COPY_AGAIN)
@@ -87,14 +87,12 @@ def _describe_fault(key: str) -> str:
         return (
             "has more than two dashes; servers take all that follows the second one for the "
             'secret. Inngest\'s prefixes are "signkey-prod-", "signkey-test-" and '
-            '"{}"'.format(BRANCH_KEY_PREFIX)
+            f'"{BRANCH_KEY_PREFIX}"'
         )
     if is_hex and len(secret) % 2:
         return "has an odd number of hexadecimal digits; a signing key has an even number"
     if not has_prefix and not is_hex and _EVENT_KEY.fullmatch(key):
-        return "is not a signing key; it may be an event key, which belongs in {}".format(
-            p.ENV_EVENT_KEY
-        )
+        return f"is not a signing key; it may be an event key, which belongs in {p.ENV_EVENT_KEY}"
     return (
         'is not a signing key, which looks like "signkey-prod-" followed by an even number of '
         "hexadecimal digits"

@@ -62,8 +62,8 @@ def origin_of(scheme: str, host: str) -> t.Optional[str]:
             name = "[{}{}]".format(ipaddress.IPv6Address(address), zone or "")
         except ValueError:
             return None
-    shown = "" if port == _PORTS[scheme] else ":{}".format(port)
-    return "{}://{}{}".format(scheme, name, shown)
+    shown = "" if port == _PORTS[scheme] else f":{port}"
+    return f"{scheme}://{name}{shown}"
 
 
 def url(text: str) -> Url:
@@ -74,35 +74,36 @@ def url(text: str) -> Url:
     """
     shown = "it" if "@" in text else repr(text)
     if _NOT_IN_URL.search(text):
-        raise ValueError("{} has characters that a URL must have percent-encoded".format(shown))
+        raise ValueError(f"{shown} has characters that a URL must have percent-encoded")
     try:
         parts = urllib.parse.urlsplit(text)
         user, at, host = parts.netloc.rpartition("@")
         origin = origin_of(parts.scheme, host)
     except ValueError as error:
-        raise ValueError("{} is not a URL: {}".format(shown, error)) from None
+        raise ValueError(f"{shown} is not a URL: {error}") from None
     if parts.scheme not in _PORTS or not host:
         raise ValueError(
-            '{} is not a full URL; it must begin with "https://" or "http://" and a host, '
-            'for example "https://example.com"'.format(shown)
+            f'{shown} is not a full URL; it must begin with "https://" or "http://" and a host, '
+            'for example "https://example.com"'
         )
     if origin is None:
         raise ValueError(
-            "{} is not a URL that can be called: its host or port is malformed. A name that is "
-            'not ASCII must be written as "xn--..."'.format(shown)
+            f"{shown} is not a URL that can be called: its host or port is malformed. A name that "
+            "is "
+            'not ASCII must be written as "xn--..."'
         )
     if _BAD_ESCAPE.search(parts.path):
-        raise ValueError("{} has a % that two hexadecimal digits do not follow".format(shown))
+        raise ValueError(f"{shown} has a % that two hexadecimal digits do not follow")
     path = urllib.parse.quote(parts.path, safe=PATH_SAFE + "%")
     if at:
-        origin = origin.replace("://", "://{}@".format(user), 1)
+        origin = origin.replace("://", f"://{user}@", 1)
     return Url(origin, path, bool(parts.query or parts.fragment))
 
 
 def path_problem(path: str) -> t.Optional[str]:
     """Describe why a path cannot be an endpoint's; None if it can."""
     if len(path) > MAX_PATH:
-        return "it has more than {} characters".format(MAX_PATH)
+        return f"it has more than {MAX_PATH} characters"
     # a proxy may resolve the dots of a call differently
     if not {".", ".."}.isdisjoint(map(urllib.parse.unquote, path.split("/"))):
         return "it has . or .. in it"
@@ -117,7 +118,7 @@ def origin_setting(name: str, value: object) -> str:
     :raises errors.SettingsError: the value is not an origin
     """
     if not isinstance(value, str):
-        raise errors.SettingsError(name, "must be a URL, not {!r}".format(value))
+        raise errors.SettingsError(name, f"must be a URL, not {value!r}")
     try:
         found = url(value.strip())
     except ValueError as error:
@@ -143,8 +144,8 @@ def path_setting(name: str, value: object) -> str:
     ):
         raise errors.SettingsError(
             name,
-            "{!r} is not a path; it must begin with a slash and have no query, for "
-            'example "/api/inngest"'.format(value),
+            f"{value!r} is not a path; it must begin with a slash and have no query, for "
+            'example "/api/inngest"',
         )
     problem = path_problem(value)
     if problem is None and _BAD_ESCAPE.search(value):
@@ -154,5 +155,5 @@ def path_setting(name: str, value: object) -> str:
     except UnicodeError:
         problem = "it has a character without a form in UTF-8"
     if problem is not None:
-        raise errors.SettingsError(name, "cannot be the path of an endpoint: {}".format(problem))
+        raise errors.SettingsError(name, f"cannot be the path of an endpoint: {problem}")
     return quoted

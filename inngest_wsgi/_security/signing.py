@@ -52,7 +52,7 @@ class SigningKey:
         """
         timestamp = str(int(now))
         mac = _hmac.get_signature(self._secret, body + timestamp.encode("ascii"))
-        return "t={}&s={}".format(timestamp, mac.hex())
+        return f"t={timestamp}&s={mac.hex()}"
 
     def has_signed(self, body: bytes, timestamp: str, mac: bytes) -> bool:
         """Return True if ``mac`` was made with this key, for these bytes and

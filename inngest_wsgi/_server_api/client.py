@@ -173,7 +173,7 @@ class Http:
             response.close()
         except urllib3.exceptions.HTTPError as error:
             raise errors.ApiError(
-                "The server at {} cannot be reached: {}".format(_origin_of(url), _reason(error))
+                f"The server at {_origin_of(url)} cannot be reached: {_reason(error)}"
             ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         content_type = headers.get(p.HEADER_CONTENT_TYPE.lower(), "").partition(";")[0]
@@ -193,7 +193,7 @@ class Http:
         else:
             text = _NO_KEY.format(settings.api_origin, "a signing key", variables)
         if settings.env is None and BRANCH_KEY_PREFIX in (settings.signing_key or ""):
-            text += " The key of a branch environment also needs {}.".format(p.ENV_ENV)
+            text += f" The key of a branch environment also needs {p.ENV_ENV}."
         return text
 
     def _attempts(
@@ -227,9 +227,7 @@ class Http:
             except urllib3.exceptions.HTTPError as error:
                 if retry.is_last(attempt) or deadline.is_over(wait_s):
                     raise errors.ApiError(
-                        "{} at {} cannot be reached: {}".format(
-                            api_name, _origin_of(url), _reason(error)
-                        )
+                        f"{api_name} at {_origin_of(url)} cannot be reached: {_reason(error)}"
                     ) from None
             time.sleep(wait_s)
             attempt += 1
@@ -278,11 +276,10 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
     and with it the event key."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, OSError) and cause.strerror:
-        return "{} ({})".format(cause.strerror, type(error).__name__)
+        return f"{cause.strerror} ({type(error).__name__})"
     if isinstance(error, urllib3.exceptions.TimeoutError):
-        return "no answer in time ({})".format(type(error).__name__)
+        return f"no answer in time ({type(error).__name__})"
     if isinstance(error, urllib3.exceptions.ProtocolError):
-        return "the answer is not HTTP, or not complete ({}: {})".format(
-            type(error).__name__, type(cause).__name__
-        )
+        kinds = f"{type(error).__name__}: {type(cause).__name__}"
+        return f"the answer is not HTTP, or not complete ({kinds})"
     return type(error).__name__

@@ -41,8 +41,8 @@ class EventApi:
         if self._settings.event_key is None and not self._settings.is_dev:
             raise errors.SettingsError(
                 "event_key",
-                "is missing, and the mode is cloud. Set the environment variable {}; or, to "
-                "develop without one, set {}=1".format(p.ENV_EVENT_KEY, p.ENV_DEV),
+                "is missing, and the mode is cloud. Set the environment variable "
+                f"{p.ENV_EVENT_KEY}; or, to develop without one, set {p.ENV_DEV}=1",
             )
 
     def send_events(
@@ -103,7 +103,7 @@ class EventApi:
             return None
         if answer.status != 200:
             raise errors.ApiError(
-                "The signal {!r} was not accepted: {}".format(signal, answer.error()),
+                f"The signal {signal!r} was not accepted: {answer.error()}",
                 answer.status,
             )
         body = answer.json()
@@ -119,15 +119,11 @@ def _encode(events: t.Sequence[Event]) -> t.List[bytes]:
         try:
             text = _json.dumps(dict({"ts": now}, **event.to_wire()))
         except errors.OutputError as error:
-            raise errors.OutputError(
-                "Event {!r} cannot be sent: {}".format(event.name, error)
-            ) from None
+            raise errors.OutputError(f"Event {event.name!r} cannot be sent: {error}") from None
         if len(text) > MAX_EVENT_BYTES:
             raise errors.SendEventsError(
-                "event {!r} has {} bytes; the server takes {} at the most. Store the data "
-                "elsewhere and send a reference to it".format(
-                    event.name, len(text), MAX_EVENT_BYTES
-                ),
+                f"event {event.name!r} has {len(text)} bytes; the server takes {MAX_EVENT_BYTES} "
+                "at the most. Store the data elsewhere and send a reference to it",
                 too_large=True,
             )
         encoded.append(text)
@@ -143,7 +139,7 @@ def _id_seed(idempotency: t.Optional[Idempotency], first: int) -> str:
     if idempotency is None:
         ts, entropy = int(time.time() * 1000), os.urandom(10)
     else:
-        text = "{} {}".format(idempotency.key, first)
+        text = f"{idempotency.key} {first}"
         ts, entropy = idempotency.ts, hashlib.sha256(text.encode("utf-8")).digest()[:10]
     return "{},{}".format(ts, base64.b64encode(entropy).decode("ascii"))
 

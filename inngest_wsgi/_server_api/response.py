@@ -19,8 +19,8 @@ _MAX_SEARCHED = 64 * 1024
 _HIDDEN = "[key]"
 
 _REDIRECTED = (
-    "HTTP status {{}}, a redirect{{}}, which is not followed. "
-    "Set {} to the address where the Inngest server itself answers.".format(p.ENV_BASE_URL)
+    "HTTP status {}, a redirect{}, which is not followed. "
+    f"Set {p.ENV_BASE_URL} to the address where the Inngest server itself answers."
 )
 
 
@@ -59,10 +59,10 @@ class Answer(t.NamedTuple):
             text = self._quote(message)
         else:
             # an answer without JSON may be from a proxy, say
-            text = "HTTP status {} from {}".format(self.status, self.origin)
+            text = f"HTTP status {self.status} from {self.origin}"
             quoted = self._quote(self.body.decode("utf-8", "replace"))
             if quoted and not quoted.startswith("<"):
-                text = "{}: {}".format(text, quoted)
+                text = f"{text}: {quoted}"
         return "{}. {}".format(text.rstrip("."), self.advice) if self.advice else text
 
     def _quote(self, text: str) -> str:
@@ -81,4 +81,4 @@ def _destination(location: str) -> str:
         origin = origins.origin_of(parts.scheme, parts.netloc.rpartition("@")[2])
     except ValueError:
         origin = None
-    return " to {}".format(origin[:MAX_QUOTED]) if origin else ""
+    return f" to {origin[:MAX_QUOTED]}" if origin else ""

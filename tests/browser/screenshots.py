@@ -46,7 +46,7 @@ def main():
             with serving(shop(server.url), port=8000) as origin:
                 for name, options in PICTURES.items():
                     page = chromium.new_page(**options)
-                    take(page, origin, DOCS / "landing-{}.png".format(name))
+                    take(page, origin, DOCS / f"landing-{name}.png")
                     page.close()
 
 

@@ -83,7 +83,7 @@ def test_the_page_shows_the_app_and_its_functions(open_page, server, origin):
     expect(page.locator("h1")).to_have_text("shop")
     expect(page.locator("#mode")).to_have_text("Inngest app, dev mode")
     expect(page.locator("#sdk")).to_contain_text("inngest-wsgi 0")
-    expect(page.locator("#server")).to_contain_text("The server at {}".format(server.url))
+    expect(page.locator("#server")).to_contain_text(f"The server at {server.url}")
     expect(page.locator("#server")).to_contain_text("the set-up looks right")
     facts = page.locator("#facts").inner_text()
     assert origin + "/api/inngest" in facts and server.url in facts
@@ -285,7 +285,7 @@ def test_a_refusal_is_shown_in_the_servers_words(open_page, serve):
 def silent():
     """The origin of a server that accepts connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_a_server_that_does_not_answer_is_reported(open_page, serve, silent, monkeypatch):
@@ -512,7 +512,7 @@ def test_the_page_can_be_used_with_the_keyboard_only(open_page, server, origin):
                 outline = "getComputedStyle(document.activeElement).outlineStyle"
                 assert page.evaluate(outline) == "solid"
                 return
-        raise AssertionError("{} is not reached, but {}".format(name, focused))
+        raise AssertionError(f"{name} is not reached, but {focused}")
 
     to("look")
     page.keyboard.press("Enter")

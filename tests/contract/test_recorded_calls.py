@@ -44,11 +44,11 @@ def step_retry(ctx):
     def flaky():
         if ctx.attempt == 0:
             raise ValueError(FLAKY_MESSAGE)
-        return "ok on attempt {}".format(ctx.attempt)
+        return f"ok on attempt {ctx.attempt}"
 
     return [
         ctx.step.run("flaky", flaky),
-        ctx.step.run("after", lambda: "after attempt {}".format(ctx.attempt)),
+        ctx.step.run("after", lambda: f"after attempt {ctx.attempt}"),
     ]
 
 
@@ -69,7 +69,7 @@ def step_exhaust_uncaught(ctx):
 
 
 def fn_error(ctx):
-    raise RuntimeError("function level error, attempt {}".format(ctx.attempt))
+    raise RuntimeError(f"function level error, attempt {ctx.attempt}")
 
 
 def non_retriable(ctx):
@@ -117,7 +117,7 @@ def cancellable(ctx):
 
 
 def big_state(ctx):
-    found = [ctx.step.run("big-{}".format(n), lambda: "x" * 1600000) for n in range(3)]
+    found = [ctx.step.run(f"big-{n}", lambda: "x" * 1600000) for n in range(3)]
     ctx.step.run("small", lambda: "s")
     return [len(x) for x in found]
 
@@ -460,7 +460,7 @@ class RecordedApi:
             if exchange.method == method and url.endswith(exchange.path):
                 answer = exchange.answer
                 return types.SimpleNamespace(status=answer.status, data=answer.body)
-        raise AssertionError("{} {} was not asked then".format(method, url))
+        raise AssertionError(f"{method} {url} was not asked then")
 
 
 def application(recording, fn_id, function, exchange, **serve):
@@ -488,7 +488,7 @@ def numbered():
         calls = recordings.calls(recording)
         for n in range(len(calls)) if which is None else which:
             yield pytest.param(
-                recording, fn_id, function, calls[n], id="{}-{}-call{}".format(number, fn_id, n)
+                recording, fn_id, function, calls[n], id=f"{number}-{fn_id}-call{n}"
             )
 
 
@@ -542,7 +542,7 @@ RACES = [
 def test_ops_in_and_after_a_race_group_are_planned_and_marked(number, fn_id, function):
     recording = recordings.load(number)
     for exchange in recordings.calls(recording):
-        if "fnId={}&".format(fn_id) not in exchange.query:
+        if f"fnId={fn_id}&" not in exchange.query:
             continue
         app = application(recording, fn_id, function, exchange)
         response = recordings.replay(app, exchange)

@@ -38,7 +38,7 @@ def asked():
         for at, exchange in enumerate(recording.exchanges):
             is_call = exchange.method == "POST" and "probe" not in exchange.query
             if exchange.direction == "server->sdk" and not is_call:
-                yield pytest.param(recording, at, id="{}-{}".format(number, at))
+                yield pytest.param(recording, at, id=f"{number}-{at}")
 
 
 def registered_in(recording, at):
@@ -169,7 +169,7 @@ def register_answers():
     for number, recording in RECORDINGS.items():
         for at, exchange in enumerate(recording.exchanges):
             if exchange.path == "/fn/register":
-                yield pytest.param(exchange, id="{}-{}".format(number, at))
+                yield pytest.param(exchange, id=f"{number}-{at}")
 
 
 @pytest.mark.parametrize("exchange", list(register_answers()))

@@ -235,7 +235,7 @@ def test_sync_timeout_limits_all_attempts_together(monkeypatch):
 def test_secrets_that_the_server_repeats_are_not_shown(key, caplog):
     def echo(environ, start_response):
         request = Request(environ)
-        text = "Cannot {} {} {}".format(request.method, request.path, request.headers)
+        text = f"Cannot {request.method} {request.path} {request.headers}"
         return Response(text, 404)(environ, start_response)
 
     with serving(echo) as origin:
@@ -265,14 +265,14 @@ def refusing():
     """Yield an origin at which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    yield "http://127.0.0.1:{}".format(port)
+    yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def silent():
     """Yield the origin of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield "http://127.0.0.1:{}".format(server.getsockname()[1])
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def saying(text):
@@ -296,7 +296,7 @@ def saying(text):
                 target=listening.serve_forever, kwargs={"poll_interval": 0.02}
             )
             thread.start()
-            yield "http://127.0.0.1:{}".format(listening.server_address[1])
+            yield f"http://127.0.0.1:{listening.server_address[1]}"
             listening.shutdown()
             thread.join()
 
@@ -337,7 +337,7 @@ def test_a_server_that_gives_no_answer_is_named(server, said, caplog):
     assert response.status_code == 500
     assert response.get_json()["modified"] is False
     message = response.get_json()["message"]
-    assert message.startswith("The Inngest API at {} cannot be reached: ".format(origin))
+    assert message.startswith(f"The Inngest API at {origin} cannot be reached: ")
     assert said in message
     (line,) = caplog.records
     assert message in line.message and line.exc_info is None

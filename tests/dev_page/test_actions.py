@@ -230,7 +230,7 @@ def test_an_event_id_cannot_change_the_url(dev, event):
 def test_the_number_of_remembered_runs_is_limited(dev):
     def call_often(n):
         for run in range(300):
-            dev.call(run_id="run-{}-{}".format(n, run))
+            dev.call(run_id=f"run-{n}-{run}")
 
     threads = [threading.Thread(target=call_often, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -245,7 +245,7 @@ def known(endpoint):
 
 
 def test_the_last_runs_are_remembered(dev):
-    for run in ["first", "second"] + ["run-{}".format(n) for n in range(498)] + ["first", "new"]:
+    for run in ["first", "second"] + [f"run-{n}" for n in range(498)] + ["first", "new"]:
         assert dev.call(run_id=run).status_code == 200
     assert len(known(dev)) == 500
     assert "second" not in known(dev) and known(dev)[-2:] == ["first", "new"]

@@ -141,7 +141,7 @@ POLICY = "Content-Security-Policy"
 
 def digests(text, element):
     (block,) = re.findall(b"<%b[^>]*>(.*?)</%b" % (element, element), text, re.DOTALL)
-    return "'sha256-{}'".format(base64.b64encode(hashlib.sha256(block).digest()).decode())
+    return f"'sha256-{base64.b64encode(hashlib.sha256(block).digest()).decode()}'"
 
 
 def test_no_secret_is_sent_to_the_page():

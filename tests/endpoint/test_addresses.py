@@ -338,11 +338,11 @@ HOSTILE = [
     "[::1%25eth0]",
     ":8000",
 ]
-CASES.update(("the Host {!a}".format(value), case(None, **host(value))) for value in HOSTILE)
+CASES.update((f"the Host {value!a}", case(None, **host(value))) for value in HOSTILE)
 
 
 EACH = [
-    pytest.param(mount, found, id="{}-{}".format(mount.__name__, name))
+    pytest.param(mount, found, id=f"{mount.__name__}-{name}")
     for name, found in CASES.items()
     for mount in found["mounts"]
 ]

@@ -28,7 +28,7 @@ def fan_out(sizes, beside=()):
     def handler(ctx):
         steps = [
             lambda n=n, size=size: ctx.step.run(
-                "s{}".format(n), len, *(() if size is None else ("x" * size,))
+                f"s{n}", len, *(() if size is None else ("x" * size,))
             )
             for n, size in enumerate(sizes)
         ]
@@ -102,7 +102,7 @@ def test_the_recorded_fan_out_that_was_too_large_now_fits():
 
     def fan_out_150(ctx):
         def branch(n):
-            return lambda: ctx.step.run("s{}".format(n), len, KIB60)
+            return lambda: ctx.step.run(f"s{n}", len, KIB60)
 
         return ctx.group.parallel([branch(n) for n in range(150)])
 
@@ -126,7 +126,7 @@ def test_data_that_does_not_fit_is_a_final_error_with_step_and_size(handler, ste
     problem = json.loads(body)
     assert (status, problem["code"]) == (400, "output_invalid")
     assert headers["X-Inngest-No-Retry"] == "true"
-    assert "step {!r}".format(step) in problem["message"] and "shop-f" in problem["message"]
+    assert f"step {step!r}" in problem["message"] and "shop-f" in problem["message"]
     named = map(int, re.findall(r"\d+", problem["message"]))
     assert any(size < number < size + 1000 for number in named)
 

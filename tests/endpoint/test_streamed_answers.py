@@ -199,7 +199,7 @@ def test_an_output_that_fits_in_one_piece_but_not_in_a_stream():
         status, headers, body = inner_answer(lambda ctx: output)
         assert (status, headers["X-Inngest-No-Retry"]) == (400, "true")
         assert json.loads(body)["code"] == "output_invalid"
-        assert re.search(r"has {}\d{{6}} bytes when it is streamed".format(size), body.decode())
+        assert re.search(rf"has {size}\d{{6}} bytes when it is streamed", body.decode())
 
 
 def test_no_stream_is_larger_than_the_servers_limit():

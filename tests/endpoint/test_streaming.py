@@ -94,7 +94,7 @@ def test_an_unknown_server_is_logged_once(environ, name, caplog):
     (record,) = [r for r in caplog.records if "in one piece" in r.msg]
     assert record.levelname == "INFO"
     said = record.getMessage()
-    assert "this WSGI server ({})".format(name) in said and 'streaming="force"' in said
+    assert f"this WSGI server ({name})" in said and 'streaming="force"' in said
 
 
 @pytest.mark.parametrize("cloud", [False, True])

@@ -85,7 +85,7 @@ def test_a_disconnect_is_noticed_through_a_mount(mount, spaces, caplog):
 def recipe(name, **names):
     """Execute a recipe of the docs, and return the names that it defines."""
     text = DOCS.read_text(encoding="utf-8")
-    code = text.partition("\n**{}.**".format(name))[2].partition("```python\n")[2]
+    code = text.partition(f"\n**{name}.**")[2].partition("```python\n")[2]
     exec(code.partition("```")[0], names)
     return names
 

@@ -386,7 +386,7 @@ BEFORE, IN_HOOK, AFTER = "before the function is", "before_execution()", "has en
 ANOTHER_CALLS = "ends the call of a function at a step"
 #: client and serve(), what misuses it, status, what the answer says
 MISPLACED = {
-    "{} in {}".format(misuse.__name__, hook): (
+    f"{misuse.__name__} in {hook}": (
         {"client": hooked(hook, misuse)},
         with_a_step,
         500 if misuse is a_kept_interrupt else 400,
@@ -512,7 +512,7 @@ def test_two_steps_with_one_hash_are_refused_and_both_are_named(ids, refused, ot
 
     values, uses = {}, collections.Counter()
     for user_id in ids:
-        text = "{}:{}".format(user_id, uses[user_id]) if uses[user_id] else user_id
+        text = f"{user_id}:{uses[user_id]}" if uses[user_id] else user_id
         values.update(memo(text, user_id))
         uses[user_id] += 1
     response = Endpoint(handler).call(values)
@@ -521,8 +521,8 @@ def test_two_steps_with_one_hash_are_refused_and_both_are_named(ids, refused, ot
     else:
         assert (response.status_code, response.get_json()["code"]) == (400, "step_config_invalid")
         message = response.get_json()["message"]
-        assert message.startswith("step {!r}: ".format(refused))
-        assert "step {!r}: the".format(other) in message
+        assert message.startswith(f"step {refused!r}: ")
+        assert f"step {other!r}: the" in message
 
 
 @pytest.mark.parametrize(

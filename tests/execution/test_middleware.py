@@ -18,7 +18,7 @@ def recording(log, name):
             log.append(name + " made")
 
         def transform_input(self, ctx, function, steps):
-            log.append("{} transform_input {} {}".format(name, function.fn_id, steps.size))
+            log.append(f"{name} transform_input {function.fn_id} {steps.size}")
 
         def before_execution(self):
             log.append(name + " before_execution")
@@ -29,16 +29,16 @@ def recording(log, name):
         def transform_output(self, result):
             error = type(result.error).__name__ if result.error else None
             step = result.step.id if result.step else None
-            log.append("{} transform_output {} {} {}".format(name, result.output, error, step))
+            log.append(f"{name} transform_output {result.output} {error} {step}")
 
         def before_response(self):
             log.append(name + " before_response")
 
         def before_send_events(self, events):
-            log.append("{} before_send_events {}".format(name, len(events)))
+            log.append(f"{name} before_send_events {len(events)}")
 
         def after_send_events(self, result):
-            log.append("{} after_send_events {} {}".format(name, result.ids, result.error))
+            log.append(f"{name} after_send_events {result.ids} {result.error}")
 
         def close(self):
             log.append(name + " close")
@@ -71,7 +71,7 @@ def logged(handler, *args, **options):
 
 
 def begin(known):
-    entered = ["{} transform_input f {}".format(name, known) for name in "cf"]
+    entered = [f"{name} transform_input f {known}" for name in "cf"]
     return ["c made", "f made"] + entered
 
 
@@ -234,8 +234,8 @@ def test_a_hook_that_raises_makes_the_call_fail_and_is_named(hook, error, status
     problem = response.get_json()
     assert response.status_code == status
     assert problem["code"] == "middleware_failed"
-    name = "Broken()" if hook == "__init__" else "Broken.{}()".format(hook)
-    said = "middleware {} raised {}: why".format(name, type(error).__name__)
+    name = "Broken()" if hook == "__init__" else f"Broken.{hook}()"
+    said = f"middleware {name} raised {type(error).__name__}: why"
     assert problem["message"] == said
     assert log[-1] == "c close"
 

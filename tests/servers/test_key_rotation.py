@@ -113,7 +113,7 @@ class App:
     def start(self, *keys):
         """Start a new process, which replaces the one before."""
         self._started += 1
-        self._state = str(self._directory / "app{}".format(self._started))
+        self._state = str(self._directory / f"app{self._started}")
         self._configure(keys)
         command = ["gunicorn", "--config=" + self._state + ".py", "rotating:endpoint"]
         origin = self._stack.enter_context(process(command, LISTENING, **self._environ))
@@ -156,7 +156,7 @@ class App:
             workers=self._workers,
             worker_class="sync" if self._threads == 1 else "gthread",
             threads=self._threads,
-            keys=["{}={}".format(name, key) for name, key in zip(names, keys)],
+            keys=[f"{name}={key}" for name, key in zip(names, keys)],
             state=self._state,
         )
         with open(self._state + ".py", "w") as file:
@@ -220,7 +220,7 @@ class Load:
     def long_call(self):
         """Keep a call in progress until the yielded function is called."""
         n = self._next()
-        begun, end = (str(self._directory / "{}.{}".format(n, what)) for what in ("begun", "end"))
+        begun, end = (str(self._directory / f"{n}.{what}") for what in ("begun", "end"))
         data = {"n": n, "begun": begun, "end": end}
         (event_id,) = self._server.send({"name": "rotating/long", "data": data})
         wait_until(lambda: os.path.exists(begun), "the long call does not begin")

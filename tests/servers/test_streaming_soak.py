@@ -16,8 +16,8 @@ from streams import wait_until
 THREADS = 24
 GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--workers=1", "-k", "gthread", "--keep-alive=0"]
 SERVERS = {
-    "gunicorn-gthread": GUNICORN + ["--threads={}".format(THREADS), "soaked:application"],
-    "waitress": ["waitress", "--listen=127.0.0.1:0", "--threads={}".format(THREADS)]
+    "gunicorn-gthread": GUNICORN + [f"--threads={THREADS}", "soaked:application"],
+    "waitress": ["waitress", "--listen=127.0.0.1:0", f"--threads={THREADS}"]
     + ["--connection-limit=1000", "--backlog=1024", "soaked:application"],
 }
 LISTENING = r"(?:Listening at:|Serving on) http://(\S+)"
@@ -113,7 +113,7 @@ def go_away(place, moments, number):
 
 
 def state_of(place):
-    with urllib.request.urlopen("http://{}/".format(place), timeout=60) as answer:
+    with urllib.request.urlopen(f"http://{place}/", timeout=60) as answer:
         return json.loads(answer.read())
 
 

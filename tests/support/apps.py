@@ -18,7 +18,7 @@ def sign(body, key=KEY, at=None):
     stamp = str(int(time.time() if at is None else at))
     secret = key.split("-")[-1].encode()
     mac = hmac.new(secret, body + stamp.encode(), hashlib.sha256)
-    return "t={}&s={}".format(stamp, mac.hexdigest())
+    return f"t={stamp}&s={mac.hexdigest()}"
 
 
 def is_signed(response, key=KEY):

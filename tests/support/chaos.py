@@ -242,7 +242,7 @@ class Chaos:
         for step, listed in tries.items():
             # A call that is still under way may be answered yet.
             if any(well and not lost for well, lost in listed[:-1]):
-                raise Violation("twice", "step {} ran again after it had run well".format(step))
+                raise Violation("twice", f"step {step} ran again after it had run well")
         output = self.run.output
         if self.run.status == "Completed":
             ended = ["ok", output]
@@ -254,10 +254,10 @@ class Chaos:
         reference = programs.Reference()
         expected = json.loads(json.dumps(reference.end(self.program)))
         if ended != expected:
-            raise Violation("wrong", "it ended {!r}, not {!r}".format(ended, expected))
+            raise Violation("wrong", f"it ended {ended!r}, not {expected!r}")
         effects = [step for step, listed in tries.items() if listed[-1] == (True, None)]
         if sorted(effects) != sorted(reference.effects):
-            text = "the effects are {}, not {}".format(effects, reference.effects)
+            text = f"the effects are {effects}, not {reference.effects}"
             raise Violation("wrong", text)
 
     def tries(self):
@@ -286,7 +286,7 @@ def ended_step(flight):
 def named(exchange):
     call, run = exchange.item, exchange.item.run
     known = ", ".join(run.names[step] for step in run.stack if step in exchange.request.known)
-    return "{} knowing [{}]".format(call.name or call.step_id, known)
+    return f"{call.name or call.step_id} knowing [{known}]"
 
 
 def said(result):
@@ -309,4 +309,4 @@ def explore(seed):
     try:
         chaos.play()
     except Violation as error:
-        raise Violation(error.kind, "seed {}: {}".format(seed, error)) from error
+        raise Violation(error.kind, f"seed {seed}: {error}") from error

@@ -37,4 +37,4 @@ def act(endpoint, what, tokens=None, headers=OURS, body=None, **fields):
 
 
 def text(parts):
-    return "".join("`{}`".format(part) if n % 2 else part for n, part in enumerate(parts))
+    return "".join(f"`{part}`" if n % 2 else part for n, part in enumerate(parts))

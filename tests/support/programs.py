@@ -152,7 +152,7 @@ class Reference:
         values, raised = [], []
         for n, body in enumerate(branches):
             try:
-                values.append(self.run(body, "{}{}/".format(branch, n)))
+                values.append(self.run(body, f"{branch}{n}/"))
             except Failure as error:
                 raised.append(error)
         if raised:
@@ -211,7 +211,7 @@ class Interpreter(Reference):
 
     def parallel(self, branch, mode, branches):
         bodies = tuple(
-            lambda n=n, body=body: self.run(body, "{}{}/".format(branch, n))
+            lambda n=n, body=body: self.run(body, f"{branch}{n}/")
             for n, body in enumerate(branches)
         )
         return list(self.ctx.group.parallel(bodies, mode))

@@ -25,7 +25,7 @@ SDK = {"X-Inngest-Sdk": "raw:v0.0.0", "X-Inngest-Req-Version": "2"}
 
 
 def recording(number):
-    (path,) = WIRE.glob("{}-*.json".format(number))
+    (path,) = WIRE.glob(f"{number}-*.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -68,7 +68,7 @@ def function(url, name="fn", event="raw/go", retries=0, **settings):
     step = {
         "id": "step",
         "name": "step",
-        "runtime": {"type": "http", "url": url + "?fnId=raw-{}&stepId=step".format(name)},
+        "runtime": {"type": "http", "url": url + f"?fnId=raw-{name}&stepId=step"},
         "retries": {"attempts": retries},
     }
     trigger = {"event": event} if event else {"cron": "0 3 * * *"}
@@ -95,7 +95,7 @@ class RawApp:
         self.syncs = []
         self._lock = threading.Lock()
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Handler)
-        self.url = "http://127.0.0.1:{}/api/inngest".format(self._server.server_port)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/api/inngest"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -173,7 +173,7 @@ class _Handler(WSGIRequestHandler):
 def signature(key, body, at=None):
     stamp = str(int(time.time() if at is None else at))
     digest = hmac.new(key.encode(), body + stamp.encode(), hashlib.sha256)
-    return "t={}&s={}".format(stamp, digest.hexdigest())
+    return f"t={stamp}&s={digest.hexdigest()}"
 
 
 def ask(method, url, body=b"", headers=None):

@@ -16,7 +16,7 @@ _SHORTENED = re.compile(r"([^\s<\"])<(\d+) times>")
 
 def load(number):
     """Return a recording, with its exchanges as objects."""
-    (path,) = HERE.glob("{}-*.json".format(number))
+    (path,) = HERE.glob(f"{number}-*.json")
     found = json.loads(path.read_text())
     found["exchanges"] = [_exchange(e) for e in found["exchanges"]]
     return types.SimpleNamespace(**found)

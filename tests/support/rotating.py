@@ -15,7 +15,7 @@ client = inngest.Inngest(app_id="rotating")
 
 
 def effect(n, name, result=None):
-    line = "{} {}\n".format(n, name).encode()
+    line = f"{n} {name}\n".encode()
     file = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND)
     try:
         os.write(file, line)
@@ -30,7 +30,7 @@ def work(ctx):
     ctx.step.run("first", effect, n, "first", LARGE)
     told = inngest.Event(name="rotating/told", data={"n": n})
     (event_id,) = ctx.step.send_event("tell", told)
-    waited = ctx.step.send_signal("signal", signal="go-{}".format(n), data=n)
+    waited = ctx.step.send_signal("signal", signal=f"go-{n}", data=n)
     ctx.step.run("last", effect, n, "last")
     return [event_id, waited]
 
@@ -44,7 +44,7 @@ def told(ctx):
 def waits(ctx):
     n = ctx.event.data["n"]
     ctx.step.run("before", effect, n, "before")
-    signal = ctx.step.wait_for_signal("go", signal="go-{}".format(n), timeout="1h")
+    signal = ctx.step.wait_for_signal("go", signal=f"go-{n}", timeout="1h")
     ctx.step.run("after", effect, n, "after")
     return signal["data"]
 

@@ -57,7 +57,7 @@ class Answer:
 
     def read_all(self):
         self.read_until(lambda body: False)
-        assert self.over, "the answer does not end: {!r}".format(self.body[-100:])
+        assert self.over, f"the answer does not end: {self.body[-100:]!r}"
         return self
 
     def _receive(self, seconds):
@@ -144,7 +144,7 @@ class Call:
         self.place.chmod(0o777)
         document = call_body(run_id=self.run_id)
         document["events"][0]["data"].update(data, place=str(self.place))
-        self.query = "fnId=streamed-{}&stepId=step".format(function)
+        self.query = f"fnId=streamed-{function}&stepId=step"
         self.body = json.dumps(document, ensure_ascii=False).encode()
 
     def go(self):
@@ -193,7 +193,7 @@ def head(
 ):
     """Return the head of a request, with the length and the signature of its body."""
     lines = [
-        "{} {}?{} HTTP/{}".format(method, path, query, version),
+        f"{method} {path}?{query} HTTP/{version}",
         "Host: 127.0.0.1",
         "Content-Type: application/json",
     ]
@@ -201,5 +201,5 @@ def head(
         lines.append("X-Inngest-Signature: " + sign(body))
     lines.extend(headers)
     if "Transfer-Encoding: chunked" not in headers:
-        lines.append("Content-Length: {}".format(len(body)))
+        lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join(lines + ["", ""]).encode()

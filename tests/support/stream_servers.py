@@ -97,7 +97,7 @@ def gunicorn(*options):
     return lambda port, place, kit: python(
         "-m",
         "gunicorn",
-        "--bind=127.0.0.1:{}".format(port),
+        f"--bind=127.0.0.1:{port}",
         "--graceful-timeout=1",
         *options,
         "stream_app:application",
@@ -108,7 +108,7 @@ def waitress(*options):
     return lambda port, place, kit: python(
         "-m",
         "waitress",
-        "--listen=127.0.0.1:{}".format(port),
+        f"--listen=127.0.0.1:{port}",
         *options,
         "stream_app:application",
     )
@@ -122,7 +122,7 @@ def uwsgi(*options, **kinds):
             "--master",
             "--die-on-term",
             "--need-app",
-            "--pythonpath={}".format(kit),
+            f"--pythonpath={kit}",
             "--wsgi=stream_app:application",
             "--{}=127.0.0.1:{}".format(kinds.get("socket", "http-socket"), port),
             *options,
@@ -223,8 +223,8 @@ def executable(*names):
         if found:
             return found
     raise AssertionError(
-        "{} is not here. On Debian: apt-get install uwsgi-core uwsgi-plugin-python3 "
-        "apache2-bin libapache2-mod-wsgi-py3 nginx".format(names[0])
+        f"{names[0]} is not here. On Debian: apt-get install uwsgi-core uwsgi-plugin-python3 "
+        "apache2-bin libapache2-mod-wsgi-py3 nginx"
     )
 
 
@@ -285,7 +285,7 @@ class Server:
             time.sleep(0.02)
         if not self._warm:
             # some servers import the application at the first request
-            url = "http://127.0.0.1:{}/".format(self.port)
+            url = f"http://127.0.0.1:{self.port}/"
             with urllib.request.urlopen(url, timeout=60) as answer:
                 assert answer.read() == b"a page"
             self._warm = True
@@ -301,9 +301,9 @@ class Server:
             text = (self.place / "streamed.log").read_text()
         except FileNotFoundError:
             return None
-        if not re.search("Run {} .* lost its connection".format(run_id), text):
+        if not re.search(f"Run {run_id} .* lost its connection", text):
             return None
-        found = re.search("Run {}: ([0-9]+) spaces".format(run_id), text)
+        found = re.search(f"Run {run_id}: ([0-9]+) spaces", text)
         return found and int(found.group(1))
 
     def shut_down(self):

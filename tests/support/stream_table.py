@@ -39,7 +39,7 @@ class Table:
         self.names = names
         self.write = write
         text = PATH.read_text(encoding="utf-8")
-        assert BEGIN in text and END in text, "{} has not the two markers".format(PATH)
+        assert BEGIN in text and END in text, f"{PATH} has not the two markers"
         found = text.split(BEGIN)[1].split(END)[0]
         self._found = found
         self.cells = {}
@@ -55,10 +55,8 @@ class Table:
         if said == value:
             return
         assert self.write, (
-            "docs/streaming.md, {}, {}: it says {!r}, observed was {!r}".format(
-                name, COLUMNS[column], said, value
-            )
-            + WRITE
+            f"docs/streaming.md, {name}, {COLUMNS[column]}: it says {said!r}, observed was "
+            f"{value!r}" + WRITE
         )
         self.cells.setdefault(name, {})[column] = value
 

@@ -26,7 +26,7 @@ def serving(application, ssl_context=None, port=0, plain=False):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield "http://127.0.0.1:{}".format(server.server_port)
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

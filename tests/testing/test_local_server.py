@@ -469,7 +469,7 @@ def test_sync_with_an_app_that_cannot_be_reached():
     with socket.socket() as taken, LocalServer() as server:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(SyncError) as caught:
-            server.sync("http://127.0.0.1:{}/".format(taken.getsockname()[1]))
+            server.sync(f"http://127.0.0.1:{taken.getsockname()[1]}/")
         assert caught.value.status is None
 
 

@@ -297,7 +297,7 @@ def test_runs_read_back():
         assert got.json["data"]["output"] == big
         assert got.headers["Content-Type"] == recorded["run"]["headers"]["Content-Type"]
 
-        got = get(server, "/v1/events/{}/runs".format(event_id), BEARER)
+        got = get(server, f"/v1/events/{event_id}/runs", BEARER)
         same_shape(got, json.loads(recorded["runs of an event"]["body"]))
         assert [r["run_id"] for r in got.json["data"]] == [run.run_id]
 

@@ -484,7 +484,7 @@ def test_a_redirected_call_as_recorded():
 
 
 def test_an_answer_with_too_much_input_as_recorded():
-    planned = [op("StepPlanned", "s%d" % n, opts={"input": ["x" * 60000]}) for n in range(150)]
+    planned = [op("StepPlanned", f"s{n}", opts={"input": ["x" * 60000]}) for n in range(150)]
     calls, run = react("", lambda call: ops(*planned), 0)
     (recorded,) = recording(124)["runs"]
     assert (run.status, run.output) == (recorded["status"], recorded["output"])

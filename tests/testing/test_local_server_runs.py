@@ -93,7 +93,7 @@ class Replayed:
                 trigger = {"event": "raw/nothing"}
             if event == "inngest/function.failed":
                 failed = fn_id[: -len("-failure")]
-                trigger["expression"] = "event.data.function_id == '{}'".format(failed)
+                trigger["expression"] = f"event.data.function_id == '{failed}'"
             retries = body_of(first)["ctx"]["max_attempts"] - 1
             yield function(
                 url, retries=retries, id=fn_id, triggers=[trigger], **SETTINGS.get(fn_id, {})
@@ -475,7 +475,7 @@ def recorded_answer(exchange):
 def unused_address():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        return "127.0.0.1:{}".format(taken.getsockname()[1])
+        return f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("number, events", [("35", 1), ("36", 1), ("89", 1), ("90", 2)])

@@ -346,11 +346,11 @@ def test_nested_invokes():
         if level == depth:
             return answer(200, level)
         if not call.steps:
-            return ops(invoke("i", "raw-f{}".format(level + 1)))
+            return ops(invoke("i", f"raw-f{level + 1}"))
         (memo,) = call.steps.values()
         return answer(200, memo["data"] * 10 + level)
 
-    names = {"f{}".format(level): {} for level in range(depth + 1)}
+    names = {f"f{level}": {} for level in range(depth + 1)}
     with served(reply, functions(**names), max_workers=2) as (app, server):
         assert run_of(server, "raw/f0").output == 43210
 
@@ -601,7 +601,7 @@ def test_after_a_race_a_step_that_says_so_does_not_wait_for_the_losers(opts, end
 
 
 def test_a_race_whose_result_needs_every_step():
-    group = [op("Sleep", name, name="{}s".format(n + 1)) for n, name in enumerate("abc")]
+    group = [op("Sleep", name, name=f"{n + 1}s") for n, name in enumerate("abc")]
 
     def then(call):
         return DONE if len(call.steps) == 3 else None

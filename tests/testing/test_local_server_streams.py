@@ -107,7 +107,7 @@ BAD = {
     "NaN": ('{"status": 200, "headers": {}, "body": NaN}', "not JSON"),
     "bad UTF-8": (b'{"status": 200, "headers": {}, "body": "\xff"}', "not JSON"),
     "nested without end": ("[" * 100_000, "not JSON"),
-    "a list": ("[%s]" % stream(), "real status"),
+    "a list": (f"[{stream()}]", "real status"),
     "text": (json.dumps(stream()), "real status"),
     "null": ("null", "real status"),
     "no status": ('{"body": "{}"}', "real status"),
@@ -163,7 +163,7 @@ def test_the_signature_covers_the_exact_bytes_of_a_value(written):
     key = SigningKey(KEY)
     for text, good in ((written, True), (json.dumps(json.loads(written)) + " ", False)):
         headers = json.dumps({"X-Inngest-Signature": key.sign(text.encode())})
-        body = '{{"headers": {}, "body" :\t{}, "status":200 }}'.format(headers, written)
+        body = f'{{"headers": {headers}, "body" :\t{written}, "status":200 }}'
         found = understood(body, key=key)
         assert (found == Returned(json.loads(written))) is good
 

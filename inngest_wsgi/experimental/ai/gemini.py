@@ -13,4 +13,4 @@ class Adapter(BaseAdapter):
 
     def url_infer(self) -> str:
         """Return the URL of the request."""
-        return "{}/models/{}:generateContent?key={}".format(self._url, self._model, self._auth_key)
+        return f"{self._url}/models/{self._model}:generateContent?key={self._auth_key}"
