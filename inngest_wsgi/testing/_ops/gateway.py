@@ -17,7 +17,7 @@ from .._run.exchange import Exchange
 from .._run.items import Call, RunItem
 from .._run.memos import save
 from .._run.parallel import discover
-from .._run.retries import attempts_left, retry
+from .._run.retries import may_retry, retry
 from .._wire.answers import Answer
 from .._wire.canonical import canonical, loads, normalised
 from .._wire.outcomes import Op, local_failure
@@ -75,7 +75,7 @@ class Request(RunItem, Exchange):
         if error is not None:
             detail = describe(error)
             kind = state.STEP_FAILED
-            if attempts_left(call):
+            if may_retry(call, True):
                 kind = state.STEP_ERROR
         report.machinery.note(
             run, kind, step=op.display_name, attempt=call.attempt, op=op.op, detail=detail

@@ -7,7 +7,7 @@ import typing as t
 from .._model.state import Config
 from .._run.items import Call
 from .._run.machinery import Machinery
-from .._run.retries import attempts_left, retry
+from .._run.retries import may_retry, retry
 from .._wire.outcomes import Op, Reported
 
 
@@ -38,7 +38,7 @@ class Report:
     def retry_conflict(self, op: Op) -> None:
         """Retry the call of a step that ended in two ways; the first one stays."""
         self.note_repeated(op)
-        if attempts_left(self.call):
+        if may_retry(self.call, True):
             retry(self.machinery, self.call, None, op.display_name)
 
 

@@ -9,7 +9,7 @@ from .._model import state
 from .._run.items import Call
 from .._run.memos import Saved, save
 from .._run.parallel import discover
-from .._run.retries import attempts_left, retry
+from .._run.retries import may_retry, retry
 from .._wire.canonical import normalised, transformed
 from .._wire.outcomes import Op, local_failure
 from .report import Handler, Report
@@ -66,7 +66,7 @@ def _legacy_step(report: Report, op: Op) -> None:
 
 def _step_error(report: Report, op: Op) -> None:
     call, reported = report.call, report.reported
-    if not attempts_left(call) or reported.no_retry:
+    if not may_retry(call, not reported.no_retry):
         _step_failed(report, op)
         return
     report.machinery.note(

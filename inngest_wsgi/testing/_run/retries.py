@@ -1,4 +1,4 @@
-"""Decide whether and when a failed call is made again (W29, W30)."""
+"""Decide whether and when a call whose function or step failed is made again (W29, W30)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ def backoff(attempt: int) -> float:
     return base + random.uniform(0, _JITTER)
 
 
-def attempts_left(call: Call) -> bool:
-    """Return True if the function may be called again after this call."""
-    return call.attempt + 1 < call.run.function.max_attempts
+def may_retry(call: Call, retriable: bool) -> bool:
+    """Return True if a call that failed, or whose step failed, is made again.
+
+    :param retriable: False if the app asked for no retry
+    """
+    return retriable and call.attempt + 1 < call.run.function.max_attempts
 
 
 def retry_or_fail(machinery: Machinery, call: Call, failure: Failure) -> None:
@@ -40,7 +43,7 @@ def retry_or_fail(machinery: Machinery, call: Call, failure: Failure) -> None:
         attempt=call.attempt,
         detail=failure.text,
     )
-    if failure.retriable and attempts_left(call):
+    if may_retry(call, failure.retriable):
         retry(machinery, call, failure.retry_after)
     else:
         machinery.fail(call.run, failure)
