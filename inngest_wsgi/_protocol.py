@@ -109,6 +109,7 @@ EVENT_SCHEDULED_TIMER = "inngest/scheduled.timer"
 
 # -- paths of the server's APIs ------------------------------------------
 
+PATH_CHECKPOINT = "/v1/checkpoint/{}/async"
 PATH_EVENT = "/e/"
 PATH_EVENT_RUNS = "/v1/events/{}/runs"
 PATH_REGISTER = "/fn/register"

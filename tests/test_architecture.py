@@ -53,6 +53,7 @@ TESTING = [
     {"_run.items", "_run.lifecycle"},
     {"_run.exchange", "_run.machinery", "_run.request"},
     {"_flow.concurrency", "_flow.held", "_flow.keys", "_run.memos", "_run.retries"},
+    {"_run.checkpoints"},
     {"_flow.batch", "_flow.debounce", "_flow.idempotency", "_flow.rate_limit", "_flow.throttle"},
     {"_flow.cancellation", "_flow.singleton", "_run.parallel", "_run.queue"},
     {"_flow.admission", "_ops.report"},

@@ -49,6 +49,9 @@ class LocalServer(Watching):
     :param max_workers: how many calls may be under way at once.
     :param body_limit: bytes a call's body may have before the app has to
         fetch the state itself (``use_api``, W18).
+    :param detect_stale_calls: answer 409 to the checkpoint of a call that was
+        made again meanwhile, once the call is 10 seconds old (W48). Inngest
+        Cloud decides this for each account; other servers do not by default.
     :raise ValueError: the signing key is not one.
     :raise OSError: the address is taken.
     """
@@ -64,6 +67,7 @@ class LocalServer(Watching):
         clock: t.Optional[Clock] = None,
         max_workers: int = _MOST_WORKERS,
         body_limit: int = BODY_LIMIT,
+        detect_stale_calls: bool = False,
     ) -> None:
         self._signing_key = signing_key
         self._host = host
@@ -77,6 +81,7 @@ class LocalServer(Watching):
                 body_limit,
             )
         )
+        self._store.detect_stale = detect_stale_calls
         self._front = Front(host, port, Api(self._store))
         self._syncs = Caller(timeout=SYNC_TIMEOUT)
         self._started = False

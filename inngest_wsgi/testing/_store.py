@@ -36,6 +36,8 @@ class Store:
         #: Guards everything here, and is notified whenever a run moves on.
         self.changed = threading.Condition(threading.RLock())
         self.key = key
+        #: True to refuse checkpoints of calls that were made again (W48).
+        self.detect_stale = False
         self._event_keys: t.Optional[t.FrozenSet[str]] = (
             None if event_keys is None else frozenset(event_keys)
         )

@@ -372,7 +372,7 @@ def test_anything_else_is_404_or_405_in_json(cloud):
     for method, path, status in [
         ("GET", "/", 404),
         ("GET", "/dev", 404),
-        ("POST", "/v1/checkpoint/x/async", 404),
+        ("POST", "/v1/checkpoint/x/steps", 404),
         ("GET", "/fn/register", 405),
         ("PUT", "/v1/runs/x", 405),
     ]:

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request, Response
 from ... import _protocol
 from .._model import registry, settings
 from .._model.state import RunState
+from .._run import checkpoints
 from .._store import Store
 from .._wire import ids
 from .._wire.canonical import loads
@@ -47,6 +48,7 @@ class Api:
             "run": self._run,
             "cancel": self._cancel,
             "signal": self._signal,
+            "checkpoint": self._checkpoint,
             "event_runs": self._event_runs,
         }
         self._rules = Map(
@@ -59,6 +61,11 @@ class Api:
                 Rule("/v1/runs/<run_id>", endpoint="run", methods=["GET"]),
                 Rule("/v1/runs/<run_id>", endpoint="cancel", methods=["DELETE"]),
                 Rule(_protocol.PATH_SIGNALS, endpoint="signal", methods=["POST"]),
+                Rule(
+                    _protocol.PATH_CHECKPOINT.format("<run_id>"),
+                    endpoint="checkpoint",
+                    methods=["POST"],
+                ),
                 Rule("/v1/events/<event_id>/runs", endpoint="event_runs", methods=["GET"]),
             ],
             strict_slashes=False,
@@ -189,6 +196,21 @@ class Api:
             return _error(404, "No signal found")
         now = rfc3339(self._store.runs.now())
         return _json({"data": {"run_id": run.run_id}, "metadata": {"fetched_at": now}}, 200, _JSON)
+
+    def _checkpoint(self, request: Request, run_id: str) -> Response:
+        refusal = self._refuse(request)
+        if refusal is not None:
+            return refusal
+        try:
+            checkpoint = checkpoints.read(request.get_data())
+            with self._store.changed:
+                runs = self._store.runs
+                run = runs.by_id.get(checkpoint.run_id)
+                checkpoints.apply(runs, run, checkpoint, self._store.detect_stale)
+        except checkpoints.CheckpointRefused as refused:
+            body = {"error": str(refused), "data": refused.data, "status": refused.status}
+            return _json(body, refused.status, _JSON)
+        return Response("", 200, content_type=_JSON)
 
     def _event_runs(self, request: Request, event_id: str) -> Response:
         refusal = self._refuse(request)

@@ -198,6 +198,9 @@ class RunState:
     open_items: int = 0
     #: True once a call was made for it.
     called: bool = False
+    #: The jobs of its calls that are queued or under way, and the generation
+    #: of each (W6).
+    generations: t.Dict[str, int] = field(default_factory=dict)
     #: How many times in a row another call was asked for, and nothing else.
     discoveries: int = 0
     #: The concurrency limits that its calls count against.

@@ -7,10 +7,10 @@ import typing as t
 from ... import _protocol
 from .._model import state
 from .._run.items import Call
-from .._run.memos import Saved, save
+from .._run.memos import Saved, memo_of, save
 from .._run.parallel import discover
 from .._run.retries import may_retry, retry
-from .._wire.canonical import normalised, transformed
+from .._wire.canonical import normalised
 from .._wire.outcomes import Op, local_failure
 from .report import Handler, Report
 
@@ -38,15 +38,8 @@ def _finish(
     return save(report.machinery, report.run, op.id, memo)
 
 
-def _ran(report: Report, op: Op, wrapped: bool) -> None:
-    data = op.data
-    try:
-        data = transformed(data)
-    except ValueError as error:
-        # The memo is kept, but no call can carry it (W70).
-        report.run.unsendable = f"error transforming request with JCS: {error}"
-    memo = {"data": normalised(data)} if wrapped else normalised(data)
-    saved = _finish(report, op, memo, state.STEP_RAN)
+def _step_run(report: Report, op: Op) -> None:
+    saved = _finish(report, op, memo_of(report.run, op), state.STEP_RAN)
     if saved is None:
         return
     race, group = op.race, report.call.group
@@ -54,14 +47,6 @@ def _ran(report: Report, op: Op, wrapped: bool) -> None:
     job = f"{group}-discover" if group and not race else op.id
     call = Call(report.run, report.machinery.now(), after=op.id, race=race)
     discover(report.machinery, job, call, report.config, saved.waiting, race)
-
-
-def _step_run(report: Report, op: Op) -> None:
-    _ran(report, op, True)
-
-
-def _legacy_step(report: Report, op: Op) -> None:
-    _ran(report, op, False)
 
 
 def _step_error(report: Report, op: Op) -> None:
@@ -147,7 +132,7 @@ def _nothing(report: Report, op: Op) -> None:
 HANDLERS: t.Dict[str, Handler] = {
     _protocol.OP_NONE: _nothing,
     _protocol.OP_STEP_RUN: _step_run,
-    _protocol.OP_STEP: _legacy_step,
+    _protocol.OP_STEP: _step_run,
     _protocol.OP_STEP_ERROR: _step_error,
     _protocol.OP_STEP_FAILED: _step_failed,
     _protocol.OP_STEP_PLANNED: _step_planned,

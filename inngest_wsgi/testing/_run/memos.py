@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import _protocol
 from .._model.state import RunState
-from .._wire.canonical import canonical
-from .._wire.outcomes import server_failure
+from .._wire.canonical import canonical, normalised, transformed
+from .._wire.outcomes import Op, server_failure
 from .machinery import Machinery
 
 #: The most steps a run may have.
@@ -54,10 +55,30 @@ def save(machinery: Machinery, run: RunState, step_id: str, memo: t.Any) -> t.Op
             ),
         )
         return None
-    run.memo_bytes += len(encoded)
+    store(run, step_id, memo, len(encoded))
+    return Saved(True, bool(run.pending))
+
+
+def store(run: RunState, step_id: str, memo: t.Any, size: int) -> None:
+    """Keep the memo of a step that has none, whatever the limits.
+
+    :param size: its bytes in JCS form.
+    """
+    run.memo_bytes += size
     run.memos[step_id] = memo
     run.inputs.pop(step_id, None)
     run.stack.append(step_id)
     run.discoveries = 0
     run.pending.discard(step_id)
-    return Saved(True, bool(run.pending))
+
+
+def memo_of(run: RunState, op: Op) -> t.Any:
+    """Return the memo of a step that the app has run, as later calls carry it."""
+    data = op.data
+    try:
+        data = transformed(data)
+    except ValueError as error:
+        # The memo is kept, but no call can carry it (W70).
+        run.unsendable = f"error transforming request with JCS: {error}"
+    memo = normalised(data)
+    return memo if op.op == _protocol.OP_STEP else {"data": memo}

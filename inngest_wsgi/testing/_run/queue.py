@@ -43,6 +43,8 @@ class Queue:
             item.queued = True
             if item.run is not None and item.counts:
                 item.run.open_items += 1
+            if isinstance(item, Call):
+                item.run.generations[item.job_id] = item.generation
             heapq.heappush(self._heap, (item.due, self._count, item))
             self._changed.notify_all()
 
@@ -156,6 +158,10 @@ class Queue:
     def _uncount(item: Item) -> None:
         if item.run is not None and item.counts:
             item.run.open_items -= 1
+        if isinstance(item, Call):
+            # a retry is the same job, and has been queued before this
+            if item.run.generations.get(item.job_id) == item.generation:
+                del item.run.generations[item.job_id]
 
     def close(self) -> None:
         with self._changed:

@@ -76,6 +76,15 @@ def queue_item_id(job: str) -> str:
     return base64.b64encode(f"{job}::default".encode("ascii")).decode("ascii")
 
 
+def job_of(queue_item: str) -> str:
+    """Return the job id in a ``qi_id``; empty if there is none."""
+    try:
+        text = base64.b64decode(queue_item, validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return ""
+    return text.partition("::")[0]
+
+
 def app_uuid(app_id: str) -> str:
     """Return the ``app_id`` that a server answers; registering again keeps it."""
     return str(uuid.uuid5(_NAMESPACE, f"app {app_id}"))

@@ -50,33 +50,39 @@ def read_ops(text: str) -> t.Union[t.List[Op], Failure]:
         )
     ops = []
     for entry in value:
-        op = _read_op(entry)
-        if isinstance(op, Failure):
-            return op
+        try:
+            op = read_op(entry)
+        except ValueError as error:
+            return server_failure(f"error reading generator opcode response: {error}")
+        failure = _fault(op)
+        if failure is not None:
+            return failure
         ops.append(op)
     return ops
 
 
-def _read_op(entry: t.Any) -> t.Union[Op, Failure]:
+def read_op(entry: t.Any) -> Op:
+    """Read one op, whose data may be too large.
+
+    :raise ValueError: it is not an object, its name is unknown, or its id is
+        not a string.
+    """
     if not isinstance(entry, dict):
-        return server_failure("an op in a 206 is not an object")
+        raise ValueError("an op is not an object")
     name = _OP_BY_LOWER_CASE.get(str(entry.get("op")).lower())
     if name is None:
-        return server_failure(
-            f"error reading generator opcode response: {entry.get('op')} does not belong to "
-            "Opcode values"
-        )
+        raise ValueError(f"{entry.get('op')} does not belong to Opcode values")
     if not isinstance(entry.get("id"), (str, type(None))):
-        return server_failure(f"the id of a {name} op is not a string")
+        raise ValueError(f"the id of a {name} op is not a string")
     error = entry.get("error")
     if name in (_protocol.OP_STEP_ERROR, _protocol.OP_STEP_FAILED):
         if not isinstance(error, dict):
-            return server_failure(f"a {name} op without an error object (W26)")
+            raise ValueError(f"a {name} op without an error object (W26)")
     userland = entry.get("userland")
     named = userland.get("id") if isinstance(userland, dict) else None
     step_id = entry.get("id") or ""
     opts = entry.get("opts")
-    op = Op(
+    return Op(
         op=name,
         id=step_id,
         name=_text(entry.get("name")),
@@ -85,20 +91,26 @@ def _read_op(entry: t.Any) -> t.Union[Op, Failure]:
         opts=opts if isinstance(opts, dict) else {},
         error=error if isinstance(error, dict) else {},
     )
-    return _check_data(op)
 
 
-def _check_data(op: Op) -> t.Union[Op, Failure]:
+def is_too_large(op: Op) -> bool:
+    """Return True if the output of a step is over :data:`STEP_LIMIT`.
+
+    :raise ValueError: the output has no JCS form.
+    """
+    return len(canonical({"data": op.data})) > STEP_LIMIT
+
+
+def _fault(op: Op) -> t.Optional[Failure]:
     try:
-        size = len(canonical({"data": op.data}))
+        too_large = is_too_large(op)
     except ValueError as error:
         return server_failure(f"the data of step {op.display_name!r}: {error}")
-    if size > STEP_LIMIT:
-        return server_failure(
-            f"error validating generator opcode {op.id}: "
-            "step output size is greater than the limit"
-        )
-    return op
+    if not too_large:
+        return None
+    return server_failure(
+        f"error validating generator opcode {op.id}: step output size is greater than the limit"
+    )
 
 
 def _text(value: t.Any) -> str:
