@@ -19,6 +19,7 @@
 
 from ._codec.json import JSON
 from ._protocol import VERSION as __version__
+from .checkpointing import Checkpointing
 from .client import Inngest
 from .context import Context
 from .errors import (
@@ -69,6 +70,7 @@ __all__ = [
     "Application",
     "Batch",
     "Cancel",
+    "Checkpointing",
     "Concurrency",
     "Context",
     "ContextSync",

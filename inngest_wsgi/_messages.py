@@ -89,6 +89,9 @@ class Call(t.NamedTuple):
         of running them
     :ivar request_id: the server's id of this call; None if it sends none
     :ivar job_id: the server's id of the job behind it; None if it sends none
+    :ivar function_uuid: the server's own id of the function, for checkpoints
+    :ivar queue_item: the job's place in the server's queue, for checkpoints
+    :ivar generation: grows each time that the job is done again
     :ivar trace: the tracing headers of the call, to pass on
     """
 
@@ -103,6 +106,9 @@ class Call(t.NamedTuple):
     steps: t.Optional[t.Dict[str, t.Any]]
     request_id: t.Optional[str] = None
     job_id: t.Optional[str] = None
+    function_uuid: t.Optional[str] = None
+    queue_item: t.Optional[str] = None
+    generation: t.Optional[int] = None
     trace: t.Tuple[t.Tuple[str, str], ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from ._messages import Headers
 from ._security import keys, origins
 from ._security.signing import Keyring
 from ._sources import FALSE, TRUE, Arguments, Sources
+from .checkpointing import Checkpointing, checked, policy
 
 #: The names of levels, as ``INNGEST_LOG_LEVEL`` and ``log_level`` take them,
 #: and the levels of :mod:`logging`.
@@ -69,6 +70,7 @@ class Settings:
     serve_origin: t.Optional[str] = None
     serve_path: t.Optional[str] = None
     streaming: t.Union[str, bool] = False
+    checkpointing: t.Optional[Checkpointing] = Checkpointing()
     keepalive_interval: float = KEEPALIVE_S
     max_streams: int = MAX_STREAMS
     log_level: t.Optional[int] = None
@@ -149,6 +151,7 @@ def resolve(
         serve_origin=_serve_origin(sources),
         serve_path=sources.read(origins.path_setting, "serve_path", p.ENV_SERVE_PATH),
         streaming=_streaming(sources),
+        checkpointing=_checkpointing(sources),
         keepalive_interval=sources.seconds(
             "keepalive_interval", KEEPALIVE_S, MIN_KEEPALIVE_MS, MAX_KEEPALIVE_MS
         ),
@@ -251,6 +254,16 @@ def _streaming(sources: Sources) -> t.Union[str, bool]:
     raise errors.SettingsError(
         name, f'{value!r} is not a mode of streaming; use "allow", "force" or False'
     )
+
+
+def _checkpointing(sources: Sources) -> t.Optional[Checkpointing]:
+    _, value, variable = sources.get("checkpointing", p.ENV_CHECKPOINTING)
+    if value is None or variable is not None:
+        value = sources.flag(None, p.ENV_CHECKPOINTING)
+    try:
+        return policy(checked(value), None)
+    except ValueError as problem:
+        raise errors.SettingsError("checkpointing", str(problem)) from None
 
 
 def _log_level(sources: Sources) -> t.Optional[int]:

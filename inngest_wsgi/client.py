@@ -13,6 +13,7 @@ from ._execution.middleware_stack import Stack, checked_middleware
 from ._server_api.client import Http, Pool
 from ._server_api.events import EventApi
 from ._sources import Arguments
+from .checkpointing import Option
 from .context import Context
 from .event import Event
 from .function import Function, Options
@@ -33,6 +34,9 @@ class Inngest:
         another name it is another app
     :param app_version: shown by Inngest with each sync
     :param api_base_url: ``INNGEST_API_BASE_URL``: the API's address
+    :param checkpointing: ``INNGEST_CHECKPOINTING``: go on after a step instead
+        of being called again: True (the default), False, or a
+        :class:`Checkpointing` with the details
     :param event_api_base_url: ``INNGEST_EVENT_API_BASE_URL``: the event API's
         address
     :param env: ``INNGEST_ENV``: the name of the branch environment
@@ -58,6 +62,7 @@ class Inngest:
         *,
         app_version: t.Optional[str] = None,
         api_base_url: t.Optional[str] = None,
+        checkpointing: Option = None,
         event_api_base_url: t.Optional[str] = None,
         env: t.Optional[str] = None,
         event_key: t.Optional[str] = None,
@@ -72,6 +77,7 @@ class Inngest:
             "app_id": app_id,
             "app_version": app_version,
             "api_base_url": api_base_url,
+            "checkpointing": checkpointing,
             "event_api_base_url": event_api_base_url,
             "env": env,
             "event_key": event_key,
@@ -144,6 +150,7 @@ class Inngest:
         on_failure: t.Optional[t.Callable[[Context], t.Any]] = None,
         batch_events: t.Optional[flow.Batch] = None,
         cancel: t.Optional[t.Sequence[flow.Cancel]] = None,
+        checkpointing: Option = None,
         concurrency: t.Optional[t.Sequence[flow.Concurrency]] = None,
         debounce: t.Optional[flow.Debounce] = None,
         idempotency: t.Optional[str] = None,
@@ -173,6 +180,9 @@ class Inngest:
         :param batch_events: start one run for several events
         :param cancel: events that cancel a run; at most 5, and not together
             with ``batch_events``
+        :param checkpointing: go on after a step instead of being called again:
+            True, False, or a :class:`Checkpointing` with the details; without
+            it the setting of ``serve()`` applies
         :param concurrency: limit the steps that run at once; at most 2 rules
         :param debounce: start a run once no event has arrived for a period
         :param idempotency: a CEL expression on ``event``; each of its values

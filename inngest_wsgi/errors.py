@@ -8,6 +8,7 @@
       StepError                          a step has failed for good
       StepConfigError (ValueError)       a step is called in error
       StepUnexpectedError                the one step to run was not reached
+      StaleCallError                     the server has made a call again
       OutputError                        an output is not JSON, or too large
       MiddlewareError                    a hook raised
       CallContextError                   a call_context raised
@@ -231,6 +232,17 @@ class StepUnexpectedError(Error):
     step. The call is retried (W71)."""
 
     code = "step_unexpected"
+
+
+class StaleCallError(Error):
+    """The server has made a call again, and waits for the new one only.
+
+    The answer to the old call; raised nowhere.
+    """
+
+    code = "stale_call"
+    status = 409
+    retriable = False
 
 
 class OutputError(Error):

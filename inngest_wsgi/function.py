@@ -9,6 +9,7 @@ import typing as t
 
 from . import _protocol as p, errors, flow
 from ._codec import validate
+from .checkpointing import Checkpointing, Option, checked, policy
 from .trigger import Trigger, TriggerCron, TriggerEvent
 
 #: The most retries that the server allows; it reduces more to this.
@@ -34,6 +35,7 @@ class Options(t.NamedTuple):
     on_failure: t.Optional[Handler[t.Any]] = None
     batch_events: t.Optional[flow.Batch] = None
     cancel: t.Optional[t.Sequence[flow.Cancel]] = None
+    checkpointing: Option = None
     concurrency: t.Optional[t.Sequence[flow.Concurrency]] = None
     debounce: t.Optional[flow.Debounce] = None
     idempotency: t.Optional[str] = None
@@ -64,6 +66,9 @@ class Function(t.Generic[T]):
         self.handler = handler
         self.middleware = tuple(options.middleware or ())
         self.output_type = options.output_type
+        self._checkpointing = options.checkpointing
+        if self._checkpointing is not None:
+            self._check("checkpointing", checked, self._checkpointing)
         self._on_failure = options.on_failure
         self._retries = self._checked_retries(options.retries)
         self._triggers = self._checked_triggers(options.trigger)
@@ -108,11 +113,22 @@ class Function(t.Generic[T]):
         )
         return Function(self._on_failure, options, app_id)
 
-    def registration(self, app_id: str, url: str) -> t.Dict[str, t.Any]:
+    def checkpoint_policy(self, default: t.Optional[Checkpointing]) -> t.Optional[Checkpointing]:
+        """Return how calls of the function go on after steps; None if they end
+        at each step.
+
+        :param default: of the endpoint
+        """
+        return policy(self._checkpointing, default)
+
+    def registration(
+        self, app_id: str, url: str, default: t.Optional[Checkpointing] = None
+    ) -> t.Dict[str, t.Any]:
         """Return the function's part of a registration (PROTOCOL section 5).
         Options that are not set are left out: there is no ``null``.
 
         :param url: the URL that the server calls, with ``fnId`` and ``stepId``
+        :param default: the endpoint's checkpointing
         """
         step: t.Dict[str, t.Any] = {
             "id": p.STEP,
@@ -121,8 +137,11 @@ class Function(t.Generic[T]):
         }
         if self._retries is not None:
             step["retries"] = {"attempts": self._retries}
+        checkpointing = self.checkpoint_policy(default)
+        extra = {} if checkpointing is None else {"checkpoint": checkpointing.to_wire()}
         return dict(
             self._flow,
+            **extra,
             id=self.full_id(app_id),
             name=self.name,
             triggers=[trigger.to_wire() for trigger in self._triggers],

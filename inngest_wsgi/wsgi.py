@@ -16,6 +16,7 @@ from ._endpoint.streaming import Streams
 from ._messages import Environ
 from ._server_api.client import Pool
 from ._settings import Settings
+from .checkpointing import Option
 from .client import Inngest
 from .function import Function
 
@@ -31,6 +32,7 @@ def serve(
     app_id: t.Optional[str] = None,
     signing_key: t.Optional[str] = None,
     signing_key_fallback: t.Optional[str] = None,
+    checkpointing: Option = None,
     serve_origin: t.Optional[str] = None,
     serve_host: t.Optional[str] = None,
     serve_path: t.Optional[str] = None,
@@ -58,6 +60,9 @@ def serve(
     :param signing_key: ``INNGEST_SIGNING_KEY``; keep it in the environment
     :param signing_key_fallback: ``INNGEST_SIGNING_KEY_FALLBACK``: the key
         that is being rotated in or out
+    :param checkpointing: ``INNGEST_CHECKPOINTING``: go on after a step instead
+        of being called again: True (the default), False, or a
+        :class:`Checkpointing` with the details
     :param serve_origin: ``INNGEST_SERVE_ORIGIN``: where the server reaches
         this endpoint, ``https://example.com``
     :param serve_host: older name of ``serve_origin``
@@ -101,6 +106,7 @@ def serve(
         "app_id": app_id,
         "signing_key": signing_key,
         "signing_key_fallback": signing_key_fallback,
+        "checkpointing": checkpointing,
         "serve_origin": serve_origin,
         "serve_host": serve_host,
         "serve_path": serve_path,

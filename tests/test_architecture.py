@@ -15,6 +15,7 @@ PACKAGE = ROOT / "inngest_wsgi"
 LEVELS = [
     {"_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
     {"_codec.validate", "_dev_page.static"},
+    {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
     {"_codec.json", "_execution.failures", "_execution.interrupt", "_execution.memos"},
     {"_execution.options", "_execution.sender"},
@@ -28,6 +29,7 @@ LEVELS = [
     {"_execution.decision", "_execution.ending", "_execution.placement"},
     {"_execution.parallel"},
     {"_dev_page.diagnostics", "_execution.engine", "_server_api.client"},
+    {"_execution.checkpoint"},
     {"_dev_page.runs", "_dev_page.servers", "_endpoint.sync", "_server_api.events", "ai", "group"},
     {"_endpoint.authentication", "_endpoint.functions", "_endpoint.redirects", "step"},
     {"_endpoint.request"},

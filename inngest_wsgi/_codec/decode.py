@@ -71,6 +71,9 @@ def call(request: Request) -> Call:
         steps=steps,
         request_id=ctx["request_id"],
         job_id=ctx["job_id"],
+        function_uuid=ctx["fn_id"] or None,
+        queue_item=ctx["qi_id"] or None,
+        generation=ctx["generation_id"],
         trace=_trace(request.headers),
     )
 
@@ -118,6 +121,9 @@ _CTX_FIELDS = (
     _Field("use_api", bool, default=False),
     _Field("request_id", str),
     _Field("job_id", str),
+    _Field("fn_id", str),
+    _Field("qi_id", str),
+    _Field("generation_id", int),
 )
 _JSON_NAMES = {
     bool: "true or false",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from .. import _protocol as p, errors
-from .._messages import Failed, Headers, Op, Outcome, Response, Returned, UserError
+from .._messages import Call, Failed, Headers, Op, Outcome, Response, Returned, UserError
 from . import json as _json
 
 #: The largest response that the server reads, and the largest output of one
@@ -67,6 +67,25 @@ def error(problem: errors.Error) -> Response:
     if isinstance(problem, errors.MiddlewareError) and problem.header is not None:
         return response.adding((p.HEADER_RETRY_AFTER, problem.header))
     return response
+
+
+def checkpoint(call: Call, ops: t.Sequence[Op], began_ms: int, now_ms: int) -> bytes:
+    """Encode the body of a checkpoint (PROTOCOL section 9, W45).
+
+    :param began_ms: when the call began, in milliseconds since the epoch
+    """
+    fields: t.Dict[str, t.Any] = {
+        "run_id": call.run_id,
+        "fn_id": call.function_uuid,
+        "qi_id": call.queue_item,
+        "request_started_at": began_ms,
+        "ts": now_ms,
+    }
+    if call.request_id is not None:
+        fields["request_id"] = call.request_id
+    if call.generation is not None:
+        fields["generation_id"] = call.generation
+    return b'%b,"steps":[%b]}' % (_json.dumps(fields)[:-1], b",".join(map(_op, ops)))
 
 
 def document(status: int, body: t.Mapping[str, t.Any]) -> Response:

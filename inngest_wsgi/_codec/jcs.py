@@ -3,6 +3,7 @@ in-band syncs (PROTOCOL section 3)."""
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -33,6 +34,40 @@ def canonical(value: t.Any) -> bytes:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return "".join(parts).encode("utf-8")
+
+
+def reread(raw: bytes) -> t.Any:
+    """Read JSON as it would be read from its canonical form: numbers as
+    doubles, keys in the order of section 3.2.3.
+
+    :param raw: UTF-8 without lone surrogates
+    :raises ValueError: as :func:`canonical`
+    """
+    try:
+        return _reader.decode(raw.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _reread_number(text: str) -> t.Union[int, float]:
+    if len(text) < 16 and text.lstrip("-").isdigit():
+        # exact as a double; "-0" is 0
+        return int(text)
+    written = _number(float(text))
+    return float(written) if "." in written or "e" in written else int(written)
+
+
+def _in_order(pairs: t.List[t.Tuple[str, t.Any]]) -> t.Dict[str, t.Any]:
+    return dict(sorted(dict(pairs).items(), key=_key_order))
+
+
+def _key_order(pair: t.Tuple[str, t.Any]) -> bytes:
+    return _utf16(pair[0])
+
+
+_reader = json.JSONDecoder(
+    object_pairs_hook=_in_order, parse_float=_reread_number, parse_int=_reread_number
+)
 
 
 def _write(value: t.Any, emit: t.Callable[[str], None]) -> None:

@@ -44,7 +44,7 @@ def out_of_band(
         "sdk": f"{p.LANGUAGE}:v{p.VERSION}",
         "v": p.REGISTER_VERSION,
         "capabilities": introspection.CAPABILITIES,
-        "functions": registrations(functions, settings.app_id, url),
+        "functions": registrations(functions, settings, url),
     }
     if settings.app_version is not None:
         registration["appVersion"] = settings.app_version
@@ -85,7 +85,7 @@ def in_band(request: Request, settings: Settings, functions: Functions) -> Respo
         "capabilities": introspection.CAPABILITIES,
         "env": settings.env,
         "framework": p.FRAMEWORK,
-        "functions": registrations(functions, settings.app_id, url),
+        "functions": registrations(functions, settings, url),
         "inspection": introspection.describe(settings, len(functions), True),
         "platform": settings.platform,
         "sdk": f"{p.LANGUAGE}:v{p.VERSION}",
@@ -99,7 +99,9 @@ def in_band(request: Request, settings: Settings, functions: Functions) -> Respo
     return _synced(p.IN_BAND, 200, body)
 
 
-def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[str, t.Any]]:
+def registrations(
+    functions: Functions, settings: Settings, url: str
+) -> t.List[t.Dict[str, t.Any]]:
     """Return the functions in the form in which the server registers them.
 
     :param url: the endpoint's, without a query
@@ -107,9 +109,10 @@ def registrations(functions: Functions, app_id: str, url: str) -> t.List[t.Dict[
     found = []
     for function in functions:
         query = urllib.parse.urlencode(
-            [(p.QUERY_FN_ID, function.full_id(app_id)), (p.QUERY_STEP_ID, p.STEP)]
+            [(p.QUERY_FN_ID, function.full_id(settings.app_id)), (p.QUERY_STEP_ID, p.STEP)]
         )
-        found.append(function.registration(app_id, f"{url}?{query}"))
+        default = settings.checkpointing
+        found.append(function.registration(settings.app_id, f"{url}?{query}", default))
     return found
 
 

@@ -3,6 +3,7 @@ context, enter the middleware, and replay."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 import threading
@@ -25,6 +26,7 @@ from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepIn
 from ..serializer import serialized
 from ..step import Step
 from . import failures, logger
+from .checkpoint import Checkpoints
 from .current_step import current
 from .engine import Engine
 from .middleware_sender import MiddlewareSender
@@ -69,6 +71,7 @@ class Calls:
         self._functions = {f.full_id(settings.app_id): f for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
+        self._checkpoints = Checkpoints(http)
         self._client = client
         self._observe = observe
         self._no_middleware = Stack((), client, None)
@@ -137,6 +140,8 @@ class Calls:
         stack: Stack,
         disconnected: t.Optional[threading.Event],
     ) -> Outcome:
+        policy = function.checkpoint_policy(self._settings.checkpointing)
+        checkpoint = self._checkpoints.begin(call, policy)
         hooks = _Hooks(stack, disconnected)
         events = []
         try:
@@ -144,7 +149,7 @@ class Calls:
                 events.append(Event.from_wire(event))
         except ValueError as error:
             raise errors.BodyError("body_invalid", f"{error}.") from None
-        engine = Engine(call, time.time_ns, hooks)
+        engine = Engine(call, time.time_ns, hooks, checkpoint)
         facts = {
             "inngest_run_id": call.run_id,
             "inngest_function_id": call.fn_id,
@@ -163,8 +168,11 @@ class Calls:
             step=Step(engine, self._settings.app_id, call, make_sender, self._client.serializer),
             _disconnected=disconnected,
         )
-        if stack.entries:
-            stack.forward("transform_input", context, function, StepMemos(call.steps or {}))
+        if hooks.has_middleware:
+            hooks.transform_input = functools.partial(_transform_input, stack, context, function)
+            if checkpoint is not None:
+                hooks.steps = copy.deepcopy(call.steps or {})
+            hooks.transform_input({} if call.steps is None else call.steps)
         serializer = self._client.serializer
 
         def run(context: Context) -> t.Any:
@@ -190,6 +198,19 @@ class Calls:
         return outcome
 
 
+def _transform_input(
+    stack: Stack,
+    context: Context,
+    function: Function[t.Any],
+    steps: t.Dict[str, t.Any],
+) -> None:
+    stack.forward("transform_input", context, function, StepMemos(steps))
+
+
+def _no_input(steps: t.Dict[str, t.Any]) -> None:
+    """There is no middleware."""
+
+
 class _Hooks:
     """Tells the middleware and the logger of a call what the engine does."""
 
@@ -199,6 +220,11 @@ class _Hooks:
         # where the answer is in one piece, nobody can tell: bool() is False
         self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = logger.Replay()
+
+        #: gives memos to the middleware, which may change them
+        self.transform_input: t.Callable[[t.Dict[str, t.Any]], None] = _no_input
+        #: the memos as the server has them
+        self.steps: t.Dict[str, t.Any] = {}
 
     def new_code(self) -> None:
         self.replay.over = True
@@ -210,6 +236,29 @@ class _Hooks:
 
     def ended(self) -> None:
         self._stack.backward("after_execution")
+
+    def answered(self) -> None:
+        if self.has_middleware:
+            self._stack.forward("before_response")
+            self._stack.close()
+
+    def called_again(
+        self, memos: t.Dict[str, t.Any], hashed_id: str, memo: t.Any
+    ) -> t.Dict[str, t.Any]:
+        if not self.has_middleware:
+            memos[hashed_id] = memo
+            return memos
+        self.replay.over = False
+        self.steps[hashed_id] = memo
+        steps = copy.deepcopy(self.steps)
+        self._stack.enter()
+        try:
+            self.transform_input(steps)
+        except BaseException:
+            # as in a call that ends here: before_response() is not called
+            self._stack.close()
+            raise
+        return steps
 
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]

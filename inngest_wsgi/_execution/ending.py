@@ -7,18 +7,23 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import encode
-from .._messages import Call, Failed, Op, Outcome, Returned, StepId, StepsReported
+from .._messages import Call, Failed, Op, Returned, StepId, StepsReported
 from . import failures
 from .hooks import Hooks
-from .state import CLIENT_GONE, CallState, Ending, FunctionEnded, StepRan, StepsToReport
-
-#: An outcome, and the exception of the user's code that it is about, if any.
-Conclusion = t.Tuple[Outcome, t.Optional[BaseException]]
+from .state import (
+    CLIENT_GONE,
+    CallState,
+    Concluded,
+    Ending,
+    FunctionEnded,
+    StepRan,
+    StepsToReport,
+)
 
 
 def conclude(
     state: CallState, call: Call, hooks: Hooks, value: t.Any, error: t.Optional[BaseException]
-) -> Conclusion:
+) -> Concluded:
     """Tell the hooks what a call has ended in, and make the outcome.
 
     :param value: what the function returned
@@ -27,8 +32,10 @@ def conclude(
     ending = state.ending
     if ending is None:
         ending = _of_function(state, call, value, error)
+    if isinstance(ending, Concluded):
+        return ending
     if isinstance(ending, StepRan):
-        return _step_ran(ending, state, call, hooks)
+        return step_ran(ending, state, call, hooks)
     if isinstance(ending, StepsToReport):
         return _steps_to_report(ending.ops, state, call, hooks)
     return _function_ended(ending, call, hooks)
@@ -73,11 +80,11 @@ def target_not_found(state: CallState, call: Call, found: str, is_awaited: bool 
     )
 
 
-def _function_ended(ending: FunctionEnded, call: Call, hooks: Hooks) -> Conclusion:
+def _function_ended(ending: FunctionEnded, call: Call, hooks: Hooks) -> Concluded:
     value, error = ending
     if ending is CLIENT_GONE and error is not None:
         # without the hooks, and not logged
-        return Failed(*failures.describe(error)), None
+        return Concluded(Failed(*failures.describe(error)))
     if hooks.has_middleware:
         try:
             if error is None:
@@ -88,26 +95,24 @@ def _function_ended(ending: FunctionEnded, call: Call, hooks: Hooks) -> Conclusi
     if error is None:
         try:
             what = f"function {call.fn_id}"
-            return Returned(encode.function_output(value, what)), None
+            return Concluded(Returned(encode.function_output(value, what)))
         except Exception as exc:  # objects may raise anything
             error = exc
     return _failed(error)
 
 
-def _failed(error: BaseException) -> Conclusion:
-    return Failed(*failures.describe(error)), error
+def _failed(error: BaseException) -> Concluded:
+    return Concluded(Failed(*failures.describe(error)), error)
 
 
-def _steps_to_report(
-    ops: t.Sequence[Op], state: CallState, call: Call, hooks: Hooks
-) -> Conclusion:
+def _steps_to_report(ops: t.Sequence[Op], state: CallState, call: Call, hooks: Hooks) -> Concluded:
     if state.has_raced:
         if call.target is None:
             ops = [_planned_if_repeatable(op) for op in ops]
         ops = [op._replace(opts=_racing(op.opts)) for op in ops]
     if state.is_replaying or not hooks.has_middleware:
         # where it is replaying, the step has run already, as all code up to here
-        return StepsReported(ops), None
+        return Concluded(StepsReported(ops))
     try:
         hooks.ended()
         if len(ops) == 1:
@@ -115,10 +120,10 @@ def _steps_to_report(
             hooks.output(None, None, ops[0])
     except errors.MiddlewareError as exc:
         return _failed(exc)
-    return StepsReported(ops), None
+    return Concluded(StepsReported(ops))
 
 
-def _step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Conclusion:
+def step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Concluded:
     """Conclude a call in which one step ran.
 
     A step that failed is tried again, unless this was its last attempt or its
@@ -141,7 +146,7 @@ def _step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Co
             what = f"step {step.user_id!r} of function {call.fn_id}"
             data = encode.step_output(value, what)
             op = Op(p.OP_STEP_RUN, step, step.user_id, opts, data, timing=timing)
-            return StepsReported([op]), None
+            return Concluded(StepsReported([op]))
         except Exception as exc:  # objects may raise anything
             error = exc
     failure = failures.describe(error)
@@ -154,7 +159,15 @@ def _step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Co
         error=failure.error,
         timing=timing,
     )
-    return StepsReported([op], not is_final, failure.retry_after), error
+    return Concluded(StepsReported([op], not is_final, failure.retry_after), error)
+
+
+def succeeded(concluded: Concluded) -> t.Optional[Op]:
+    """Return the op of a step that ran and succeeded; None for any other end."""
+    outcome = concluded.outcome
+    if concluded.exception is not None or not isinstance(outcome, StepsReported):
+        return None
+    return outcome.ops[0]
 
 
 def _planned_if_repeatable(op: Op) -> Op:

@@ -101,14 +101,24 @@ import threading
 import typing as t
 
 from .. import _protocol as p, errors
-from .._codec import encode
-from .._messages import Call, Op, Outcome, StepId
+from .._codec import encode, jcs
+from .._messages import Call, Failed, Op, Outcome, StepId
 from . import ending, failures, memos, placement
 from .decision import GIVE_BACK, NOT_TARGETED, PASS_OVER, PLAN, decide, has_target_run
-from .hooks import Hooks
+from .hooks import Checkpointer, Hooks
 from .interrupt import Interrupt, stray_interrupt_error
 from .parallel import call_branches
-from .state import AFTER, CLIENT_GONE, FUNCTION, HOOK, STEP, CallState, FunctionEnded, StepRan
+from .state import (
+    AFTER,
+    CLIENT_GONE,
+    FUNCTION,
+    HOOK,
+    STEP,
+    CallState,
+    Concluded,
+    FunctionEnded,
+    StepRan,
+)
 
 
 class Engine:
@@ -117,17 +127,26 @@ class Engine:
     :param call: with its events and steps
     :param clock: returns the time in ns since the epoch, for the steps' timing
     :param hooks: told how far the call is
+    :param checkpoint: told of each step that succeeds; None if the call is to
+        end at its first step
     :ivar exception: the exception of the user's code that the outcome is
         about, once :meth:`replay` has returned
     :ivar swallowed: True if the function went on after an interrupt, once
         :meth:`replay` has returned or raised
     """
 
-    def __init__(self, call: Call, clock: t.Callable[[], int], hooks: Hooks) -> None:
+    def __init__(
+        self,
+        call: Call,
+        clock: t.Callable[[], int],
+        hooks: Hooks,
+        checkpoint: t.Optional[Checkpointer] = None,
+    ) -> None:
         self._call = call
         self._clock = clock
         self._hooks = hooks
-        self._memos: t.Dict[str, t.Any] = call.steps or {}
+        self._checkpoint = checkpoint
+        self._memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
         target_has_run = call.target is not None and has_target_run(call)
         self._state = CallState(threading.get_ident(), target_has_run)
         self.exception: t.Optional[BaseException] = None
@@ -173,7 +192,7 @@ class Engine:
             state.phase = AFTER
             self.swallowed = state.swallowed
         outcome, self.exception = ending.conclude(state, self._call, self._hooks, value, error)
-        return outcome
+        return outcome if self._checkpoint is None else self._checkpoint.finish(outcome)
 
     def _begin_new_code(self) -> None:
         """Tell the hooks, once, that code runs for the first time.
@@ -230,7 +249,7 @@ class Engine:
         shown = encode.step_input(args) if args else None
         if shown is not None:
             opts["input"] = shown
-        if decision is PLAN:
+        if decision is PLAN or (self._checkpoint is not None and self._checkpoint.is_over):
             raise state.report(Op(p.OP_STEP_PLANNED, step, user_id, opts))
         value: t.Any = None
         error: t.Optional[BaseException] = None
@@ -248,7 +267,44 @@ class Engine:
         timing = (start, self._clock() - start)
         if state.misuse is not None:
             value, error, state.misuse = None, state.misuse, None
-        raise state.end(StepRan(step, opts, timing, value, error))
+        ended = StepRan(step, opts, timing, value, error)
+        if self._checkpoint is None or error is not None or state.has_raced:
+            raise state.end(ended)
+        return memos.result(self._go_on(ended, self._checkpoint))
+
+    def _go_on(self, ended: StepRan, checkpoint: Checkpointer) -> t.Any:
+        """Send a step that has succeeded to the server, and go on.
+
+        :returns: the step's memo, as the next call would have it
+        :raises Interrupt: the call ends here
+        """
+        state, hooks = self._state, self._hooks
+        state.phase = HOOK
+        try:
+            concluded = ending.step_ran(ended, state, self._call, hooks)
+            op = ending.succeeded(concluded)
+            if op is None:
+                raise state.end(concluded)
+            try:
+                memo = {"data": jcs.reread(op.data)}
+            except ValueError:
+                # no call could carry it: as the server says then
+                raise state.end(concluded)
+            hooks.answered()
+            outcome = checkpoint.add(op)
+            if outcome is not None:
+                raise state.end(Concluded(outcome))
+            self._memos = hooks.called_again(self._memos, op.id.hashed, memo)
+        except errors.MiddlewareError as exc:
+            raise state.end(Concluded(Failed(*failures.describe(exc)), exc))
+        except BaseException as exc:
+            if failures.is_process_exit(exc):
+                state.exit(exc)
+            raise
+        state.go_on()
+        if state.unread == 0:
+            self._begin_new_code()
+        return self._memos.get(op.id.hashed, memo)
 
     @property
     def running(self) -> StepId:

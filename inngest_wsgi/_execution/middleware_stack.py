@@ -49,13 +49,23 @@ class Stack:
     :ivar entries: the objects, outermost first
     """
 
-    __slots__ = ("entries",)
+    __slots__ = ("entries", "_factories", "_client", "_raw_request")
 
     def __init__(self, factories: t.Sequence[Factory], client: Client, raw_request: t.Any) -> None:
         self.entries: t.List[Middleware] = []
-        for factory in factories:
+        self._factories = factories
+        self._client = client
+        self._raw_request = raw_request
+        self.enter()
+
+    def enter(self) -> None:
+        """Make the objects, in the place of those that were closed.
+
+        :raises errors.MiddlewareError: one cannot be made
+        """
+        for factory in self._factories:
             try:
-                self.entries.append(factory(client, raw_request))
+                self.entries.append(factory(self._client, self._raw_request))
             except BaseException as exc:
                 self.close()
                 if failures.is_process_exit(exc):
@@ -77,7 +87,8 @@ class Stack:
     def close(self) -> None:
         """Call ``close`` of each object, even if another one raises."""
         process_exit = None
-        for entry in reversed(self.entries):
+        entries, self.entries = self.entries, []
+        for entry in reversed(entries):
             try:
                 entry.close()
             except BaseException as exc:

@@ -12,7 +12,7 @@ import enum
 import typing as t
 
 from .. import errors
-from .._messages import Op, StepId
+from .._messages import Op, Outcome, StepId
 from .interrupt import Interrupt
 
 
@@ -77,8 +77,20 @@ class StepsToReport(t.NamedTuple):
     ops: t.Sequence[Op]
 
 
+class Concluded(t.NamedTuple):
+    """The ending of a call whose outcome is known already, since its hooks
+    were called after the step.
+
+    :ivar exception: the exception of the user's code that the outcome is
+        about, if any
+    """
+
+    outcome: Outcome
+    exception: t.Optional[BaseException] = None
+
+
 #: What a call ends in, before middleware sees it and before it is encoded.
-Ending = t.Union[FunctionEnded, StepRan, StepsToReport]
+Ending = t.Union[FunctionEnded, StepRan, StepsToReport, Concluded]
 
 #: The ending of a call whose client has gone: nobody receives the answer.
 CLIENT_GONE = FunctionEnded(error=errors.Error("The client of the call has gone."))
@@ -182,6 +194,12 @@ class CallState:
         self.phase = ENDED
         self.ending = ending
         return Interrupt()
+
+    def go_on(self) -> None:
+        """From STEP or HOOK back to FUNCTION, after a step: what follows is as
+        in the next call, in which the step's memo is the last one."""
+        self.phase = FUNCTION
+        self.is_replaying = True
 
     def report(self, op: Op) -> Interrupt:
         """End at a step that is reported: in a parallel group the branch,

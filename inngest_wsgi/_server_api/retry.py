@@ -51,6 +51,8 @@ class Retry(t.NamedTuple):
 SEND_RETRY = Retry(attempts=5)
 #: For signals: only the first attempt that arrives resumes the waiting run.
 SIGNAL_RETRY = Retry(attempts=3)
+#: For checkpoints, each of which holds a call up.
+CHECKPOINT_RETRY = Retry(attempts=3, backoff_s=0.1)
 #: For the state of a call. The server calls again where it cannot be fetched.
 FETCH_RETRY = Retry(attempts=3)
 

@@ -87,6 +87,7 @@ def _read_function(app_id: str, entry: t.Any) -> Function:
     settings = Settings(str(function_id), fields)
     triggers, crons = settings.triggers()
     settings.priority()
+    settings.checkpoint()
     start_timeout, finish_timeout = settings.timeouts()
     return Function(
         function_id=str(function_id),

@@ -28,9 +28,6 @@ _DAY = 86400.0
 #: Seconds that a batch is kept open if the function sets no timeout.
 _BATCH_TIMEOUT = 60.0
 
-#: Settings that this server does not support, as spelled in a registration.
-REFUSED = ("checkpoint",)
-
 
 class RegistrationRefused(Exception):
     """Raised if a registration is refused as a whole.
@@ -71,9 +68,6 @@ class Settings:
     def __init__(self, function_id: str, fields: t.Dict[str, t.Any]) -> None:
         self._id = function_id
         self._fields = fields
-        for setting in REFUSED:
-            if fields.get(setting.lower()):
-                raise self._unsupported(f"the setting {setting}")
 
     def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[str, ...]]:
         """Return the triggering events and the cron expressions."""
@@ -118,6 +112,15 @@ class Settings:
                 Cancelling(fields["event"], condition, self._maybe(fields.get("timeout")))
             )
         return tuple(found)
+
+    def checkpoint(self) -> None:
+        """Check ``checkpoint``. It has no effect: the app knows its own setting."""
+        fields = self._one("checkpoint") or {}
+        self._maybe(fields.get("batch_interval"))
+        self._maybe(fields.get("max_runtime"))
+        steps = fields.get("batch_steps", 0)
+        if not isinstance(steps, int) or isinstance(steps, bool):
+            raise unreadable("batch_steps is not a number")
 
     def concurrency(self) -> t.Tuple[ConcurrencyLimit, ...]:
         value = self._fields.get("concurrency")
