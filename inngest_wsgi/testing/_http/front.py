@@ -6,6 +6,7 @@ way to end the threads of connections that are still open.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import socket
@@ -14,6 +15,8 @@ import time
 import typing as t
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.test import run_wsgi_app
+from werkzeug.wsgi import get_input_stream
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -21,7 +24,8 @@ _BACKLOG = 128
 
 
 class Front:
-    """Serves an application from the call of :meth:`start` on.
+    """Serves an application from the call of :meth:`start` on. Each of its
+    responses must have a ``Content-Length``.
 
     :raise OSError: the address is taken.
     """
@@ -31,7 +35,12 @@ class Front:
         lock = threading.Lock()
 
         class Handler(WSGIRequestHandler):
-            """Keeps its connection where stop() finds it, and its log quiet."""
+            """Keeps its connection for the next request, and where stop()
+            finds it, and its log quiet."""
+
+            protocol_version = "HTTP/1.1"
+            # an answer is sent in two parts, and the second waits for nothing
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 super().setup()
@@ -39,6 +48,20 @@ class Front:
                     for thread in [each for each in connections if not each.is_alive()]:
                         del connections[thread]
                     connections[threading.current_thread()] = self.connection
+
+            def run_wsgi(self) -> None:
+                # In place of Werkzeug's own, which closes each connection:
+                # there an application may leave a part of the request unread.
+                environ = self.make_environ()
+                environ["wsgi.input"] = io.BytesIO(get_input_stream(environ).read())
+                chunks, status, headers = run_wsgi_app(application, environ, buffered=True)
+                code, _, reason = status.partition(" ")
+                self.send_response(int(code), reason)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(b"".join(chunks))
 
             def log(self, type: str, message: str, *args: t.Any) -> None:
                 # A request line holds an event key, so none is logged.
