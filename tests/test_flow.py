@@ -14,7 +14,7 @@ EVENT = inngest.TriggerEvent(event="a")
 
 def registered(*declarations):
     """Return the registered functions by their ids."""
-    client = inngest.Inngest("sync-app", is_production=False)
+    client = inngest.Inngest("sync-app", is_production=False, checkpointing=False)
     functions = [
         client.create_function(**dict({"trigger": EVENT}, **options))(lambda ctx: None)
         for options in declarations

@@ -125,6 +125,16 @@ def _retries(attempts: t.Optional[int]) -> Parts:
 # -- one sentence for each option ----------------------------------------
 
 
+def _checkpoint(wire: Wire) -> t.Iterator[Parts]:
+    text = f"One call runs steps for up to {duration(wire['max_runtime'])}"
+    steps = wire["batch_steps"]
+    if steps > 1:
+        text += f", and the server stores {steps} of them at a time"
+    if "batch_interval" in wire:
+        text += f", or what there is after {duration(wire['batch_interval'])}"
+    yield [text]
+
+
 def _concurrency(rules: t.Sequence[Wire]) -> t.Iterator[Parts]:
     for rule in rules:
         limit = rule["limit"]
@@ -208,6 +218,7 @@ _SENTENCES: t.Tuple[t.Tuple[str, str, t.Callable[[t.Any], t.Iterator[Parts]]], .
     ("idempotency", "Idempotency", _idempotency),
     ("cancel", "Cancelled", _cancel),
     ("timeouts", "Timeouts", _timeouts),
+    ("checkpoint", "Checkpointing", _checkpoint),
 )
 _SCOPES = {
     "env": ", shared by all functions of the environment with the same key",

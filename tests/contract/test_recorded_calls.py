@@ -469,6 +469,8 @@ def application(recording, fn_id, function, exchange, **serve):
         app_id=app_id + "-app",
         is_production=hasattr(recording, "signing_key"),
         event_key="event-key-test-1" if hasattr(recording, "signing_key") else "test-event-key",
+        # these SDKs end each call at its first step
+        checkpointing=False,
     )
     declared = client.create_function(
         fn_id=name, trigger=inngest.TriggerEvent(event="wire/" + name)

@@ -88,6 +88,8 @@ def app_like(recording, at, origin):
         is_production=key is not None,
         api_base_url=origin,
         event_api_base_url=origin,
+        # the recorded SDKs do not register it
+        checkpointing=False,
     )
     functions = [declared(client, wire) for wire in wires] or [
         client.create_function(fn_id="two", trigger=inngest.TriggerEvent(event="e"))(print)

@@ -29,7 +29,8 @@ def nothing(ctx):
 def app_of(functions, app_id, **options):
     """Return an endpoint at http://localhost:3000/api/inngest."""
     serve = {k: options.pop(k) for k in list(options) if k.startswith(("s", "http", "base"))}
-    client = inngest.Inngest(app_id=app_id, **options)
+    # the recorded SDKs do not register it
+    client = inngest.Inngest(app_id=app_id, checkpointing=False, **options)
     declared = [
         client.create_function(fn_id=fn_id, trigger=trigger, **more)(nothing)
         for fn_id, trigger, more in functions

@@ -40,6 +40,19 @@ C, T, R = inngest.Concurrency, inngest.Throttle, inngest.RateLimit
                 "environment with the same key"
             ],
         ),
+        ({"checkpointing": True}, ["One call runs steps for up to 10 seconds"]),
+        ({"checkpointing": False}, []),
+        (
+            {
+                "checkpointing": inngest.Checkpointing(
+                    buffered_steps=10, max_interval="2s", max_runtime="1m"
+                )
+            },
+            [
+                "One call runs steps for up to 1 minute, and the server stores 10 of them at a "
+                "time, or what there is after 2 seconds"
+            ],
+        ),
         ({"concurrency": [C(2, scope="fn")]}, ["At most 2 steps at once"]),
         ({"throttle": T(1, "1m")}, ["At most 1 run starts in 1 minute; the others wait"]),
         (
@@ -110,7 +123,8 @@ def test_every_option_of_a_function_is_described():
     camel = {
         re.sub("_(.)", lambda m: m.group(1).upper(), x) for x in Options._fields if x not in quiet
     }
-    assert camel == {option for option, _, _ in descriptions._SENTENCES}
+    wire = {"checkpoint" if name == "checkpointing" else name for name in camel}
+    assert wire == {option for option, _, _ in descriptions._SENTENCES}
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,7 @@ def test_a_rotation_under_load_loses_no_call(restart, workers, threads, both, tm
     before, overlap, switched, restarted, after = (
         kinds(api.passed[begin:end]) for begin, end in zip([0] + marks, marks)
     )
-    asked = {"register", "batch", "actions", "signals"}
+    asked = {"register", "batch", "actions", "signals", "async"}
     accepted = {(kind, 200) for kind in asked | {EVENT_KEY}}
     refused = {(kind, 401) for kind in asked}
     assert before == after == accepted

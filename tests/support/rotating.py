@@ -24,7 +24,11 @@ def effect(n, name, result=None):
     return result
 
 
-@client.create_function(fn_id="work", trigger=inngest.TriggerEvent(event="rotating/work"))
+@client.create_function(
+    fn_id="work",
+    trigger=inngest.TriggerEvent(event="rotating/work"),
+    checkpointing=False,  # so that its state is fetched
+)
 def work(ctx):
     n = ctx.event.data["n"]
     ctx.step.run("first", effect, n, "first", LARGE)

@@ -150,9 +150,9 @@ def register(server, **changes):
 
 def test_an_unsupported_setting_is_refused_by_name():
     with LocalServer() as server:
-        got = register(server, checkpoint={"batch_steps": 3})
+        got = register(server, timeouts={"start": "soon"})
         assert got.status == 400
-        assert "function raw-fn" in got.json["error"] and "checkpoint" in got.json["error"]
+        assert "function raw-fn" in got.json["error"] and "timeouts" in got.json["error"]
         server.send({"name": "raw/go"})
         assert server.runs() == []
 
