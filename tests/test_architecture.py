@@ -65,7 +65,8 @@ TESTING = [
     {"_run.call"},
     {"_run.executor"},
     {"_store"},
-    {"_http.api", "_http.sync", "_stepping", "_watching"},
+    {"_http.api", "_http.sync", "_watching"},
+    {"_stepping"},
     {"_server"},
     {""},
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ._http.api import Api
 from ._http.inprocess import Application, InProcessCaller
 from ._model.registry import read_registration
 from ._model.state import Run
@@ -42,6 +43,8 @@ class Stepper:
         self._store.register(read_registration(json.dumps(registration).encode("utf-8")))
         self._executor = self._store.executor
         self._caller = InProcessCaller(application)
+        #: The server's API, as a WSGI application.
+        self.api = Api(self._store)
 
     def send(self, name: str, data: t.Optional[t.Dict[str, t.Any]] = None) -> str:
         """Send an event.

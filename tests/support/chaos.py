@@ -9,6 +9,8 @@ import random
 import types
 
 import programs
+import urllib3
+import werkzeug.test
 
 import inngest_wsgi as inngest
 from inngest_wsgi.testing._stepping import Stepper
@@ -51,6 +53,8 @@ class Answer:
     def __init__(self, call):
         self.call = call
         self.steps = []
+        #: those of the steps that a checkpoint has stored
+        self.stored = set()
         self.lost = None
         self.result = None
 
@@ -79,11 +83,53 @@ REGISTRATION = {
 UNREACHABLE = server_failure("Unable to reach SDK URL")
 
 
+#: How calls may go on after a step.
+POLICIES = (
+    False,
+    True,
+    True,
+    inngest.Checkpointing(buffered_steps=2),
+    inngest.Checkpointing(buffered_steps=5),
+    inngest.Checkpointing(max_runtime=1),
+)
+
+
+class Api:
+    """The server's API, as urllib3 would reach it; with faults.
+
+    :param chaos: makes the choices, and is told what is stored.
+    """
+
+    def __init__(self, chaos):
+        self.chaos = chaos
+
+    def request(self, method, url, body=b"", headers=None, **options):
+        chance = self.chaos.choose(12) if self.chaos.faults else 12
+        if chance == 0:
+            raise urllib3.exceptions.ProtocolError("not received")
+        if chance == 1:
+            return answered(503, b"")
+        ops = json.loads(body)["steps"]
+        known = self.chaos.run.steps
+        client = werkzeug.test.Client(self.chaos.stepper.api)
+        path = url.partition("8288")[2]
+        response = client.open(path, method=method, data=body)
+        if response.status_code == 200:
+            self.chaos.stored(op for op in ops if op["id"] not in known)
+        if chance == 2:
+            raise urllib3.exceptions.ProtocolError("the answer is lost")
+        return answered(response.status_code, response.data)
+
+
+def answered(status, data):
+    return types.SimpleNamespace(status=status, data=data, headers={})
+
+
 class Chaos:
     """A run of a program.
 
     :param choose: given n, gives one of the numbers below n.
-    :param faults: whether workers die and calls come twice.
+    :param faults: whether workers die, calls come twice, and the API fails.
     """
 
     def __init__(self, program, choose, faults):
@@ -99,7 +145,12 @@ class Chaos:
             fn_id="f", trigger=inngest.TriggerEvent(event="test/event")
         )
         function = declare(lambda ctx: programs.Interpreter(ctx, self.ran).run(program))
-        self.stepper = Stepper(inngest.serve(client, [function]), REGISTRATION)
+        checkpointing = POLICIES[choose(len(POLICIES))]
+        self.log.append(f"checkpointing: {checkpointing}")
+        application = inngest.serve(
+            client, [function], checkpointing=checkpointing, http=Api(self)
+        )
+        self.stepper = Stepper(application, REGISTRATION)
         self.event_id = self.stepper.send("test/event")
 
     @property
@@ -109,6 +160,12 @@ class Chaos:
 
     def ran(self, step, well):
         self.answers[-1].steps.append((step, well))
+
+    def stored(self, ops):
+        """Note the steps of a checkpoint that the server has stored."""
+        found = {(op["userland"]["id"], op["userland"]["index"]) for op in ops}
+        self.answers[-1].stored |= found
+        self.log.append(f"stored {sorted(found)}")
 
     # -- moments -----------------------------------------------------------
 
@@ -207,9 +264,11 @@ class Chaos:
             self.note(exchange, "is lost")
             return
         self.note(exchange, "is answered", said(flight.result))
-        if self.faults and exchange.item.targeted and ended_step(flight) and self.choose(10) == 9:
+        dies_late = self.faults and exchange.item.targeted and ended_step(flight)
+        if dies_late and self.choose(10) == 9 and not waits_for_sleep(exchange.item.run):
             # A plan that a server acts on twice can hang the run whatever is
-            # answered, so this is for targeted calls alone.
+            # answered, so this is for targeted calls alone. A sleep that ends a
+            # group makes the next call by itself, so nothing stops a second one.
             self.note(exchange, SERVER_DIES_LATE)
             self.stepper.settle_and_redo(exchange, flight.result)
             return
@@ -263,13 +322,18 @@ class Chaos:
     def tries(self):
         """By step: whether it went well, and why the server did not hear of it.
 
-        What a call did that the server did not ask for is left out.
+        What a call did that the server did not ask for is left out, unless
+        that alone was stored.
         """
         found = {}
         for answer in self.answers:
             if answer.lost not in (TWICE, ONCE_MORE):
                 for step, well in answer.steps:
-                    found.setdefault(step, []).append((well, answer.lost))
+                    lost = None if step in answer.stored else answer.lost
+                    found.setdefault(step, []).append((well, lost))
+        for answer in self.answers:
+            for step in answer.stored:
+                found.setdefault(step, [(True, None)])
         return found
 
 
@@ -281,6 +345,11 @@ def ended_step(flight):
     """Whether an answer ends the step that its call is for."""
     ops = flight.result.ops if isinstance(flight.result, Reported) else []
     return any(op.op in ("StepRun", "StepFailed") for op in ops)
+
+
+def waits_for_sleep(run):
+    """Whether the group that a run waits for has a sleep that has not ended."""
+    return any(run.ops[step] == "Sleep" for step in run.pending)
 
 
 def named(exchange):
