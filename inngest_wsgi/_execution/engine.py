@@ -268,7 +268,7 @@ class Engine:
         if state.misuse is not None:
             value, error, state.misuse = None, state.misuse, None
         ended = StepRan(step, opts, timing, value, error)
-        if self._checkpoint is None or error is not None or state.has_raced:
+        if self._checkpoint is None or error is not None:
             raise state.end(ended)
         return memos.result(self._go_on(ended, self._checkpoint))
 
