@@ -69,6 +69,7 @@ class Calls:
     ) -> None:
         self._settings = settings
         self._functions = {f.full_id(settings.app_id): f for f in functions}
+        self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
         self._checkpoints = Checkpoints(http)
@@ -140,8 +141,9 @@ class Calls:
         stack: Stack,
         disconnected: t.Optional[threading.Event],
     ) -> Outcome:
-        policy = function.checkpoint_policy(self._settings.checkpointing)
-        checkpoint = self._checkpoints.begin(call, policy)
+        checkpoint, policy = None, self._policies[function]
+        if policy is not None and call.queue_item is not None:
+            checkpoint = self._checkpoints.begin(call, policy)
         hooks = _Hooks(stack, disconnected)
         events = []
         try:

@@ -67,23 +67,21 @@ class Checkpoints:
         self._failures = 0
         self._paused_until: t.Optional[float] = None
 
-    def begin(self, call: Call, policy: t.Optional[Checkpointing]) -> t.Optional["Checkpoint"]:
+    def begin(self, call: Call, policy: Checkpointing) -> t.Optional["Checkpoint"]:
         """Return the checkpoint of a call; None if it is to end at its first
         step.
 
         A call that is tried again ends there too, so that the steps after it
         have attempts of their own.
 
-        :param policy: None if checkpointing is off
+        :param call: of a server that says which item of its queue it is
         """
         if (
-            policy is None
-            or call.target is not None
+            call.target is not None
             or call.plan_only
             or call.attempt > 0
             or not decode.RUN_ID.fullmatch(call.run_id)
             or call.function_uuid is None
-            or call.queue_item is None
             or self._is_paused()
         ):
             return None

@@ -55,7 +55,7 @@ def step_error(ctx):
     try:
         ctx.step.run("bad", bad)
     except inngest.StepError as error:
-        cause = "{name}: {message}".format(**error.cause)
+        cause = "{name}: {message}".format(**(error.cause or {}))
         found = {"name": error.name, "message": error.message, "isStepError": True}
         return {"caught": dict(found, cause=cause)}
 

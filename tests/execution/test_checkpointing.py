@@ -224,7 +224,7 @@ def test_after_the_longest_runtime_the_next_step_is_planned():
     assert ops_of(response) == [("StepPlanned", "d")]
 
 
-def test_steps_are_sent_after_an_interval_even_while_another_one_runs():
+def test_steps_are_sent_after_an_interval_even_while_another_one_runs(monkeypatch):
     sent = threading.Event()
     api = Api()
     ask = api.request
@@ -235,7 +235,7 @@ def test_steps_are_sent_after_an_interval_even_while_another_one_runs():
         finally:
             sent.set()
 
-    api.request = request
+    monkeypatch.setattr(api, "request", request)
 
     def function(ctx):
         ctx.step.run("a", lambda: 1)
@@ -369,10 +369,12 @@ def test_other_values_of_the_option_are_refused():
     client = inngest.Inngest(app_id="shop", is_production=False)
     with pytest.raises(inngest.FunctionConfigError, match="checkpointing must be True, False"):
         client.create_function(
-            fn_id="f", trigger=inngest.TriggerEvent(event="e"), checkpointing="yes"
+            fn_id="f",
+            trigger=inngest.TriggerEvent(event="e"),
+            checkpointing="yes",  # type: ignore[arg-type]
         )(abc)
     with pytest.raises(inngest.SettingsError, match="checkpointing: must be True, False"):
-        inngest.Inngest(app_id="shop", checkpointing=1)
+        inngest.Inngest(app_id="shop", checkpointing=1)  # type: ignore[arg-type]
 
 
 def test_a_streamed_call_goes_on_too():
