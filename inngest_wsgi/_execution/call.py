@@ -4,13 +4,13 @@ context, enter the middleware, and replay."""
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 import time
 import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import decode
+from .._logs import log, printable
 from .._messages import Call, Op, Outcome, Request
 from .._server_api.client import Http
 from .._server_api.events import EventApi
@@ -24,9 +24,10 @@ from ..group import Group
 from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
 from ..serializer import serialized
 from ..step import Step
-from . import failures, logger
+from . import logger
 from .current_step import current
 from .engine import Engine
+from .failure_log import log_failure
 from .middleware_sender import MiddlewareSender
 from .middleware_stack import Stack
 
@@ -35,8 +36,6 @@ _SWALLOWED = (
     "everything: an except without a class, except BaseException, a finally that returns, or "
     "a context manager that suppresses. Let BaseException pass."
 )
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 class AcceptedCall(t.NamedTuple):
@@ -146,8 +145,8 @@ class Calls:
             raise errors.BodyError("body_invalid", f"{error}.") from None
         engine = Engine(call, time.time_ns, hooks)
         facts = {
-            "inngest_run_id": call.run_id,
-            "inngest_function_id": call.fn_id,
+            "inngest_run_id": printable(call.run_id),
+            "inngest_function_id": printable(call.fn_id),
             "inngest_attempt": call.attempt,
         }
         make_sender = functools.partial(MiddlewareSender, self._event_api, stack, call.trace)
@@ -157,6 +156,7 @@ class Calls:
             events=events,
             group=Group(engine),
             job_id=call.job_id,
+            max_attempts=call.max_attempts,
             logger=logger.for_call(self._client.logger, hooks.replay, facts),
             request_id=call.request_id,
             run_id=call.run_id,
@@ -178,15 +178,8 @@ class Calls:
         finally:
             current.reset(token)
             if engine.swallowed:
-                _log.error(_SWALLOWED, call.fn_id, call.run_id)
-        if engine.exception is not None and not failures.is_quiet(engine.exception):
-            _log.error(
-                "Function %s failed (run %s, attempt %d)",
-                call.fn_id,
-                call.run_id,
-                call.attempt,
-                exc_info=engine.exception,
-            )
+                log.error(_SWALLOWED, call.fn_id, call.run_id)
+        log_failure(call, outcome, engine.exception)
         return outcome
 
 

@@ -7,8 +7,9 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import encode
+from .._logs import printable
 from .._messages import Call, Failed, Op, Outcome, Returned, StepId, StepsReported
-from . import failures
+from . import failures, step_errors
 from .hooks import Hooks
 from .state import CLIENT_GONE, CallState, Ending, FunctionEnded, StepRan, StepsToReport
 
@@ -66,7 +67,7 @@ def target_not_found(state: CallState, call: Call, found: str, is_awaited: bool 
         return StepsToReport([Op(name, StepId(target, 0, target), target)])
     return FunctionEnded(
         error=errors.StepUnexpectedError(
-            f"step {target} was to run, but {found}. Was it renamed or removed, or does the "
+            f"step {printable(target)} was to run, but {found}. Was it renamed or removed, or does the "
             "function take another path each time? Restore the step, or cancel the run and start "
             "it again"
         )
@@ -151,7 +152,7 @@ def _step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Co
         step,
         step.user_id,
         opts,
-        error=failure.error,
+        error=failure.error._replace(data=step_errors.details(error)),
         timing=timing,
     )
     return StepsReported([op], not is_final, failure.retry_after), error

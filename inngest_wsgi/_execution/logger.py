@@ -5,8 +5,12 @@ every record."""
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import logging
 import typing as t
+
+from .._logs import report_failure
 
 Logger = t.Any
 
@@ -56,7 +60,12 @@ def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Lo
 
 
 class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[misc]
-    """Adapts a logger of :mod:`logging`."""
+    """Adapts a logger of :mod:`logging`.
+
+    An adapter would call the logger's ``log``, whichever method it is called
+    by. This one calls the method of the same name, because the class of the
+    logger may override it.
+    """
 
     def __init__(
         self, logger: logging.Logger, replay: Replay, facts: t.Mapping[str, t.Any]
@@ -76,7 +85,59 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
     def __getattr__(self, name: str) -> t.Any:
         """Return an attribute of the logger that adapters do not have, such as
         the method of a custom level."""
+        if name in _METHODS:
+            return self._method(name)
         return _gated(getattr(self.__dict__["logger"], name), name, self._replay)
+
+    def _method(self, name: str) -> t.Callable[..., None]:
+        """Return the logger's method of a name. It is silent during replay,
+        adds what every record has, and keeps an exception of a user's filter
+        from failing a step."""
+        method = getattr(self.__dict__["logger"], name)
+        if not self._replay.over:
+            return _silent
+        takes_extra = _takes_extra(getattr(method, "__func__", method))
+
+        def call(*args: t.Any, **kwargs: t.Any) -> None:
+            if takes_extra:
+                self.process(None, kwargs)
+            try:
+                method(*args, **kwargs)
+            except Exception:
+                report_failure()
+
+        return _hidden(call)
+
+
+for _name in "debug info warning warn error exception critical fatal log".split():
+    # bound now, for the variable of the loop changes
+    setattr(_StandardLogger, _name, property(lambda self, _name=_name: self._method(_name)))
+
+
+def _hidden(function: t.Any) -> t.Any:
+    """Make :mod:`logging` take a function for one of its own, so that a record
+    has the place of the user's line. A ``stacklevel`` could not be passed
+    through a method that the user overrides."""
+    source = getattr(logging, "_srcfile", None)
+    if source:
+        function.__code__ = _hidden_code(function.__code__, source)
+    return function
+
+
+@functools.lru_cache(maxsize=8)
+def _hidden_code(code: t.Any, source: str) -> t.Any:
+    return code.replace(co_filename=source)
+
+
+@functools.lru_cache(maxsize=256)
+def _takes_extra(method: t.Any) -> bool:
+    """Tell whether a method that logs takes ``extra``, as those of
+    :mod:`logging` do."""
+    try:
+        parameters = inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return False
+    return "extra" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 class _OtherLogger:
