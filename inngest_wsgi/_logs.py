@@ -60,12 +60,12 @@ class Log:
         """Write a line of any level."""
         self._write(level, message, args, exc_info)
 
-    def _write(
-        self, level: int, message: str, args: t.Tuple[t.Any, ...], exc_info: t.Any
-    ) -> None:
+    def _write(self, level: int, message: str, args: t.Tuple[t.Any, ...], exc_info: t.Any) -> None:
         try:
             # the line is that of the caller's caller
-            self._logger.log(level, message, *map(_one_line, args), exc_info=exc_info, stacklevel=3)
+            self._logger.log(
+                level, message, *map(_one_line, args), exc_info=exc_info, stacklevel=3
+            )
         except Exception:
             report_failure()
 

@@ -89,7 +89,7 @@ def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
             return None
         within = inside | {id(value)}
         keys: t.Optional[t.List[t.Any]] = None
-        items: t.Sequence[JSON] = value
+        items: t.Any = value
         if isinstance(value, dict):
             keys, items = list(value), list(value.values())
         is_large = False

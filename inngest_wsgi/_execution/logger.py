@@ -94,11 +94,12 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
         adds what every record has, and keeps an exception of a user's filter
         from failing a step."""
         method = getattr(self.__dict__["logger"], name)
-        if not self._replay.over:
-            return _silent
         takes_extra = _takes_extra(getattr(method, "__func__", method))
 
         def call(*args: t.Any, **kwargs: t.Any) -> None:
+            # asked now: the method may have been taken earlier
+            if not self._replay.over:
+                return
             if takes_extra:
                 self.process(None, kwargs)
             try:
@@ -106,12 +107,15 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
             except Exception:
                 report_failure()
 
-        return _hidden(call)
+        return t.cast(t.Callable[..., None], _hidden(call))
+
+
+def _method_property(name: str) -> property:
+    return property(lambda adapter: adapter._method(name))
 
 
 for _name in "debug info warning warn error exception critical fatal log".split():
-    # bound now, for the variable of the loop changes
-    setattr(_StandardLogger, _name, property(lambda self, _name=_name: self._method(_name)))
+    setattr(_StandardLogger, _name, _method_property(_name))
 
 
 def _hidden(function: t.Any) -> t.Any:
@@ -155,11 +159,9 @@ def _gated(member: t.Any, name: str, replay: Replay) -> t.Any:
     """Return an attribute of a logger. While memos are given back, a method
     that logs is silent."""
     if name in _METHODS and not replay.over:
-        return _silent
+        # it may be called later; a wrapper only here, for some libraries take
+        # the place of the line from the frame that calls them
+        return lambda *args, **kwargs: member(*args, **kwargs) if replay.over else None
     if name in _DERIVING and callable(member):
         return lambda *args, **kwargs: _OtherLogger(member(*args, **kwargs), replay)
     return member
-
-
-def _silent(*args: t.Any, **kwargs: t.Any) -> None:
-    pass

@@ -548,7 +548,7 @@ def test_immediate_execution_disabled_plans_a_step_instead():
     endpoint = Endpoint(lambda ctx: ctx.step.run("a", ran.append, 1))
     op = endpoint.op(disable_immediate_execution=True)
     assert (op["op"], op["id"], ran) == ("StepPlanned", step_hash("a"), [])
-    assert op["opts"]["type"] == "step.run"
+    assert op["opts"] == {"input": [1]}
     op = endpoint.op(disable_immediate_execution=True, step=step_hash("a"))
     assert (op["op"], ran) == ("StepRun", [1])
 
