@@ -123,6 +123,9 @@ def in_utc(value: datetime.datetime) -> datetime.datetime:
         before 1970 on some systems
     """
     try:
+        if value.utcoffset() is None:
+            # astimezone() would take a time that is left out for an earlier one
+            return _EPOCH + datetime.timedelta(seconds=value.timestamp())
         return value.astimezone(datetime.timezone.utc)
     except (OverflowError, OSError, ValueError):
         raise ValueError(f"{value} is out of range") from None
