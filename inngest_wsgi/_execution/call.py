@@ -144,9 +144,11 @@ class Calls:
         except ValueError as error:
             raise errors.BodyError("body_invalid", f"{error}.") from None
         engine = Engine(call, time.time_ns, hooks)
+        run_id = call.run_id
         facts = {
-            "inngest_run_id": printable(call.run_id),
-            "inngest_function_id": printable(call.fn_id),
+            # the id of the run is the only one that a stranger may have made up
+            "inngest_run_id": run_id if run_id.isprintable() else printable(run_id),
+            "inngest_function_id": call.fn_id,
             "inngest_attempt": call.attempt,
         }
         make_sender = functools.partial(MiddlewareSender, self._event_api, stack, call.trace)
@@ -179,7 +181,8 @@ class Calls:
             current.reset(token)
             if engine.swallowed:
                 log.error(_SWALLOWED, call.fn_id, call.run_id)
-        log_failure(call, outcome, engine.exception)
+        if engine.exception is not None:
+            log_failure(call, outcome, engine.exception)
         return outcome
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import typing as t
 
 from .. import errors
 from .._logs import log
@@ -11,16 +10,14 @@ from .._messages import Call, Failed, Outcome, StepsReported
 from . import failures
 
 
-def log_failure(call: Call, outcome: Outcome, exc: t.Optional[BaseException]) -> None:
+def log_failure(call: Call, outcome: Outcome, exc: BaseException) -> None:
     """Log the exception that a call ended in, unless it asks for silence.
 
     It is a warning if the server tries again, and an error if not. A function
     that ends with the :exc:`StepError` of a step is not logged: the step's own
     failure was, in the call that ran it.
-
-    :param exc: None if nothing failed
     """
-    if exc is None or failures.is_quiet(exc):
+    if failures.is_quiet(exc):
         return
     if isinstance(outcome, StepsReported):
         subject = f"Step {outcome.ops[0].id.user_id!r} of function {call.fn_id}"

@@ -123,7 +123,7 @@ FLOATS = [n / 7 for n in range(MANY)]
         ({"rows": [FLOATS, FLOATS + [float("inf")], float("nan")]}, f"$.rows[1][{MANY}]"),
         ([{"a": n} for n in FLOATS] + [{"a": {1}}], f"$[{MANY}].a"),
         ({str(n): n for n in range(MANY)}, None),
-        (dict({n: n for n in range(MANY)}, last=float("nan")), "$.last"),
+        (dict({str(n): n for n in range(MANY)}, last=float("nan")), "$.last"),
         ({n: n for n in [*range(MANY), (1,)]}, "$"),
         ([[FLOATS + [float("nan")], 1], 1], f"$[0][0][{MANY}]"),
         ([[n, n] for n in FLOATS] + [[1, [Thing()]]], f"$[{MANY}][1][0]"),
@@ -137,7 +137,8 @@ def test_a_fault_in_a_large_value_is_not_looked_for_item_by_item(value, path):
 
 @given(json_values, st.lists(st.integers(0, 300), max_size=4))
 def test_a_fault_is_found_wherever_it_is(value, before):
-    path, found = "$", float("nan")
+    path = "$"
+    found: t.Any = float("nan")
     for size in before:
         path = f"$[{size}]" + path[1:]
         found = [value] * size + [found, value]
@@ -243,7 +244,7 @@ def test_a_time_without_a_zone_is_local(value, text, zone):
     assert durations.unix_milliseconds(value) == value.timestamp() * 1000
 
 
-@given(st.datetimes(allow_imaginary=True))
+@given(st.datetimes())
 def test_each_time_is_converted_or_refused(value):
     for convert in (durations.to_rfc3339, durations.to_datetime, durations.unix_milliseconds):
         with contextlib.suppress(ValueError):

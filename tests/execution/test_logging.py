@@ -2,6 +2,7 @@
 
 import io
 import logging
+import typing as t
 
 import pytest
 import structlog
@@ -177,17 +178,13 @@ class Overriding(logging.Logger):
     def __init__(self):
         super().__init__("the.users.own", logging.DEBUG)
         self.called = []
-        self.records = []
-        handler = logging.Handler()
-        handler.emit = self.records.append
-        self.addHandler(handler)
 
     def info(self, msg, *args, **kwargs):
         self.called.append("info")
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
         super().info("mine: " + msg, *args, **kwargs)
 
-    def warning(self, msg):
+    def warning(self, msg):  # type: ignore[override]
         self.called.append("warning")
         super().warning(msg)
 
@@ -196,8 +193,9 @@ class Overriding(logging.Logger):
         super().log(level, msg, *args, **kwargs)
 
 
-def test_the_method_of_the_users_own_class_is_called():
+def test_the_method_of_the_users_own_class_is_called(caplog):
     logger = Overriding()
+    logger.addHandler(caplog.handler)
 
     def handler(ctx):
         ctx.logger.info("not again")
@@ -208,9 +206,9 @@ def test_the_method_of_the_users_own_class_is_called():
 
     Endpoint(handler, client={"logger": logger}).call(A)
     assert logger.called == ["info", "warning", "log"]
-    lines = [record.getMessage() for record in logger.records]
+    lines = [record.getMessage() for record in caplog.records]
     assert lines == ["mine: an info", "a warning", "a log"]
-    first = logger.records[0]
+    first = caplog.records[0]
     assert (first.inngest_run_id, first.tenant, first.filename) == (
         "01RUN",
         "acme",
@@ -253,7 +251,7 @@ def test_each_level_of_an_object_with_level_methods_alone():
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_each_level_of_a_logger(caplog, wrapped):
     caplog.set_level(logging.DEBUG, "the.users.own")
-    logger = logging.getLogger("the.users.own")
+    logger: t.Any = logging.getLogger("the.users.own")
     levels = [name for name in METHODS if name != "fatal"] if wrapped else METHODS
     if wrapped:
         logger = logging.LoggerAdapter(logger, {"tenant": "acme"})

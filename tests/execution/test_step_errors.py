@@ -98,8 +98,12 @@ def test_a_caught_error_is_that_of_the_step(error, also, code, data, parallel):
         return ctx.step.run("afterwards", lambda: "went on")
 
     with LocalServer() as server:
-        urls = {"api_base_url": server.url, "event_api_base_url": server.url}
-        client = inngest.Inngest(app_id="shop", is_production=False, **urls)
+        client = inngest.Inngest(
+            app_id="shop",
+            is_production=False,
+            api_base_url=server.url,
+            event_api_base_url=server.url,
+        )
         declare = client.create_function(
             fn_id="f", trigger=inngest.TriggerEvent(event="test/event"), retries=0
         )
@@ -113,7 +117,7 @@ def test_a_caught_error_is_that_of_the_step(error, also, code, data, parallel):
     assert (caught.code, caught.data, caught.is_retriable) == (code, data, False)
     classes = (inngest.NonRetriableError, inngest.RetryAfterError)
     assert [isinstance(caught, cls) for cls in classes] == [also is cls for cls in classes]
-    if also is inngest.RetryAfterError:
+    if isinstance(caught, inngest.RetryAfterError):
         assert abs(caught.retry_after - error.retry_after) < datetime.timedelta(seconds=1)
 
 

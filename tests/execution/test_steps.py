@@ -81,7 +81,7 @@ def test_the_other_places_that_take_a_time(in_new_york):
     assert Endpoint(handler).call().headers["Retry-After"] == "2027-01-15T17:00:00.000Z"
     error = inngest.RetryAfterError("m", NOON)
     assert error.retry_after == NOON.replace(hour=17, tzinfo=UTC)
-    event = inngest.Event(name="e", ts=NOON)
+    event = inngest.Event(name="e", ts=NOON)  # type: ignore[arg-type]
     assert event.to_wire()["ts"] == NOON.replace(hour=17, tzinfo=UTC).timestamp() * 1000
 
 
