@@ -42,10 +42,10 @@ class Event:
             raise ValueError(f"v of event {self.name!r} must be a string")
         if not isinstance(self.id, str):
             raise ValueError(f"id of event {self.name!r} must be a string")
-        if isinstance(self.ts, datetime.datetime):
-            self.ts = durations.unix_milliseconds(self.ts)
         # the first half is quick, and nearly always enough
-        if type(self.ts) is not int and not validate.is_whole_number(self.ts):
+        if type(self.ts) is not int and isinstance(self.ts, datetime.datetime):
+            self.ts = durations.unix_milliseconds(self.ts)
+        elif type(self.ts) is not int and not validate.is_whole_number(self.ts):
             raise ValueError(f"ts of event {self.name!r} must be milliseconds since the epoch")
 
     def to_wire(self) -> t.Dict[str, t.Any]:
