@@ -101,13 +101,14 @@ def lines_of(call):
         count += event == "line"
         return trace
 
+    before = sys.gettrace()
     sys.settrace(trace)
     try:
         call()
     except Exception as exc:
         return count, exc
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return count, None
 
 
