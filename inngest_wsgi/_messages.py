@@ -132,13 +132,17 @@ class StepId(t.NamedTuple):
 
 
 class UserError(t.NamedTuple):
-    """An error of the user's code, in the form of the protocol."""
+    """An error of the user's code, in the form of the protocol.
+
+    :ivar data: what the server is to keep with a step's error (W13)
+    """
 
     name: str
     message: str
     stack: t.Optional[str] = None
     code: t.Optional[str] = None
     cause: t.Optional[t.Mapping[str, t.Any]] = None
+    data: t.Optional[t.Mapping[str, t.Any]] = None
 
 
 class Op(t.NamedTuple):

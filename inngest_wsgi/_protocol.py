@@ -92,7 +92,6 @@ OP_WAIT_FOR_SIGNAL = "WaitForSignal"
 #: ``opts.type`` of an op, which the server's page displays.
 TYPE_AI_INFER = "step.ai.infer"
 TYPE_AI_WRAP = "step.ai.wrap"
-TYPE_RUN = "step.run"
 TYPE_SEND_EVENT = "step.sendEvent"
 TYPE_SEND_SIGNAL = "step.sendSignal"
 #: ``opts.parallelMode`` of the ops of a parallel group; without it: wait.

@@ -25,6 +25,9 @@ class Context:
         the server does not send one
     :ivar logger: the client's logger, which is silent while memos are given
         back and has the run, the function and the attempt on every record
+    :ivar max_attempts: how often the current step, or the function outside of
+        steps, is tried at the most: ``retries`` + 1; None if the server does
+        not say
     :ivar request_id: the server's id of this call; None if the server does not
         send one
     :ivar run_id: the id of the run, the same in all its calls
@@ -40,6 +43,7 @@ class Context:
     request_id: t.Optional[str]
     run_id: str
     step: Step
+    max_attempts: t.Optional[int] = None
     _disconnected: t.Optional[threading.Event] = dataclasses.field(default=None, repr=False)
 
     @property

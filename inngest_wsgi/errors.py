@@ -128,7 +128,7 @@ class RetryAfterError(Error):
     :param message: the error message
     :param retry_after: the time to wait, as milliseconds (``int``), a
         ``timedelta`` or a time string (``"1h30m"``); or the time of the next
-        attempt as a ``datetime``, in UTC if it has no time zone
+        attempt as a ``datetime``, local time if it has no time zone
     :param quiet: True to keep the error out of the log
     :raises ValueError: the time is malformed or negative
 
@@ -154,19 +154,28 @@ class StepError(Error):
     """A step has failed for good: its retries are used up, or it raised
     :exc:`NonRetriableError`. Raised where the function calls the step.
 
+    If the step raised :exc:`NonRetriableError`, it is that too, so that
+    ``except NonRetriableError`` catches it; likewise :exc:`RetryAfterError`.
+
     A function that does not catch it fails with the step's own error, without
     a retry.
 
+    :ivar step_id: the id of the step, as the function's code has it
     :ivar message: the message of the step's own error
     :ivar name: the class name of that error
     :ivar stack: its traceback, or None
     :ivar cause: the error that it was raised from, as a dict with ``name``,
         ``message``, ``stack`` and ``cause``; or None
+    :ivar code: its attribute ``code``, if it has one that JSON can hold
+    :ivar data: its attribute ``data``, if it has one that JSON can hold
+    :ivar was_logged: True if a call has logged the step's own error, or was
+        asked not to
     """
 
-    code = "step_errored"
+    code: t.Any = "step_errored"
     status = 400
     retriable = False
+    was_logged = False
 
     def __init__(
         self,
@@ -174,11 +183,20 @@ class StepError(Error):
         name: str,
         stack: t.Optional[str] = None,
         cause: t.Optional[t.Mapping[str, t.Any]] = None,
+        *,
+        step_id: t.Optional[str] = None,
+        code: t.Any = None,
+        data: t.Any = None,
     ) -> None:
-        super().__init__(message)
+        # not super(): a subclass is of a second class, with other arguments
+        Error.__init__(self, message)
         self.name = name
         self.stack = stack
         self.cause = cause
+        self.step_id = step_id
+        self.data = data
+        if code is not None:
+            self.code = code
 
 
 class StepConfigError(Error, ValueError):

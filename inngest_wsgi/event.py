@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
-from ._codec import validate
+from ._codec import durations, validate
 
 
 @dataclasses.dataclass
@@ -17,7 +18,7 @@ class Event:
     :param id: a unique id; a second event with the same id starts no run. If
         it is empty, the server makes one
     :param ts: the time of the event, in milliseconds since the epoch; 0 for
-        now
+        now. A ``datetime``, local time if it has no time zone, is converted
     :param user: the user concerned; deprecated by Inngest in favour of
         ``data``
     :param v: the version of the data's schema
@@ -42,7 +43,9 @@ class Event:
         if not isinstance(self.id, str):
             raise ValueError(f"id of event {self.name!r} must be a string")
         # the first half is quick, and nearly always enough
-        if type(self.ts) is not int and not validate.is_whole_number(self.ts):
+        if type(self.ts) is not int and isinstance(self.ts, datetime.datetime):
+            self.ts = durations.unix_milliseconds(self.ts)
+        elif type(self.ts) is not int and not validate.is_whole_number(self.ts):
             raise ValueError(f"ts of event {self.name!r} must be milliseconds since the epoch")
 
     def to_wire(self) -> t.Dict[str, t.Any]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import typing as t
 
@@ -77,6 +78,22 @@ class PydanticSerializer:
 
 
 def _refuse_non_finite(value: t.Any) -> None:
+    """Refuse a value that contains a float that is not finite.
+
+    The encoder of :mod:`json` looks at every float, and does so in C. Only a
+    value that it cannot encode, such as a dict with dates as keys, is walked in
+    Python.
+
+    :raises ValueError: it contains one
+    """
+    try:
+        _look_at_floats(value)
+        return
+    except ValueError as problem:
+        if "float" in str(problem):
+            raise ValueError("nan and infinity have no form in JSON") from None
+    except (TypeError, RecursionError):
+        pass
     pending = [value]
     while pending:
         value = pending.pop()
@@ -86,6 +103,13 @@ def _refuse_non_finite(value: t.Any) -> None:
             pending += list(value) + list(value.values())
         elif isinstance(value, (list, tuple, set, frozenset)):
             pending += value
+
+
+def _contents(value: t.Any) -> t.Any:
+    return list(value) if isinstance(value, (set, frozenset)) else None
+
+
+_look_at_floats = json.JSONEncoder(allow_nan=False, default=_contents).encode
 
 
 def deserialized(

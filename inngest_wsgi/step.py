@@ -2,7 +2,7 @@
 
 A duration is milliseconds (``int``), a ``timedelta`` or a time string
 (``"1h30m"``). Where a point in time is possible too, it is a ``datetime``;
-without a time zone it is taken as UTC. None may be more than 366 days ahead. A
+without a time zone it is local time. None may be more than 366 days ahead. A
 duration is sent as a duration, so the two machines' clocks need not agree.
 """
 
@@ -118,7 +118,7 @@ class Step:
                 value = serialized(self._serializer, value, output_type, self._name(step_id))
             return value
 
-        value = self._engine.run(step_id, p.TYPE_RUN, work, handler_args)
+        value = self._engine.run(step_id, None, work, handler_args)
         if output_type is not None:
             value = deserialized(self._serializer, value, output_type, self._name(step_id))
         return t.cast(T, value)
@@ -178,7 +178,10 @@ class Step:
         self._engine.ask(step_id, lambda step: server_ops.sleep(step, duration))
 
     def sleep_until(self, step_id: str, until: datetime.datetime) -> None:
-        """Sleep until a point in time; not at all if it has passed."""
+        """Sleep until a point in time; not at all if it has passed.
+
+        :param until: local time if it has no time zone
+        """
         if not isinstance(until, datetime.datetime):
             raise errors.StepConfigError(
                 step_id, f"until must be a datetime, not {type(until).__name__}"
@@ -277,7 +280,9 @@ class Step:
             step_id, lambda step: server_ops.invoke(step, of_app, function_id, data, timeout, v)
         )
         if memos.is_cancelled(found):
-            raise errors.StepError("the invoked function was cancelled", "FunctionCancelled")
+            raise errors.StepError(
+                "the invoked function was cancelled", "FunctionCancelled", step_id=step_id
+            )
         return memos.unwrapped(found)
 
     def fetch(

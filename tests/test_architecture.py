@@ -13,13 +13,14 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
     {"_codec.validate", "_dev_page.static"},
     {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
-    {"_codec.json", "_execution.failures", "_execution.interrupt", "_execution.memos"},
-    {"_execution.options", "_execution.sender"},
-    {"_execution.server_ops", "_execution.state"},
+    {"_codec.json", "_execution.failures", "_execution.interrupt"},
+    {"_execution.failure_log", "_execution.options", "_execution.sender"},
+    {"_execution.server_ops", "_execution.state", "_execution.step_errors"},
+    {"_execution.memos"},
     {"_security.keys", "_security.origins", "function", "serializer"},
     {"_codec.decode", "_codec.encode", "_dev_page.descriptions"},
     {"_endpoint.call_context", "_security.signing", "_server_api.response", "_sources"},

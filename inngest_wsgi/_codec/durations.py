@@ -2,6 +2,11 @@
 
 A duration is written as a time string, decimal numbers with the units ``ns us
 ms s m h d w``; a time as RFC 3339 in UTC (PROTOCOL sections 5 and 6).
+
+A ``datetime`` without a time zone is local time, as everywhere in Python and
+in the official SDK. Where the clocks are changed, PEP 495 says which moment it
+is: an hour that comes twice is the first, or with ``fold=1`` the second; a time
+that is left out is counted on from the hour before, so 02:30 is 03:30.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ _MS_PER_UNIT = {
     "d": decimal.Decimal(86400 * 1000),
     "w": decimal.Decimal(7 * 86400 * 1000),
 }
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d|w)", re.ASCII)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _UNITS_DOWN = (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
@@ -98,12 +104,9 @@ def within_a_year(value: Time, now: float) -> str:
     :raises ValueError: not a time or duration, negative, or over a year ahead
     """
     if isinstance(value, datetime.datetime):
-        try:
-            aware = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
-            ahead_ms = (aware.timestamp() - now) * 1000
-            text = to_rfc3339(aware)
-        except OverflowError:
-            raise ValueError(f"{value} is out of range") from None
+        moment = in_utc(value)
+        ahead_ms = (moment.timestamp() - now) * 1000
+        text = to_rfc3339(moment)
     else:
         ahead_ms = milliseconds(value)
         text = to_timestr(value)
@@ -112,25 +115,46 @@ def within_a_year(value: Time, now: float) -> str:
     return text
 
 
+def in_utc(value: datetime.datetime) -> datetime.datetime:
+    """Convert a time to UTC.
+
+    :param value: local time if it has no time zone
+    :raises ValueError: it cannot be converted: near the years 1 and 9999, and
+        before 1970 on some systems
+    """
+    try:
+        if value.utcoffset() is None:
+            # astimezone() would take a time that is left out for an earlier one
+            return _EPOCH + datetime.timedelta(seconds=value.timestamp())
+        return value.astimezone(datetime.timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        raise ValueError(f"{value} is out of range") from None
+
+
 def to_rfc3339(value: datetime.datetime) -> str:
     """Write a time as RFC 3339, in UTC with milliseconds.
 
-    :param value: in UTC if it has no time zone
+    :raises ValueError: as :func:`in_utc`
     """
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.timezone.utc)
-    value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-    return value.isoformat(timespec="milliseconds") + "Z"
+    return in_utc(value).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def unix_milliseconds(value: datetime.datetime) -> int:
+    """Convert a time to milliseconds since the epoch, rounded down.
+
+    :raises ValueError: as :func:`in_utc`
+    """
+    return (in_utc(value) - _EPOCH) // datetime.timedelta(milliseconds=1)
 
 
 def to_datetime(value: Time) -> datetime.datetime:
     """Convert a time, or a duration from now, to a ``datetime`` with a time
     zone.
 
-    :raises ValueError: as :func:`milliseconds`
+    :raises ValueError: as :func:`milliseconds` and :func:`in_utc`
     """
     if isinstance(value, datetime.datetime):
-        return value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+        return in_utc(value) if value.utcoffset() is None else value
     now = datetime.datetime.now(datetime.timezone.utc)
     try:
         return now + datetime.timedelta(milliseconds=milliseconds(value))
@@ -144,7 +168,7 @@ def retry_after(value: Time) -> str:
     A duration is written in whole seconds, so that the server's clock need
     not agree with ours. The server ignores ``0``, so the least is ``1``.
 
-    :raises ValueError: as :func:`milliseconds`
+    :raises ValueError: as :func:`milliseconds` and :func:`in_utc`
     """
     if isinstance(value, datetime.datetime):
         return to_rfc3339(value)

@@ -198,7 +198,7 @@ def _without_input(op: Op) -> Op:
     if not op.op.startswith("Step") or not op.opts:
         # the server needs the opts of the ops that it carries out
         return op
-    return op._replace(opts={k: v for k, v in op.opts.items() if k != "input"})
+    return op._replace(opts={k: v for k, v in op.opts.items() if k != "input"} or None)
 
 
 def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> errors.OutputError:

@@ -7,7 +7,6 @@ with the query parameter ``landing``.
 from __future__ import annotations
 
 import functools
-import logging
 import platform
 import re
 import time
@@ -22,6 +21,7 @@ from .._endpoint import sync as _sync
 from .._endpoint.address import our_url
 from .._execution.middleware_sender import MiddlewareSender
 from .._execution.middleware_stack import Stack
+from .._logs import log as _log
 from .._messages import Call, Request, Response
 from .._server_api.client import Http
 from .._server_api.events import EventApi
@@ -45,8 +45,6 @@ _MAX_ACCEPT = 1000
 #: One attempt: the user waits for it, and can repeat it.
 _SEND_RETRY = Retry(attempts=1)
 _SEND_DEADLINE_S = 10.0
-
-_log = logging.getLogger("inngest_wsgi")
 
 Body = t.Dict[str, t.Any]
 

@@ -4,18 +4,16 @@ thread-locals."""
 from __future__ import annotations
 
 import contextlib
-import logging
 import typing as t
 
 from .. import errors
 from .._execution import failures
+from .._logs import log as _log
 from .._messages import Environ
 
 #: Called with the environ in the request's thread. The context manager that it
 #: returns is entered in the thread in which the function runs.
 Maker = t.Callable[[Environ], t.ContextManager[t.Any]]
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 class CallContext:

@@ -23,6 +23,7 @@ from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures
 from .._execution.call import AcceptedCall, Calls
 from .._execution.interrupt import Interrupt, stray_interrupt_error
+from .._logs import log as _log
 from .._messages import Environ, Request, Response
 from .._server_api.client import Http
 from .._settings import Settings
@@ -39,8 +40,6 @@ _ALLOW = ("Allow", ", ".join(METHODS))
 
 _NO_CONTEXT = contextlib.nullcontext()
 _NO_HEADERS: t.Sequence[t.Tuple[str, str]] = ()
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 class Router:

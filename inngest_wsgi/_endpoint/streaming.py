@@ -9,10 +9,8 @@ complete response.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import functools
-import logging
 import sys
 import threading
 import time
@@ -20,6 +18,7 @@ import typing as t
 
 from .. import errors
 from .._codec import encode
+from .._logs import log as _log, printable
 from .._messages import Call, Environ
 
 #: Makes the answer, given a copy of the environ and an event that is set when
@@ -38,8 +37,6 @@ _LIVE = ("gunicorn/", "Werkzeug/", "WSGIServer/", "Cheroot/", "gevent/")
 
 #: Texts that uWSGI takes for false; "true", True and the empty text are true.
 _UWSGI_OFF = ("false", "off", "no", "0")
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 def delivers(environ: Environ) -> bool:
@@ -104,7 +101,7 @@ class Streams:
             target=contextvars.copy_context().run,
             # and the environ
             args=(_carry_out, stream, slot, functools.partial(work, dict(environ))),
-            name=f"inngest_wsgi run {call.run_id}",
+            name=printable(f"inngest_wsgi run {call.run_id}"),
             daemon=True,
         )
         stream.is_running = thread.is_alive
@@ -227,18 +224,16 @@ class Stream:
         self._answer = None
         self.disconnected.set()
         call = self._call
-        with contextlib.suppress(Exception):
-            # a logging filter of the user's may raise; a stream never does
-            _log.warning(
-                "Run %s of function %s has lost its connection, as was noticed after %.1f s. The "
-                "outcome of the call is dropped; %s.",
-                self.run_id,
-                call.fn_id,
-                time.monotonic() - self._since,
-                "it was the last attempt"
-                if call.is_last_attempt
-                else "the Inngest server tries it again",
-            )
+        _log.warning(
+            "Run %s of function %s has lost its connection, as was noticed after %.1f s. The "
+            "outcome of the call is dropped; %s.",
+            self.run_id,
+            call.fn_id,
+            time.monotonic() - self._since,
+            "it was the last attempt"
+            if call.is_last_attempt
+            else "the Inngest server tries it again",
+        )
 
     def _is_gone(self) -> bool:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 import urllib.parse
 
 from .. import _protocol as p, errors
 from .._codec import decode, encode, json as _json
+from .._logs import log as _log
 from .._messages import Address, Request, Response
 from .._security import origins
 from .._server_api.client import Http
@@ -16,8 +16,6 @@ from .._settings import Settings
 from ..function import Function
 from . import introspection
 from .address import our_url
-
-_log = logging.getLogger("inngest_wsgi")
 
 _KINDS = (p.CLOUD, p.DEV)
 _NO_SERVER = (

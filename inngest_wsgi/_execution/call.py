@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import threading
 import time
 import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import decode
+from .._logs import log, printable
 from .._messages import Call, Op, Outcome, Request
 from .._server_api.client import Http
 from .._server_api.events import EventApi
@@ -25,10 +25,11 @@ from ..group import Group
 from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
 from ..serializer import serialized
 from ..step import Step
-from . import failures, logger
+from . import logger
 from .checkpoint import Checkpoints
 from .current_step import current
 from .engine import Engine
+from .failure_log import log_failure
 from .middleware_sender import MiddlewareSender
 from .middleware_stack import Stack
 
@@ -37,8 +38,6 @@ _SWALLOWED = (
     "everything: an except without a class, except BaseException, a finally that returns, or "
     "a context manager that suppresses. Let BaseException pass."
 )
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 class AcceptedCall(t.NamedTuple):
@@ -152,8 +151,10 @@ class Calls:
         except ValueError as error:
             raise errors.BodyError("body_invalid", f"{error}.") from None
         engine = Engine(call, time.time_ns, hooks, checkpoint)
+        run_id = call.run_id
         facts = {
-            "inngest_run_id": call.run_id,
+            # the id of the run is the only one that a stranger may have made up
+            "inngest_run_id": run_id if run_id.isprintable() else printable(run_id),
             "inngest_function_id": call.fn_id,
             "inngest_attempt": call.attempt,
         }
@@ -164,6 +165,7 @@ class Calls:
             events=events,
             group=Group(engine),
             job_id=call.job_id,
+            max_attempts=call.max_attempts,
             logger=logger.for_call(self._client.logger, hooks.replay, facts),
             request_id=call.request_id,
             run_id=call.run_id,
@@ -188,15 +190,9 @@ class Calls:
         finally:
             current.reset(token)
             if engine.swallowed:
-                _log.error(_SWALLOWED, call.fn_id, call.run_id)
-        if engine.exception is not None and not failures.is_quiet(engine.exception):
-            _log.error(
-                "Function %s failed (run %s, attempt %d)",
-                call.fn_id,
-                call.run_id,
-                call.attempt,
-                exc_info=engine.exception,
-            )
+                log.error(_SWALLOWED, call.fn_id, call.run_id)
+        if engine.exception is not None:
+            log_failure(call, outcome, engine.exception)
         return outcome
 
 

@@ -7,8 +7,9 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import encode
+from .._logs import printable
 from .._messages import Call, Failed, Op, Returned, StepId, StepsReported
-from . import failures
+from . import failures, step_errors
 from .hooks import Hooks
 from .state import (
     CLIENT_GONE,
@@ -73,9 +74,9 @@ def target_not_found(state: CallState, call: Call, found: str, is_awaited: bool 
         return StepsToReport([Op(name, StepId(target, 0, target), target)])
     return FunctionEnded(
         error=errors.StepUnexpectedError(
-            f"step {target} was to run, but {found}. Was it renamed or removed, or does the "
-            "function take another path each time? Restore the step, or cancel the run and start "
-            "it again"
+            f"step {printable(target)} was to run, but {found}. Was it renamed or removed, or "
+            "does the function take another path each time? Restore the step, or cancel the run "
+            "and start it again"
         )
     )
 
@@ -151,12 +152,16 @@ def step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Con
             error = exc
     failure = failures.describe(error)
     is_final = call.is_last_attempt or not failure.retriable
+    described = failure.error
+    if is_final or call.max_attempts is None:
+        # a later call can be given only what is kept of the last attempt
+        described = described._replace(data=step_errors.details(error))
     op = Op(
         p.OP_STEP_FAILED if is_final else p.OP_STEP_ERROR,
         step,
         step.user_id,
         opts,
-        error=failure.error,
+        error=described,
         timing=timing,
     )
     return Concluded(StepsReported([op], not is_final, failure.retry_after), error)

@@ -217,13 +217,14 @@ class Engine:
     def run(
         self,
         user_id: str,
-        kind: str,
+        kind: t.Optional[str],
         work: t.Callable[..., t.Any],
         args: t.Tuple[t.Any, ...],
     ) -> t.Any:
         """Call a step that runs in this process.
 
-        :param kind: ``opts.type`` of the op
+        :param kind: ``opts.type`` of the op; None for a plain step, whose op
+            has no ``opts`` unless there is input (W74)
         :param work: returns the step's output, serialized
         :returns: what is remembered of it
         :raises errors.StepError: the step has failed for good
@@ -233,7 +234,7 @@ class Engine:
         decision, found = decide(state, self._call, self._memos, step)
         if decision is GIVE_BACK:
             self._note_memo()
-            return memos.result(found)
+            return memos.result(found, user_id)
         if decision is PASS_OVER:
             raise state.end_branch()
         if self._hooks.is_lost():
@@ -244,13 +245,13 @@ class Engine:
             self._begin_new_code()
         if found is not None:
             args = tuple(found)
-        opts: t.Dict[str, t.Any] = {"type": kind}
+        opts: t.Dict[str, t.Any] = {} if kind is None else {"type": kind}
         # now, before the step can change what it is given
         shown = encode.step_input(args) if args else None
         if shown is not None:
             opts["input"] = shown
         if decision is PLAN or (self._checkpoint is not None and self._checkpoint.is_over):
-            raise state.report(Op(p.OP_STEP_PLANNED, step, user_id, opts))
+            raise state.report(Op(p.OP_STEP_PLANNED, step, user_id, opts or None))
         value: t.Any = None
         error: t.Optional[BaseException] = None
         state.phase, state.step = STEP, step
@@ -267,10 +268,10 @@ class Engine:
         timing = (start, self._clock() - start)
         if state.misuse is not None:
             value, error, state.misuse = None, state.misuse, None
-        ended = StepRan(step, opts, timing, value, error)
+        ended = StepRan(step, opts or None, timing, value, error)
         if self._checkpoint is None or error is not None:
             raise state.end(ended)
-        return memos.result(self._go_on(ended, self._checkpoint))
+        return memos.result(self._go_on(ended, self._checkpoint), user_id)
 
     def _go_on(self, ended: StepRan, checkpoint: Checkpointer) -> t.Any:
         """Send a step that has succeeded to the server, and go on.
@@ -331,7 +332,7 @@ class Engine:
         decision, found = decide(state, self._call, self._memos, step)
         if decision is GIVE_BACK:
             self._note_memo()
-            memos.raise_error(found)
+            memos.raise_error(found, user_id)
             return found
         if decision is PASS_OVER:
             raise state.end_branch()

@@ -40,7 +40,9 @@ def describe(exc: BaseException) -> Failure:
     retry_after = None
     if isinstance(exc, (errors.RetryAfterError, errors.MiddlewareError)):
         retry_after = exc.header
-    return Failure(error._replace(code=exc.code), exc.retriable, retry_after)
+    # an error of a step keeps the code that says so, and not that of its cause
+    code = type(exc).code if isinstance(exc, errors.StepError) else exc.code
+    return Failure(error._replace(code=code), exc.retriable, retry_after)
 
 
 def is_process_exit(exc: BaseException) -> bool:

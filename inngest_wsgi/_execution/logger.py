@@ -5,8 +5,12 @@ every record."""
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import logging
 import typing as t
+
+from .._logs import report_failure
 
 Logger = t.Any
 
@@ -56,7 +60,12 @@ def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Lo
 
 
 class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[misc]
-    """Adapts a logger of :mod:`logging`."""
+    """Adapts a logger of :mod:`logging`.
+
+    An adapter would call the logger's ``log``, whichever method it is called
+    by. This one calls the method of the same name, because the class of the
+    logger may override it.
+    """
 
     def __init__(
         self, logger: logging.Logger, replay: Replay, facts: t.Mapping[str, t.Any]
@@ -76,7 +85,63 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
     def __getattr__(self, name: str) -> t.Any:
         """Return an attribute of the logger that adapters do not have, such as
         the method of a custom level."""
+        if name in _METHODS:
+            return self._method(name)
         return _gated(getattr(self.__dict__["logger"], name), name, self._replay)
+
+    def _method(self, name: str) -> t.Callable[..., None]:
+        """Return the logger's method of a name. It is silent during replay,
+        adds what every record has, and keeps an exception of a user's filter
+        from failing a step."""
+        method = getattr(self.__dict__["logger"], name)
+        takes_extra = _takes_extra(getattr(method, "__func__", method))
+
+        def call(*args: t.Any, **kwargs: t.Any) -> None:
+            # asked now: the method may have been taken earlier
+            if not self._replay.over:
+                return
+            if takes_extra:
+                self.process(None, kwargs)
+            try:
+                method(*args, **kwargs)
+            except Exception:
+                report_failure()
+
+        return t.cast(t.Callable[..., None], _hidden(call))
+
+
+def _method_property(name: str) -> property:
+    return property(lambda adapter: adapter._method(name))
+
+
+for _name in "debug info warning warn error exception critical fatal log".split():
+    setattr(_StandardLogger, _name, _method_property(_name))
+
+
+def _hidden(function: t.Any) -> t.Any:
+    """Make :mod:`logging` take a function for one of its own, so that a record
+    has the place of the user's line. A ``stacklevel`` could not be passed
+    through a method that the user overrides."""
+    source = getattr(logging, "_srcfile", None)
+    if source:
+        function.__code__ = _hidden_code(function.__code__, source)
+    return function
+
+
+@functools.lru_cache(maxsize=8)
+def _hidden_code(code: t.Any, source: str) -> t.Any:
+    return code.replace(co_filename=source)
+
+
+@functools.lru_cache(maxsize=256)
+def _takes_extra(method: t.Any) -> bool:
+    """Tell whether a method that logs takes ``extra``, as those of
+    :mod:`logging` do."""
+    try:
+        parameters = inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return False
+    return "extra" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 class _OtherLogger:
@@ -94,11 +159,9 @@ def _gated(member: t.Any, name: str, replay: Replay) -> t.Any:
     """Return an attribute of a logger. While memos are given back, a method
     that logs is silent."""
     if name in _METHODS and not replay.over:
-        return _silent
+        # it may be called later; a wrapper only here, for some libraries take
+        # the place of the line from the frame that calls them
+        return lambda *args, **kwargs: member(*args, **kwargs) if replay.over else None
     if name in _DERIVING and callable(member):
         return lambda *args, **kwargs: _OtherLogger(member(*args, **kwargs), replay)
     return member
-
-
-def _silent(*args: t.Any, **kwargs: t.Any) -> None:
-    pass

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .. import _protocol as p, errors
+from .. import _protocol as p
+from .step_errors import step_error
 
 
 def edited_input(memo: t.Any) -> t.Optional[t.List[t.Any]]:
@@ -17,12 +18,12 @@ def edited_input(memo: t.Any) -> t.Optional[t.List[t.Any]]:
     return edited if isinstance(edited, list) else None
 
 
-def result(memo: t.Any) -> t.Any:
-    """Return the result of a step.
+def result(memo: t.Any, step_id: str) -> t.Any:
+    """Return the result of a step that ran in this app.
 
     :raises errors.StepError: the step failed
     """
-    raise_error(memo)
+    raise_error(memo, step_id, ran_here=True)
     return unwrapped(memo)
 
 
@@ -38,20 +39,12 @@ def is_cancelled(memo: t.Any) -> bool:
     return isinstance(memo, dict) and memo.get("name") == p.EVENT_FUNCTION_FINISHED
 
 
-def raise_error(memo: t.Any) -> None:
+def raise_error(memo: t.Any, step_id: str, ran_here: bool = False) -> None:
     """Raise the error of a step that failed.
 
+    :param ran_here: True if the step ran in this app
     :raises errors.StepError: the memo is an error
     """
     problem = memo.get("error") if isinstance(memo, dict) else None
-    if problem is None:
-        return
-    if not isinstance(problem, dict):
-        raise errors.StepError(str(problem), "Error")
-    stack, cause = problem.get("stack"), problem.get("cause")
-    raise errors.StepError(
-        message=str(problem.get("message") or ""),
-        name=str(problem.get("name") or "Error"),
-        stack=stack if isinstance(stack, str) else None,
-        cause=cause if isinstance(cause, dict) else None,
-    )
+    if problem is not None:
+        raise step_error(problem, step_id, ran_here)

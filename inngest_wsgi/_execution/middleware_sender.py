@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 
 from .. import errors
+from .._logs import log
 from .._messages import Idempotency
 from .._server_api.events import EventApi, TraceHeaders
 from .._server_api.retry import SEND_RETRY, Retry
 from ..event import Event
 from ..middleware import SendEventsResult
 from .middleware_stack import Stack
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 class MiddlewareSender:
@@ -86,4 +84,4 @@ class MiddlewareSender:
         try:
             self._stack.backward("after_send_events", result)
         except errors.MiddlewareError as error:
-            _log.error("%s", error, exc_info=error)
+            log.error("%s", error, exc_info=error)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import typing as t
 
 from .. import errors
+from .._logs import log
 from ..middleware import Client, Factory, Middleware
 from . import failures
 
 #: The names of the methods that a middleware may define.
 HOOKS = [name for name, member in vars(Middleware).items() if inspect.isfunction(member)]
-
-_log = logging.getLogger("inngest_wsgi")
 
 
 def checked_middleware(
@@ -95,7 +93,7 @@ class Stack:
                 if failures.is_process_exit(exc):
                     process_exit = exc
                 else:
-                    _log.exception("close() of middleware %s raised", type(entry).__name__)
+                    log.exception("close() of middleware %s raised", type(entry).__name__)
         if process_exit is not None:
             raise process_exit
 

@@ -54,14 +54,14 @@ class FunctionEnded(t.NamedTuple):
 class StepRan(t.NamedTuple):
     """The ending of a call in which one step ran.
 
-    :ivar opts: the ``opts`` of its op
+    :ivar opts: the ``opts`` of its op, or None
     :ivar timing: start in ns since the epoch, and duration in ns
     :ivar value: what it returned
     :ivar error: what it raised
     """
 
     step: StepId
-    opts: t.Mapping[str, t.Any]
+    opts: t.Optional[t.Mapping[str, t.Any]]
     timing: t.Tuple[int, int]
     value: t.Any
     error: t.Optional[BaseException]

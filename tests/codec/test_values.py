@@ -1,7 +1,11 @@
 """JSON, its canonical form, durations and points in time."""
 
+import contextlib
 import datetime
 import json
+import sys
+import time
+import typing as t
 
 import pytest
 import rfc8785
@@ -85,6 +89,81 @@ def test_a_value_that_is_not_json_is_named_with_its_path(value, path, why):
     assert why in str(caught.value)
 
 
+MANY = 100_000
+
+
+def lines_of(call):
+    """Return how many lines of Python were run, and what was raised."""
+    count = 0
+
+    def trace(frame, event, arg):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except Exception as exc:
+        return count, exc
+    finally:
+        sys.settrace(before)
+    return count, None
+
+
+FLOATS = [n / 7 for n in range(MANY)]
+
+
+@pytest.mark.parametrize(
+    "value, path",
+    [
+        (FLOATS + [float("nan")], f"$[{MANY}]"),
+        ([float("nan")] + FLOATS, "$[0]"),
+        (FLOATS + [float("nan")] + FLOATS, f"$[{MANY}]"),
+        ({"rows": [FLOATS, FLOATS + [float("inf")], float("nan")]}, f"$.rows[1][{MANY}]"),
+        ([{"a": n} for n in FLOATS] + [{"a": {1}}], f"$[{MANY}].a"),
+        ({str(n): n for n in range(MANY)}, None),
+        (dict({str(n): n for n in range(MANY)}, last=float("nan")), "$.last"),
+        ({n: n for n in [*range(MANY), (1,)]}, "$"),
+        ([[FLOATS + [float("nan")], 1], 1], f"$[0][0][{MANY}]"),
+        ([[n, n] for n in FLOATS] + [[1, [Thing()]]], f"$[{MANY}][1][0]"),
+    ],
+)
+def test_a_fault_in_a_large_value_is_not_looked_for_item_by_item(value, path):
+    lines, error = lines_of(lambda: _json.dumps(value))
+    assert (None if error is None else str(error).partition(" is not JSON")[0]) == path
+    assert lines < MANY / 10
+
+
+@given(json_values, st.lists(st.integers(0, 300), max_size=4))
+def test_a_fault_is_found_wherever_it_is(value, before):
+    path = "$"
+    found: t.Any = float("nan")
+    for size in before:
+        path = f"$[{size}]" + path[1:]
+        found = [value] * size + [found, value]
+    with pytest.raises(inngest.OutputError) as caught:
+        _json.dumps(found)
+    assert str(caught.value) == f"{path} is not JSON: nan has no form in JSON"
+
+
+@pytest.mark.parametrize(
+    "value, typ, said",
+    [
+        (FLOATS, t.List[float], None),
+        (FLOATS + [float("nan")], t.List[float], "nan"),
+        ({1.5, float("inf")}, t.Set[float], "infinity"),
+        ({datetime.date(2027, 1, 1): float("nan")}, t.Dict[datetime.date, float], "nan"),
+        ({float("nan"): 1}, t.Dict[float, int], "nan"),
+    ],
+)
+def test_a_serializer_looks_at_each_float_in_c(value, typ, said):
+    lines, error = lines_of(lambda: inngest.PydanticSerializer().serialize(value, typ))
+    assert (said is None and error is None) or said in str(error)
+    assert lines < MANY / 10
+
+
 @pytest.mark.parametrize(
     "value, ms, text",
     [
@@ -124,13 +203,75 @@ def test_a_duration_as_text_has_the_same_length(ms):
     assert durations.milliseconds(durations.to_timestr(ms)) == ms
 
 
+@pytest.fixture
+def zone(monkeypatch):
+    """Set the local time zone."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("the zone cannot be set")
+
+    def set_zone(name):
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     "value, text",
     [
-        (datetime.datetime(2026, 1, 2, 3, 4, 5, 678999), "2026-01-02T03:04:05.678Z"),
+        # winter and summer
+        (datetime.datetime(2027, 1, 15, 12), "2027-01-15T17:00:00.000Z"),
+        (datetime.datetime(2027, 7, 15, 12), "2027-07-15T16:00:00.000Z"),
+        # 02:30 is left out: half an hour after 01:59
+        (datetime.datetime(2027, 3, 14, 1, 59), "2027-03-14T06:59:00.000Z"),
+        (datetime.datetime(2027, 3, 14, 2, 30), "2027-03-14T07:30:00.000Z"),
+        (datetime.datetime(2027, 3, 14, 3, 30), "2027-03-14T07:30:00.000Z"),
+        # 01:30 comes twice
+        (datetime.datetime(2027, 11, 7, 1, 30), "2027-11-07T05:30:00.000Z"),
+        (datetime.datetime(2027, 11, 7, 1, 30, fold=1), "2027-11-07T06:30:00.000Z"),
+        # with a zone, the local one does not matter
+        (datetime.datetime(2027, 1, 15, 12, tzinfo=UTC), "2027-01-15T12:00:00.000Z"),
+        (datetime.datetime(2027, 1, 15, 12, tzinfo=CET), "2027-01-15T11:00:00.000Z"),
+    ],
+)
+def test_a_time_without_a_zone_is_local(value, text, zone):
+    zone("America/New_York")
+    assert durations.to_rfc3339(value) == text
+    wait = durations.within_a_year(value, value.timestamp() - 60)
+    assert (wait, durations.retry_after(value)) == (text, text)
+    assert durations.to_rfc3339(durations.to_datetime(value)) == text
+    assert durations.unix_milliseconds(value) == value.timestamp() * 1000
+
+
+@given(st.datetimes())
+def test_each_time_is_converted_or_refused(value):
+    for convert in (durations.to_rfc3339, durations.to_datetime, durations.unix_milliseconds):
+        with contextlib.suppress(ValueError):
+            convert(value)
+
+
+@pytest.mark.parametrize("name", ["America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("value", [datetime.datetime.min, datetime.datetime.max])
+def test_a_time_out_of_range(value, name, zone):
+    zone(name)
+    # one end of the calendar for either zone
+    for make in (
+        lambda: durations.within_a_year(value, 0),
+        lambda: inngest.RetryAfterError("m", value),
+    ):
+        with contextlib.suppress(ValueError):
+            make()
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (datetime.datetime(2026, 1, 2, 3, 4, 5, 678999, tzinfo=UTC), "2026-01-02T03:04:05.678Z"),
         (datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05.000Z"),
         (datetime.datetime(2026, 1, 1, 0, 30, tzinfo=CET), "2025-12-31T23:30:00.000Z"),
-        (datetime.datetime(999, 1, 1), "0999-01-01T00:00:00.000Z"),
+        (datetime.datetime(999, 1, 1, tzinfo=UTC), "0999-01-01T00:00:00.000Z"),
     ],
 )
 def test_points_in_time(value, text):

@@ -29,7 +29,7 @@ def test_a_step_runs_once_and_ends_the_call():
     endpoint = Endpoint(handler)
     op = endpoint.op()
     assert (op["op"], op["data"], ran) == ("StepRun", 1, ["a"])
-    assert (op["opts"], op["userland"]) == ({"type": "step.run"}, {"id": "a", "index": 0})
+    assert op["userland"] == {"id": "a", "index": 0}
     assert op["timing"]["a"] > 0 and op["timing"]["b"] >= 0
     assert endpoint.call(memo("a", 1)).get_json() == 1
     assert ran == ["a", "after"]
@@ -548,7 +548,7 @@ def test_immediate_execution_disabled_plans_a_step_instead():
     endpoint = Endpoint(lambda ctx: ctx.step.run("a", ran.append, 1))
     op = endpoint.op(disable_immediate_execution=True)
     assert (op["op"], op["id"], ran) == ("StepPlanned", step_hash("a"), [])
-    assert op["opts"]["type"] == "step.run"
+    assert op["opts"] == {"input": [1]}
     op = endpoint.op(disable_immediate_execution=True, step=step_hash("a"))
     assert (op["op"], ran) == ("StepRun", [1])
 

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import typing as t
 
 import pytest
 import structlog
@@ -169,3 +170,120 @@ def test_no_level_is_enabled_while_replaying(caplog):
 
     Endpoint(handler).call(A)
     assert found == [False, True]
+
+
+class Overriding(logging.Logger):
+    """Overrides the methods of each level, one without keywords."""
+
+    def __init__(self):
+        super().__init__("the.users.own", logging.DEBUG)
+        self.called = []
+
+    def info(self, msg, *args, **kwargs):
+        self.called.append("info")
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+        super().info("mine: " + msg, *args, **kwargs)
+
+    def warning(self, msg):  # type: ignore[override]
+        self.called.append("warning")
+        super().warning(msg)
+
+    def log(self, level, msg, *args, **kwargs):
+        self.called.append("log")
+        super().log(level, msg, *args, **kwargs)
+
+
+def test_the_method_of_the_users_own_class_is_called(caplog):
+    logger = Overriding()
+    logger.addHandler(caplog.handler)
+
+    def handler(ctx):
+        ctx.logger.info("not again")
+        ctx.step.run("a", lambda: None)
+        ctx.logger.info("an %s", "info", extra={"tenant": "acme"})
+        ctx.logger.warning("a warning")
+        ctx.logger.log(logging.ERROR, "a log")
+
+    Endpoint(handler, client={"logger": logger}).call(A)
+    assert logger.called == ["info", "warning", "log"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["mine: an info", "a warning", "a log"]
+    first = caplog.records[0]
+    assert (first.inngest_run_id, first.tenant, first.filename) == (
+        "01RUN",
+        "acme",
+        "test_logging.py",
+    )
+
+
+METHODS = ["debug", "info", "warning", "error", "critical", "exception", "fatal"]
+
+
+class Levels:
+    """An object with nothing but methods that log."""
+
+    def __init__(self):
+        self.called = []
+
+    def __getattr__(self, name):
+        if name not in METHODS:
+            raise AttributeError(name)
+        return lambda *args: self.called.append((name, *args))
+
+
+def call_all(ctx):
+    for name in METHODS:
+        getattr(ctx.logger, name)("never")
+    ctx.step.run("a", lambda: None)
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        for name in METHODS:
+            getattr(ctx.logger, name)("once")
+
+
+def test_each_level_of_an_object_with_level_methods_alone():
+    logger = Levels()
+    Endpoint(call_all, client={"logger": logger}).call(A)
+    assert logger.called == [(name, "once") for name in METHODS]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_each_level_of_a_logger(caplog, wrapped):
+    caplog.set_level(logging.DEBUG, "the.users.own")
+    logger: t.Any = logging.getLogger("the.users.own")
+    levels = [name for name in METHODS if name != "fatal"] if wrapped else METHODS
+    if wrapped:
+        logger = logging.LoggerAdapter(logger, {"tenant": "acme"})
+
+    def handler(ctx):
+        for name in levels:
+            getattr(ctx.logger, name)("never")
+        ctx.step.run("a", lambda: None)
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            for name in levels:
+                getattr(ctx.logger, name)("once")
+
+    Endpoint(handler, client={"logger": logger}).call(A)
+    names = [record.levelname.lower() for record in caplog.records]
+    assert names == [{"exception": "error", "fatal": "critical"}.get(n, n) for n in levels]
+    for record in caplog.records:
+        assert (record.filename, record.funcName) == ("test_logging.py", "handler")
+        assert (record.inngest_run_id, record.getMessage()) == ("01RUN", "once")
+    assert caplog.records[levels.index("exception")].exc_info[0] is ZeroDivisionError
+
+
+def test_a_method_that_was_taken_while_replaying():
+    """It is silent until the replay is over, and not for ever."""
+    for logger in (Own(), Overriding()):
+
+        def handler(ctx):
+            info = ctx.logger.info
+            info("never")
+            ctx.step.run("a", lambda: None)
+            info("once")
+
+        Endpoint(handler, client={"logger": logger}).call(A)
+        assert (logger.lines if isinstance(logger, Own) else logger.called) in (["once"], ["info"])

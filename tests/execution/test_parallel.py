@@ -63,7 +63,7 @@ def modes(response):
     """Return the parallel mode of each op; None is the default mode."""
     assert response.status_code == 206, response.data
     return {
-        op["displayName"]: (op["opts"] or {}).get("parallelMode") for op in response.get_json()
+        op["displayName"]: op.get("opts", {}).get("parallelMode") for op in response.get_json()
     }
 
 

@@ -4,6 +4,7 @@ import datetime
 import functools
 import json
 import threading
+import time
 
 import pytest
 from apps import Endpoint, step_hash
@@ -26,7 +27,7 @@ SOON_TEXT = SOON.strftime("%Y-%m-%dT%H:%M:%S.000Z")
         ("1h30m", "1h30m"),
         (datetime.timedelta(days=2), "2d"),
         (SOON, SOON_TEXT),
-        (SOON.replace(tzinfo=None), SOON_TEXT),
+        (SOON.astimezone().replace(tzinfo=None), SOON_TEXT),
         ("366d", "366d"),
     ],
     ids=["int", "text", "timedelta", "datetime", "naive datetime", "longest"],
@@ -34,6 +35,54 @@ SOON_TEXT = SOON.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 def test_forms_of_a_time(timeout, text):
     op = Endpoint(lambda ctx: ctx.step.wait_for_event("w", event="e", timeout=timeout)).op()
     assert op["opts"] == {"event": "e", "timeout": text}
+
+
+@pytest.fixture
+def in_new_york(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+NOON = datetime.datetime(2027, 1, 15, 12)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be set")
+@pytest.mark.parametrize(
+    "call, read",
+    [
+        (lambda ctx: ctx.step.sleep_until("s", NOON), lambda op: op["opts"]["duration"]),
+        (lambda ctx: ctx.step.sleep_until("s", NOON), lambda op: op["name"]),
+        (lambda ctx: wait(ctx, timeout=NOON), lambda op: op["opts"]["timeout"]),
+        (lambda ctx: signal(ctx, timeout=NOON), lambda op: op["opts"]["timeout"]),
+        (lambda ctx: invoke(ctx, timeout=NOON), lambda op: op["opts"]["timeout"]),
+    ],
+)
+def test_a_time_without_a_zone_is_local(call, read, in_new_york):
+    assert read(Endpoint(call).op()) == "2027-01-15T17:00:00.000Z"
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be set")
+def test_a_sleep_of_an_hour_until_a_local_time_is_one(in_new_york):
+    until = datetime.datetime.now() + datetime.timedelta(hours=1)
+    op = Endpoint(lambda ctx: ctx.step.sleep_until("s", until)).op()
+    sent = datetime.datetime.strptime(op["name"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    ahead = sent - datetime.datetime.now(UTC)
+    assert datetime.timedelta(minutes=55) < ahead <= datetime.timedelta(hours=1)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be set")
+def test_the_other_places_that_take_a_time(in_new_york):
+    def handler(ctx):
+        raise inngest.RetryAfterError("m", NOON)
+
+    assert Endpoint(handler).call().headers["Retry-After"] == "2027-01-15T17:00:00.000Z"
+    error = inngest.RetryAfterError("m", NOON)
+    assert error.retry_after == NOON.replace(hour=17, tzinfo=UTC)
+    event = inngest.Event(name="e", ts=NOON)  # type: ignore[arg-type]
+    assert event.to_wire()["ts"] == NOON.replace(hour=17, tzinfo=UTC).timestamp() * 1000
 
 
 def wait(ctx, **options):
@@ -315,7 +364,7 @@ def test_an_edited_input_replaces_the_body_for_the_model():
 )
 def test_arguments_are_reported_if_they_are_json(args, shown):
     op = Endpoint(lambda ctx: ctx.step.run("w", lambda *args: 1, *args)).op()
-    assert op["opts"].get("input") == shown
+    assert op.get("opts") == (None if shown is None else {"input": shown})
 
 
 def test_arguments_are_reported_as_they_were_given():
@@ -393,3 +442,31 @@ def test_each_thread_has_its_own_step_context():
     for thread in threads:
         thread.join()
     assert found == [True, True]
+
+
+@pytest.mark.parametrize("plan", [False, True])
+@pytest.mark.parametrize(
+    "args, raced, opts",
+    [
+        ((), False, None),
+        ((1,), False, {"input": [1]}),
+        ((), True, {"parallelMode": "race"}),
+        ((1,), True, {"input": [1], "parallelMode": "race"}),
+    ],
+)
+def test_a_plain_step_has_no_opts(args, raced, opts, plan):
+    def handler(ctx):
+        if raced:
+            ctx.group.parallel((), parallel_mode=inngest.ParallelMode.RACE)
+        ctx.step.run("a", lambda *args: 1, *args)
+
+    step = "step" if plan else step_hash("a")
+    op = Endpoint(handler).op(step=step, disable_immediate_execution=True)
+    assert op["op"] == ("StepPlanned" if plan else "StepRun")
+    assert op.get("opts") == opts and ("opts" in op) is (opts is not None)
+
+
+@pytest.mark.parametrize("most", [None, 1, 4])
+def test_the_number_of_attempts(most):
+    endpoint = Endpoint(lambda ctx: [ctx.attempt, ctx.max_attempts])
+    assert endpoint.call(max_attempts=most, attempt=2).get_json() == [2, most]
