@@ -86,8 +86,8 @@ def _unsigned_sync(request: Request, settings: Settings) -> t.Optional[errors.Re
             "The request is not signed, as the page of a self-hosted Inngest server sends it, and "
             "whoever sends one may sync this app only to an address that the app itself states: "
             f"set {p.ENV_SERVE_ORIGIN} (serve_origin of serve()) to the origin at which the "
-            "server reaches the app, for example http://app:8000. Or start the server with -u and the "
-            "app's URL: it signs the sync then, as the Inngest dashboard does."
+            "server reaches the app, for example http://app:8000. Or start the server with -u and "
+            "the app's URL: it signs the sync then, as the Inngest dashboard does."
         )
     path, mount = request.address.path, request.address.mount
     # the mount answered, with a slash at its end or without
