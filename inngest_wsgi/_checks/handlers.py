@@ -15,6 +15,8 @@ import types
 import typing as t
 
 _NONE: t.Mapping[str, t.Any] = {}
+#: Stands in a partial (from Python 3.14) for an argument that a call gives.
+_PLACEHOLDER = getattr(functools, "Placeholder", object())
 
 
 def problem(handler: object, what: str) -> t.Optional[str]:
@@ -77,7 +79,10 @@ def accepts(
     kind = type(handler)
     if issubclass(kind, functools.partial):
         merged = dict(handler.keywords, **keywords)
-        return accepts(handler.func, count + len(handler.args), merged)
+        open_places = sum(1 for argument in handler.args if argument is _PLACEHOLDER)
+        if count < open_places:
+            return False
+        return accepts(handler.func, count - open_places + len(handler.args), merged)
     if kind is types.MethodType:
         return accepts(handler.__func__, count + 1, keywords)
     if kind is types.FunctionType:

@@ -1,5 +1,7 @@
 """Cron expressions, compared with a server's verdicts."""
 
+import sys
+
 import pytest
 import recordings
 from hypothesis import given, strategies as st
@@ -54,6 +56,12 @@ def test_the_local_server_reads_what_the_server_reads(cron, accepted):
 def test_the_error_says_what_to_write(cron, advice):
     with pytest.raises(ValueError, match="cron of a TriggerCron must.*" + advice):
         inngest.TriggerCron(cron=cron)
+
+
+@pytest.mark.parametrize("cron, accepted", [row for row in VERDICTS if "TZ=" in row[0]])
+def test_time_zones_are_known_without_pythons_database(cron, accepted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zoneinfo", None)
+    assert declare(cron) is bool(accepted)
 
 
 PIECES = st.sampled_from(

@@ -1,11 +1,13 @@
 """Handlers are refused when they are declared, and only if no call could work."""
 
 import functools
+import inspect
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import inngest_wsgi as inngest
+from inngest_wsgi._checks import handlers
 
 EVENT = inngest.TriggerEvent(event="shop/order.placed")
 
@@ -90,8 +92,6 @@ def gives_context_alone(function):
 
 def states_a_signature(function):
     wrapper = gives_database(function)
-    import inspect
-
     wrapper.__signature__ = inspect.signature(function)
     return wrapper
 
@@ -159,7 +159,19 @@ def test_a_handler_that_does_not_is_refused(handler, said):
         declare(plain, on_failure=handler)
 
 
-NAMES = ("a", "b", "c")
+def test_the_context_may_take_the_place_that_a_partial_leaves_open(monkeypatch):
+    """As functools.Placeholder does from Python 3.14 on."""
+    place = object()
+    monkeypatch.setattr(handlers, "_PLACEHOLDER", place)
+    declare(functools.partial(old_form, place, "step"))
+    for two_open in (
+        functools.partial(old_form, place, place),
+        functools.partial(plain, place, 1),
+    ):
+        with pytest.raises(inngest.FunctionConfigError):
+            declare(two_open)
+
+
 PARAMETERS = st.tuples(
     st.integers(0, 2), st.integers(0, 2), st.integers(0, 2), st.booleans(), st.booleans()
 )
