@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import typing
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -164,12 +165,10 @@ def test_the_context_may_take_the_place_that_a_partial_leaves_open(monkeypatch):
     place = object()
     monkeypatch.setattr(handlers, "_PLACEHOLDER", place)
     declare(functools.partial(old_form, place, "step"))
-    for two_open in (
-        functools.partial(old_form, place, place),
-        functools.partial(plain, place, 1),
-    ):
+    one: typing.Any = plain
+    for wrong in (functools.partial(old_form, place, place), functools.partial(one, place, 1)):
         with pytest.raises(inngest.FunctionConfigError):
-            declare(two_open)
+            declare(wrong)
 
 
 PARAMETERS = st.tuples(
