@@ -111,6 +111,8 @@ EVENT_SCHEDULED_TIMER = "inngest/scheduled.timer"
 PATH_EVENT = "/e/"
 PATH_EVENT_RUNS = "/v1/events/{}/runs"
 PATH_REGISTER = "/fn/register"
+#: The server's refusal of a registration, without a word on which (W55).
+ERROR_INVALID_FUNCTION = "At least one function is invalid"
 PATH_RUN_V0 = "/v0/runs/"
 PATH_RUN_V1 = "/v1/runs/"
 PATH_SIGNALS = "/v1/signals"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 import typing as t
 
 from . import _protocol as p, errors, flow
+from ._checks import handlers
 from ._codec import validate
 from .trigger import Trigger, TriggerCron, TriggerEvent
 
@@ -209,18 +208,6 @@ class Function(t.Generic[T]):
     def _check_handler(self, handler: object, what: str) -> None:
         if not callable(handler):
             self._refuse(f"{handler!r} cannot be called")
-        plain: t.Any = handler
-        while isinstance(plain, functools.partial):
-            plain = plain.func
-        if not inspect.isroutine(plain):
-            plain = type(plain).__call__
-        if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
-            self._refuse(
-                f"{what} is async def. WSGI is synchronous: a coroutine would never run. Write it "
-                "with def; for an async application use the official SDK"
-            )
-        if inspect.isgeneratorfunction(plain):
-            self._refuse(
-                f"{what} contains a yield, so that calling it runs none of its code. Move the "
-                "yield into another function"
-            )
+        problem = handlers.problem(handler, what)
+        if problem is not None:
+            self._refuse(problem)

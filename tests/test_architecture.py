@@ -14,6 +14,8 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: a docstring is left out.
 LEVELS = [
     {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
+    {"_checks.cron", "_checks.grammar"},
     {"_codec.validate", "_dev_page.static"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
     {"_codec.json", "_execution.failures", "_execution.interrupt"},
@@ -25,7 +27,7 @@ LEVELS = [
     {"_endpoint.call_context", "_security.signing", "_server_api.response", "_sources"},
     {"_settings", "_dev_page.tokens", "_server_api.log_filter", "_server_api.retry"},
     {"_dev_page.hosts", "_dev_page.guard", "_endpoint.address", "_endpoint.introspection"},
-    {"_endpoint.streaming"},
+    {"_endpoint.streaming", "_endpoint.suspicions"},
     {"_execution.decision", "_execution.ending", "_execution.placement"},
     {"_execution.parallel"},
     {"_dev_page.diagnostics", "_execution.engine", "_server_api.client"},

@@ -76,12 +76,18 @@ def _unsigned_sync(request: Request, settings: Settings) -> t.Optional[errors.Re
     to where Inngest looks first, but not to the caller.
     """
     if not settings.enable_unauthed_sync:
-        return errors.ForbiddenError("A sync must be signed.")
+        return errors.ForbiddenError(
+            "The request is not signed, and a sync of this app must be. The page of a self-hosted "
+            "Inngest server signs none: start the server with -u and the app's URL instead, or "
+            f"unset {p.ENV_ENABLE_UNAUTHED_SYNC} in the app."
+        )
     if settings.serve_origin is None:
         return errors.ForbiddenError(
-            "An unsigned request may sync this app only to an address that the app itself "
-            f"states: set serve_origin, or the environment variable {p.ENV_SERVE_ORIGIN}. Or sync "
-            "from the Inngest dashboard, which signs its requests."
+            "The request is not signed, as the page of a self-hosted Inngest server sends it, and "
+            "whoever sends one may sync this app only to an address that the app itself states: "
+            f"set {p.ENV_SERVE_ORIGIN} (serve_origin of serve()) to the origin at which the "
+            "server reaches the app, for example http://app:8000. Or start the server with -u and "
+            "the app's URL: it signs the sync then, as the Inngest dashboard does."
         )
     path, mount = request.address.path, request.address.mount
     # the mount answered, with a slash at its end or without
