@@ -19,6 +19,7 @@
 
 from ._codec.json import JSON
 from ._protocol import VERSION as __version__
+from ._settings import Streaming
 from .client import Inngest
 from .context import Context
 from .errors import (
@@ -101,6 +102,7 @@ __all__ = [
     "StepError",
     "StepMemos",
     "StepSync",
+    "Streaming",
     "Throttle",
     "Timeouts",
     "TransformOutputResult",

@@ -11,8 +11,15 @@ from ._security import keys
 
 Arguments = t.Mapping[str, t.Any]
 
+#: The values of a switch in the environment, in lower case.
 TRUE = ("1", "true")
 FALSE = ("0", "false")
+#: Words by which people mean a switch, and what to write instead. The
+#: official SDKs ignore them, or take each for dev mode, ``no`` too.
+MEANT = {
+    **dict.fromkeys(("yes", "y", "on", "t", "enable", "enabled"), "true"),
+    **dict.fromkeys(("no", "n", "off", "f", "disable", "disabled", "none"), "false"),
+}
 
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
 
@@ -76,7 +83,8 @@ class Sources:
         text = value.lower() if isinstance(value, str) else value
         if text in TRUE or text in FALSE:
             return text in TRUE
-        raise errors.SettingsError(name, f"{value!r} is neither true nor false")
+        way_out = f"; write {MEANT[text]}" if text in MEANT else "; write true or false"
+        raise errors.SettingsError(name, f"{value!r} is neither true nor false{way_out}")
 
     def seconds(self, argument: str, default: float, least_ms: int, most_ms: int) -> float:
         """Return a duration in seconds.
