@@ -52,6 +52,7 @@ from .group import Group, ParallelMode
 from .middleware import (
     Middleware,
     MiddlewareSync,
+    Opcode,
     SendEventsResult,
     StepMemos,
     TransformOutputResult,
@@ -63,6 +64,7 @@ from .wsgi import Application, serve
 
 #: The official SDK's names for the synchronous classes; there are no others.
 ContextSync = Context
+GroupSync = Group
 StepSync = Step
 
 __all__ = [
@@ -80,12 +82,14 @@ __all__ = [
     "Function",
     "FunctionConfigError",
     "Group",
+    "GroupSync",
     "Inngest",
     "JSON",
     "Middleware",
     "MiddlewareError",
     "MiddlewareSync",
     "NonRetriableError",
+    "Opcode",
     "OutputError",
     "ParallelMode",
     "Priority",

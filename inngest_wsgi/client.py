@@ -123,6 +123,16 @@ class Inngest:
         """The signing key."""
         return self._settings.signing_key
 
+    @property
+    def signing_key_fallback(self) -> t.Optional[str]:
+        """The signing key that is being rotated in or out."""
+        return self._settings.signing_key_fallback
+
+    @property
+    def is_production(self) -> bool:
+        """True in cloud mode, False in dev mode."""
+        return not self._settings.is_dev
+
     def add_middleware(self, middleware: Factory) -> None:
         """Add a middleware after those that the client has.
 
