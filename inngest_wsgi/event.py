@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import copy
 import dataclasses
 import json
@@ -68,7 +69,8 @@ class Event:
     def _mapping(self, field: str, value: t.Any) -> t.Dict[str, t.Any]:
         if not value:
             return {}
-        if not isinstance(value, t.Mapping):
+        # the first half is quick, and nearly always enough
+        if type(value) is not dict and not isinstance(value, collections.abc.Mapping):
             raise ValueError(f"{field} of event {self.name!r} must be a dict")
         # one who sends it may go on to change what it was made of
         return {key: _copied(item) for key, item in value.items()}
@@ -167,7 +169,7 @@ class Event:
         """
         if isinstance(obj, cls):
             return obj
-        if not isinstance(obj, t.Mapping):
+        if not isinstance(obj, collections.abc.Mapping):
             raise ValueError(f"an event is made of a dict, not of {type(obj).__name__}")
         return cls(**dict({"name": ""}, **obj))
 

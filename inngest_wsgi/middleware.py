@@ -101,7 +101,7 @@ class TransformOutputStepInfo:
 
     id: str
     op: Opcode
-    opts: t.Optional[t.Mapping[str, t.Any]]
+    opts: t.Optional[t.Dict[str, t.Any]]
 
 
 @dataclasses.dataclass
@@ -128,6 +128,19 @@ class TransformOutputResult:
         return self.output is not None or not self._function_raised
 
 
+class _Field:
+    """An attribute of :class:`StepMemoError`, which is one of the JSON."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, memo_error: t.Optional["StepMemoError"], owner: type) -> t.Any:
+        return self if memo_error is None else memo_error._wire.get(self._name)
+
+    def __set__(self, memo_error: "StepMemoError", value: t.Any) -> None:
+        memo_error._wire[self._name] = value
+
+
 class StepMemoError:
     """The error of a step that failed, as it is remembered. Its attributes
     may be assigned.
@@ -137,24 +150,15 @@ class StepMemoError:
     :ivar stack: its traceback, or None
     """
 
-    __slots__ = ("_wire",)
+    message = _Field()
+    name = _Field()
+    stack = _Field()
 
     def __init__(self, wire: t.Dict[str, t.Any]) -> None:
         self._wire = wire
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._wire!r}>"
-
-    def __getattr__(self, name: str) -> t.Any:
-        if name not in ("message", "name", "stack"):
-            raise AttributeError(name)
-        return self._wire.get(name)
-
-    def __setattr__(self, name: str, value: t.Any) -> None:
-        if name == "_wire":
-            object.__setattr__(self, name, value)
-        else:
-            self._wire[name] = value
 
 
 class StepMemo:

@@ -216,9 +216,10 @@ class _Hooks:
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
     ) -> t.Tuple[t.Optional[BaseException], t.Any]:
-        step = (
-            None if op is None else TransformOutputStepInfo(op.id.user_id, Opcode(op.op), op.opts)
-        )
+        step = None
+        if op is not None:
+            opts = None if op.opts is None else dict(op.opts)
+            step = TransformOutputStepInfo(op.id.user_id, Opcode(op.op), opts)
         result = TransformOutputResult(error, value, step)
         self._stack.backward("transform_output", result)
         if result.error is not None and not isinstance(result.error, BaseException):
