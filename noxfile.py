@@ -350,9 +350,8 @@ def official(session):
     if interpreter is None:
         session.skip(NO_OFFICIAL_SDK)
     environment = Environment(session, interpreter, "official")
-    environment.install(also=[OFFICIAL_SDK, "django", "flask", "pytest"])
-    # the tests import these, and the settings of pytest name hypothesis' plugin
-    environment.install(also=["hypothesis"])
+    # its adapters need the frameworks; tests/conftest.py needs hypothesis
+    environment.install(also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
 

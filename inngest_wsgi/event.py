@@ -53,8 +53,8 @@ class Event:
         if not isinstance(name, str) or not name:
             raise ValueError("an event needs a name, for example 'shop/order.placed'")
         self.name = name
-        self.data = self._mapping("data", data)
-        self.user = self._mapping("user", user)
+        self.data = self._mapping("data", data) if data else {}
+        self.user = self._mapping("user", user) if user else {}
         if v is not None and not isinstance(v, str):
             raise ValueError(f"v of event {name!r} must be a string")
         if not isinstance(id, str):
@@ -67,13 +67,15 @@ class Event:
         self.v = v
 
     def _mapping(self, field: str, value: t.Any) -> t.Dict[str, t.Any]:
-        if not value:
-            return {}
         # the first half is quick, and nearly always enough
         if type(value) is not dict and not isinstance(value, collections.abc.Mapping):
             raise ValueError(f"{field} of event {self.name!r} must be a dict")
         # one who sends it may go on to change what it was made of
-        return {key: _copied(item) for key, item in value.items()}
+        own = dict(value)
+        for key, item in own.items():
+            if type(item) is dict or type(item) is list:
+                own[key] = item.copy()
+        return own
 
     # -- the wire --------------------------------------------------------
 
@@ -196,12 +198,6 @@ class Event:
             return self.model_dump(mode="json")
         except Exception as error:
             return error
-
-
-def _copied(item: t.Any) -> t.Any:
-    if type(item) is dict:
-        return dict(item)
-    return list(item) if type(item) is list else item
 
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Event))

@@ -194,6 +194,16 @@ BEHAVIOUR = [
     ),
     ("`Inngest.middleware`", "a list, which may be changed", "a tuple; use `add_middleware()`"),
     ("the default logger", "named after a module of the SDK", "`inngest_wsgi`"),
+    (
+        "`raw_request` of a middleware",
+        "the request of Flask or Django",
+        "the WSGI environ; `werkzeug.Request(environ)` makes a request of it",
+    ),
+    (
+        "`step.sleep()`",
+        "sends the time of its end, by this machine's clock",
+        "sends the duration, so the two clocks need not agree",
+    ),
     ("`close()` of a middleware", "is not called", "is called last, if there is one"),
     (
         "a step that raises `NonRetriableError` or `RetryAfterError`, in a middleware",
