@@ -85,9 +85,13 @@ class Opcode(str, enum.Enum):
     WAIT_FOR_EVENT = p.OP_WAIT_FOR_EVENT
     WAIT_FOR_SIGNAL = p.OP_WAIT_FOR_SIGNAL
 
-    # that of str would differ from one Python to the next
-    __str__ = enum.Enum.__str__
-    __format__ = enum.Enum.__format__
+    # without these, one Python writes the name and the next one the value
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
 
 
 @dataclasses.dataclass
