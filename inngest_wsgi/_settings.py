@@ -158,7 +158,7 @@ def resolve(
         or both_origins
         or default_event_api,
         app_version=sources.header_text("app_version"),
-        env=_env(sources),
+        env=sources.branch(),
         event_key=sources.read(keys.event_key, "event_key", p.ENV_EVENT_KEY),
         signing_key=sources.read(keys.signing_key, "signing_key", p.ENV_SIGNING_KEY),
         signing_key_fallback=sources.read(
@@ -178,7 +178,7 @@ def resolve(
         request_timeout=sources.seconds("request_timeout", REQUEST_TIMEOUT_S, 1, MAX_REQUEST_MS),
         sync_timeout=sources.seconds("sync_timeout", SYNC_TIMEOUT_S, 1, MAX_REQUEST_MS),
         sync_retries=sources.count("sync_retries", SYNC_RETRIES, 0, MAX_SYNC_RETRIES),
-        platform=_platform(sources.environ),
+        platform=sources.platform(),
     )
     if serve is not None:
         _check_keys(settings)
@@ -211,21 +211,6 @@ def _mode(sources: Sources) -> t.Tuple[str, t.Optional[str]]:
             + p.DEV_SERVER_ORIGIN
         )
     raise errors.SettingsError(p.ENV_DEV, f"{text!r} is not a mode; {way_out}")
-
-
-def _env(sources: Sources) -> t.Optional[str]:
-    """Return the name of the branch environment. A hosting platform's name of
-    the branch comes last."""
-    try:
-        return sources.header_text("env", p.ENV_ENV, *p.ENV_BRANCHES)
-    except errors.SettingsError as error:
-        if error.setting not in p.ENV_BRANCHES:
-            raise
-        raise errors.SettingsError(
-            error.setting,
-            "names the branch of this deployment, and cannot be sent as the name of a branch "
-            f"environment. Set {p.ENV_ENV}, in printable ASCII text, to the environment's name",
-        ) from None
 
 
 def _app_id(sources: Sources) -> str:
@@ -305,11 +290,3 @@ def _log_level(sources: Sources) -> t.Optional[int]:
             name, "{!r} is not a level; use one of {}".format(value, ", ".join(LOG_LEVELS))
         )
     return level
-
-
-def _platform(environ: t.Mapping[str, str]) -> t.Optional[str]:
-    for variable, wanted, platform in p.ENV_PLATFORMS:
-        value = environ.get(variable)
-        if value and wanted in (None, value):
-            return platform
-    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import errors
+from . import _protocol as p, errors
 from ._codec import validate
 from ._security import keys
 
@@ -108,3 +108,26 @@ class Sources:
             return validate.whole_number(value, least, most)
         except ValueError as error:
             raise errors.SettingsError(name, str(error)) from None
+
+    def branch(self) -> t.Optional[str]:
+        """Return the name of the branch environment. A hosting platform's name
+        of the branch comes last."""
+        try:
+            return self.header_text("env", p.ENV_ENV, *p.ENV_BRANCHES)
+        except errors.SettingsError as error:
+            if error.setting not in p.ENV_BRANCHES:
+                raise
+            raise errors.SettingsError(
+                error.setting,
+                "names the branch of this deployment, and cannot be sent as the name of a branch "
+                f"environment. Set {p.ENV_ENV}, in printable ASCII text, to the environment's "
+                "name",
+            ) from None
+
+    def platform(self) -> t.Optional[str]:
+        """Return the name of the hosting platform, if it is known."""
+        for variable, wanted, platform in p.ENV_PLATFORMS:
+            value = self.environ.get(variable)
+            if value and wanted in (None, value):
+                return platform
+        return None
