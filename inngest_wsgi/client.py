@@ -35,7 +35,8 @@ class Inngest:
     :param api_base_url: ``INNGEST_API_BASE_URL``: the API's address
     :param event_api_base_url: ``INNGEST_EVENT_API_BASE_URL``: the event API's
         address
-    :param env: ``INNGEST_ENV``: the name of the branch environment
+    :param env: ``INNGEST_ENV``: the name of the branch environment; by
+        default the branch, if the hosting platform names it in the environment
     :param event_key: ``INNGEST_EVENT_KEY``; needed to send events in cloud
         mode
     :param is_production: True for cloud mode, False for dev mode; None to use
@@ -122,6 +123,16 @@ class Inngest:
     def signing_key(self) -> t.Optional[str]:
         """The signing key."""
         return self._settings.signing_key
+
+    @property
+    def signing_key_fallback(self) -> t.Optional[str]:
+        """The signing key that is being rotated in or out."""
+        return self._settings.signing_key_fallback
+
+    @property
+    def is_production(self) -> bool:
+        """True in cloud mode, False in dev mode."""
+        return not self._settings.is_dev
 
     def add_middleware(self, middleware: Factory) -> None:
         """Add a middleware after those that the client has.

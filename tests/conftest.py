@@ -3,6 +3,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from inngest_wsgi import _protocol
 from inngest_wsgi.testing import LocalServer
 
 # How long something takes says how busy the machine is, and nothing of the
@@ -38,9 +39,11 @@ def patience():
 
 @pytest.fixture(autouse=True)
 def no_inngest_environment(monkeypatch):
-    """Remove the Inngest settings of this machine's environment."""
-    for name in os.environ:
-        if name.startswith("INNGEST_"):
+    """Remove the Inngest settings of this machine's environment, and those of
+    hosting platforms that are read too."""
+    platforms = [variable for variable, _, _ in _protocol.ENV_PLATFORMS]
+    for name in list(os.environ):
+        if name.startswith("INNGEST_") or name in (*_protocol.ENV_BRANCHES, *platforms):
             monkeypatch.delenv(name)
 
 

@@ -118,7 +118,8 @@ def imports_of(path, known=None):
             base += tuple(node.module.split(".")) if node.module else ()
             for alias in node.names:
                 whole = ".".join(base + (alias.name,))
-                yield "." + (whole if whole in known else ".".join(base))
+                is_package = PACKAGE.joinpath(*base, alias.name).is_dir()
+                yield "." + (whole if whole in known or is_package else ".".join(base))
 
 
 @pytest.mark.parametrize("module", MODULES)

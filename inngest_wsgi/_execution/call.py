@@ -21,7 +21,7 @@ from ..context import Context
 from ..event import Event
 from ..function import Function
 from ..group import Group
-from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
+from ..middleware import Opcode, StepMemos, TransformOutputResult, TransformOutputStepInfo
 from ..serializer import serialized
 from ..step import Step
 from . import logger
@@ -166,7 +166,9 @@ class Calls:
             _disconnected=disconnected,
         )
         if stack.entries:
-            stack.forward("transform_input", context, function, StepMemos(call.steps or {}))
+            memos = StepMemos(call.steps or {})
+            # for a failure handler, the function that has it
+            stack.forward("transform_input", context, function.declared, memos)
         serializer = self._client.serializer
 
         def run(context: Context) -> t.Any:
@@ -210,7 +212,10 @@ class _Hooks:
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
     ) -> t.Tuple[t.Optional[BaseException], t.Any]:
-        step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
+        step = None
+        if op is not None:
+            opts = None if op.opts is None else dict(op.opts)
+            step = TransformOutputStepInfo(op.id.user_id, Opcode(op.op), opts)
         result = TransformOutputResult(error, value, step)
         self._stack.backward("transform_output", result)
         if result.error is not None and not isinstance(result.error, BaseException):
