@@ -92,7 +92,7 @@ def _check_data(op: Op) -> t.Union[Op, Failure]:
     try:
         size = len(canonical({"data": op.data}))
     except ValueError as error:
-        return server_failure(f"the data of step {op.display_name!r} is invalid: {error}")
+        return server_failure(f"the data of step {op.display_name!r}: {error}")
     if size > STEP_LIMIT:
         return server_failure(
             f"error validating generator opcode {op.id}: "
