@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, settings
 from inngest_wsgi import _protocol
 from inngest_wsgi.testing import LocalServer
 
-# How long something takes says how busy the machine is, and nothing of the
-# code. CI judges a change, so it tries the same examples each time; a run by
-# hand looks for new ones, and prints how to try again what has failed.
+# No deadlines: durations depend on how busy the machine is. CI tries the same
+# examples each time, so that only a change of the code changes the result. A
+# run by hand tries new ones, and prints how to repeat a failure.
 settings.register_profile(
     "inngest_wsgi",
     deadline=None,

@@ -130,8 +130,8 @@ def _discovery_request(report: Report, op: Op) -> None:
         report.machinery.fail(
             run,
             local_failure(
-                f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
-                "a server would call again for ever (W34)"
+                f"the app reported DiscoveryRequest more than {_MOST_DISCOVERIES} times in a row "
+                "with no step in between: a real server would call it without end (W34)"
             ),
         )
         return

@@ -37,7 +37,7 @@ class RunItem(Item):
 
 @dataclass(eq=False)
 class Call(RunItem):
-    """A call of a function: of all of it (``step``) or of one targeted step."""
+    """A call of a function: of the whole function (``step``), or of one targeted step."""
 
     step_id: str = _protocol.STEP
     #: Display name of the targeted step.
@@ -63,14 +63,14 @@ class Call(RunItem):
 
     @property
     def config(self) -> Config:
-        """The configuration that the call has if its request is built now."""
+        """Return the configuration that the call has if its request is built now."""
         if self.disable is None:
             return self.run.config
         return self.run.config._replace(disable=self.disable)
 
     @property
     def current(self) -> int:
-        """``ctx.stack.current``: how far the stack was when :attr:`after` had ended (W7)."""
+        """Return ``ctx.stack.current``: the length of the stack when :attr:`after` ended (W7)."""
         stack = self.run.stack
         return stack.index(self.after) + 1 if self.after in stack else 0
 

@@ -1,7 +1,7 @@
 """Decide when a parallel step is planned, and when the function is called again.
 
-What is done here one after the other is what a server's state store and queue
-do in single transactions: which steps are waited for, whether a step had
+Each function here does what a server's state store and queue do in one
+transaction: which steps are waited for, whether a step had
 ended before, and whether a job of that name was queued before.
 """
 
@@ -51,7 +51,7 @@ def plan_group(run: RunState, config: Config, reported: Reported, later: t.Colle
 def discover(
     machinery: Machinery, job: str, call: Call, config: Config, waiting: bool, race: bool
 ) -> None:
-    """Call the function again, after a step has ended, if it is time.
+    """Call the function again after a step has ended, if its group allows it.
 
     With request version 2 it is when nothing is waited for any more, and in
     race mode it is after every step (W41, W43). With an older version nothing
@@ -70,7 +70,7 @@ def discover(
 
 
 def leave_group(run: RunState, config: Config) -> None:
-    """Let new steps run at once again (W42).
+    """Allow immediate execution of new steps again (W42).
 
     :param config: as the caller knows it. It may be out of date, and then
         nothing changes.
@@ -88,7 +88,7 @@ def resume(
     race: bool,
     group: str,
 ) -> None:
-    """Keep the memo of a step that was ended from outside, and go on.
+    """Store the memo of a step that the app did not run, and continue the run.
 
     :param how: ``event`` or ``timeout``.
     :param race: whether the step was reported as one of a group in race mode.

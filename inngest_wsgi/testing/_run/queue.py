@@ -1,4 +1,4 @@
-"""Hold what is to be done until it is due, and hand it to the worker threads.
+"""Keep items until they are due, and give them to the worker threads.
 
 One condition variable guards the queue and all state of a server;
 it is notified on every change, so that threads that wait for a run can use it.
@@ -16,7 +16,7 @@ from .items import Call, Item
 
 
 class Queue:
-    """The items that are to be done, by due time.
+    """The items of the queue, by due time.
 
     :param clock: says what is due, and how to wait for what is not.
     :param changed: the server's condition, also its lock.
@@ -47,7 +47,7 @@ class Queue:
             self._changed.notify_all()
 
     def drop(self, item: Item) -> None:
-        """Forget an item; harmless if it was taken already."""
+        """Remove an item; harmless if it was taken already."""
         with self._changed:
             if item.queued:
                 item.queued = False
