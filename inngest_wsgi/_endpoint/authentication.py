@@ -23,8 +23,8 @@ _OTHER_MODE = {
 class Caller(t.NamedTuple):
     """The sender of a request, and what they may have.
 
-    :ivar trusted: whether they may be told what is served here: in dev mode
-        everybody, in cloud mode who has the signing key
+    :ivar trusted: True if the response may say what is served here: always in
+        dev mode, and in cloud mode if the request has a valid signature
     :ivar key: the key that the request is signed with, which signs the
         response too; None if it has no valid signature
     :ivar authenticated: whether the signature is valid; None without one

@@ -230,7 +230,8 @@ def _error_response(exc: BaseException) -> Response:
 
 
 def _thread_error_response(exc: BaseException, fn_id: str) -> Response:
-    """Do the same in a thread, of which ``SystemExit`` ends nothing else."""
+    """Do as :func:`_error_response` for a streamed call. What ends a process
+    would end only the thread there, so it is answered too."""
     try:
         return _error_response(exc)
     except BaseException:

@@ -15,7 +15,7 @@ from .._model import state
 from .._run.exchange import Exchange
 from .._run.items import Call, RunItem
 from .._run.memos import save
-from .._run.parallel import discover
+from .._run.parallel import discover, job_after
 from .._run.retries import may_retry, retry
 from .._wire.answers import Answer
 from .._wire.canonical import canonical, loads, normalised
@@ -88,7 +88,7 @@ class Request(RunItem, Exchange):
         if not saved.kept:
             report.retry_conflict(op)
             return
-        job = f"{report.group}-discover" if report.group and not op.race else op.id
+        job = job_after(op.id, op.race, report.group)
         again = Call(run, report.machinery.now(), after=op.id, race=op.race)
         discover(report.machinery, job, again, report.config, saved.waiting, op.race)
 

@@ -214,7 +214,7 @@ class Executor:
 
     def _done(self, item: Item) -> None:
         run = item.run
-        if run is not None and run.open_items == int(item.counts):
+        if run is not None and run.open_items == int(item.keeps_alive):
             self._runs.fail_stuck(run)
         self.queue.done(item)
 

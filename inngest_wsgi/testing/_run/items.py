@@ -20,8 +20,8 @@ class Item:
     due: float
     #: True while it is in the queue, and not taken or dropped.
     queued: bool = field(default=False, init=False)
-    #: True if its run does not count as stuck while it is queued.
-    counts: bool = field(default=True, init=False)
+    #: True if it keeps its run from being stuck while it is queued.
+    keeps_alive: bool = field(default=True, init=False)
 
     @property
     def live(self) -> bool:
@@ -113,4 +113,4 @@ class Timer(Item):
     ) -> None:
         super().__init__(run, due)
         self.action = action
-        self.counts = not background
+        self.keeps_alive = not background

@@ -41,7 +41,7 @@ class Queue:
         with self._changed:
             self._count += 1
             item.queued = True
-            if item.run is not None and item.counts:
+            if item.run is not None and item.keeps_alive:
                 item.run.open_items += 1
             heapq.heappush(self._heap, (item.due, self._count, item))
             self._changed.notify_all()
@@ -154,7 +154,7 @@ class Queue:
 
     @staticmethod
     def _uncount(item: Item) -> None:
-        if item.run is not None and item.counts:
+        if item.run is not None and item.keeps_alive:
             item.run.open_items -= 1
 
     def close(self) -> None:
