@@ -30,7 +30,7 @@ LOG_LEVELS = {
     "warning": 30,
 }
 #: The limit for each request of ours to the server, in seconds, for
-#: connecting and again for each read.
+#: connecting and again for the whole answer.
 REQUEST_TIMEOUT_S = 30.0
 
 #: The number of times that a sync is tried again.
@@ -44,6 +44,10 @@ SYNC_TIMEOUT_S = 20.0
 KEEPALIVE_S = 3.0
 #: The number of streamed calls that may run at once in one process.
 MAX_STREAMS = 64
+
+#: The largest body of a request to us, in bytes. The server sends at most
+#: 4 MB and lets the application fetch the rest (PROTOCOL section 6).
+MAX_BODY_BYTES = 8 * 1024 * 1024
 
 # limits of what users may set
 MAX_REQUEST_MS = 3600 * 1000
@@ -92,6 +96,7 @@ class Settings:
     request_timeout: float = REQUEST_TIMEOUT_S
     sync_retries: int = SYNC_RETRIES
     sync_timeout: float = SYNC_TIMEOUT_S
+    max_body_bytes: int = MAX_BODY_BYTES
     platform: t.Optional[str] = None
 
     # cached, because every request needs them
@@ -179,6 +184,7 @@ def resolve(
         sync_timeout=sources.seconds("sync_timeout", SYNC_TIMEOUT_S, 1, MAX_REQUEST_MS),
         sync_retries=sources.count("sync_retries", SYNC_RETRIES, 0, MAX_SYNC_RETRIES),
         platform=sources.platform(),
+        max_body_bytes=sources.count("max_body_bytes", MAX_BODY_BYTES, 1),
     )
     if serve is not None:
         _check_keys(settings)

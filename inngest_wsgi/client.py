@@ -46,8 +46,8 @@ class Inngest:
     :param middleware: classes of :class:`Middleware`, for every function and
         every ``send``
     :param request_timeout: the limit for each request of ours to the server,
-        as milliseconds (``int``), a ``timedelta`` or a time string; 30 s by
-        default
+        for connecting and again for the whole answer, as milliseconds
+        (``int``), a ``timedelta`` or a time string; 30 s by default
     :param serializer: converts values with an ``output_type`` to JSON
     :param signing_key: ``INNGEST_SIGNING_KEY``; needed to serve in cloud mode
     :raises SettingsError: names the setting and says how to correct it

@@ -310,7 +310,7 @@ class BodyError(RequestError):
     """The body of a request is not valid, or cannot be read.
 
     :ivar code: ``body_not_json``, ``body_invalid``, ``body_too_large``,
-        ``body_unreadable`` or ``length_required``
+        ``body_unexpected``, ``body_unreadable`` or ``length_required``
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

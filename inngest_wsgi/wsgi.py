@@ -45,6 +45,7 @@ def serve(
     enable_unauthed_sync: t.Optional[bool] = None,
     sync_retries: t.Optional[int] = None,
     sync_timeout: t.Union[int, str, datetime.timedelta, None] = None,
+    max_body_bytes: t.Optional[int] = None,
 ) -> "Application":
     """Return the endpoint, as a WSGI application object.
 
@@ -93,8 +94,11 @@ def serve(
         The waits between double from 0.2 s
     :param sync_timeout: the longest time of a sync, its retries included, as
         milliseconds (``int``), a ``timedelta`` or a time string; 20 s by
-        default. An attempt waits for each part of the answer no longer than
-        the rest of this time, or than the client's ``request_timeout``
+        default. An attempt ends with this time, or after the client's
+        ``request_timeout``, if that is shorter
+    :param max_body_bytes: the largest body of a request to this endpoint, in
+        bytes, 8 MiB by default; nothing is read of a request that states
+        more. The server sends up to 4 MB
     :raises SettingsError: names the setting and the way out
     :raises FunctionConfigError: two functions have one id
     """
@@ -116,6 +120,7 @@ def serve(
         "enable_unauthed_sync": enable_unauthed_sync,
         "sync_retries": sync_retries,
         "sync_timeout": sync_timeout,
+        "max_body_bytes": max_body_bytes,
     }
     if http is not None and not callable(getattr(http, "request", None)):
         raise errors.SettingsError(

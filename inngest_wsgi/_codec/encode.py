@@ -103,7 +103,8 @@ def streamed(response: Response) -> bytes:
     if len(text) > MAX_STREAM_BYTES:
         raise errors.OutputError(
             f"The answer to the call has {len(text)} bytes when it is streamed, and "
-            f"{MAX_STREAM_BYTES} can be sent. Store the output elsewhere and return a reference to it."
+            f"{MAX_STREAM_BYTES} can be sent. Store the output elsewhere and return a reference "
+            "to it."
         )
     return text
 

@@ -12,6 +12,7 @@ from .. import _protocol as p, errors
 from .._codec import decode
 from .._logs import log, printable
 from .._messages import Call, Op, Outcome, Request
+from .._server_api.body import MAX_STATE_BYTES
 from .._server_api.client import Http
 from .._server_api.events import EventApi
 from .._server_api.retry import FETCH_RETRY
@@ -120,7 +121,14 @@ class Calls:
         found = []
         for part in ("batch", "actions"):
             path = f"{p.PATH_RUN_V0}{call.run_id}/{part}"
-            answer = self._http.api("GET", path, headers=call.trace, retry=FETCH_RETRY)
+            answer = self._http.api(
+                "GET",
+                path,
+                headers=call.trace,
+                retry=FETCH_RETRY,
+                deadline_s=self._settings.request_timeout,
+                max_bytes=MAX_STATE_BYTES,
+            )
             if answer.status != 200:
                 raise errors.ApiError(
                     f"The state of run {call.run_id} cannot be fetched: {answer.error()}",

@@ -17,7 +17,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi._server_api import client as _client, retry
+from inngest_wsgi._server_api import body, client as _client, connection, retry, transport
 
 OK = (200, {"ok": True, "modified": True, "sync_id": "s", "app_id": "a"})
 
@@ -209,7 +209,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        for module in (_client, retry):
+        for module in (_client, retry, body, connection, transport):
             monkeypatch.setattr(module, "time", self)
 
     def monotonic(self):
@@ -595,7 +595,8 @@ def test_a_refusal_is_reported_if_time_runs_out_before_the_fallback_key(monkeypa
     gone = threading.Event()
     with serving(slow) as origin:
         serve = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY, "sync_timeout": 60000}
-        response = Endpoint(nothing, base_url=origin, **serve).request("PUT")
+        client = {"request_timeout": 60000}
+        response = Endpoint(nothing, base_url=origin, client=client, **serve).request("PUT")
         gone.set()
     message = response.get_json()["message"]
     assert "Authentication failed" in message and "INNGEST_SIGNING_KEY_FALLBACK" in message
