@@ -227,6 +227,21 @@ BEHAVIOUR = [
         "fails the sync or the step",
         "is sent",
     ),
+    (
+        "a naive `datetime` in the hour that daylight saving skips",
+        "an hour too early: 02:30 in New York is sent as 06:30Z",
+        "as PEP 495 says: 07:30Z",
+    ),
+    (
+        "`RetryAfterError.retry_after` made of a naive `datetime`",
+        "stays naive",
+        "has the local time zone",
+    ),
+    (
+        "the status of the answer when a function has failed for good",
+        "500, with `X-Inngest-No-Retry: true`",
+        "400, with the same header, as the JavaScript SDK; servers treat both alike",
+    ),
     ("the age of a signature", "is not checked", "at most five minutes"),
 ]
 
