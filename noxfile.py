@@ -98,6 +98,22 @@ FOUND, BROKEN = find_interpreters()
 OLDEST, NEWEST = FOUND[0], FOUND[-1]
 
 
+#: The official SDK that tests/official compares with, and the oldest Python
+#: that it runs on.
+OFFICIAL_SDK = "inngest==0.5.19"
+OFFICIAL_SDK_NEEDS = (3, 10)
+NO_OFFICIAL_SDK = f"{OFFICIAL_SDK} needs Python 3.10 or newer"
+
+
+def for_official_sdk():
+    """This interpreter, or the oldest other one that the official SDK runs on; None if there is
+    none."""
+    for interpreter in [HERE, *FOUND]:
+        if tuple(int(part) for part in interpreter.minor.split(".")) >= OFFICIAL_SDK_NEEDS:
+            return interpreter
+    return None
+
+
 def say_interpreters():
     """Which were found, which of them the sessions use, and which were not."""
     used = {}
@@ -109,6 +125,8 @@ def say_interpreters():
     minors = {found.minor for found in FOUND}
     missing = [version for version in VERSIONS if version not in minors]
     lines.append("Not found: {}.".format(", ".join(missing) or "none"))
+    if for_official_sdk() is None:
+        lines.append(f"Skipped: official, because {NO_OFFICIAL_SDK}.")
     return lines + BROKEN
 
 
@@ -322,6 +340,20 @@ def servers(session):
     here.install("test", "servers")
     several = ["--numprocesses=3", "--dist=loadgroup", "tests/servers/streaming"]
     here.run("pytest", *(session.posargs or several))
+
+
+@nox.session(venv_backend="none")
+def official(session):
+    """The official SDK beside ours; docs/from-the-official-sdk.md has the
+    differences, which ``nox -s official -- --write`` writes."""
+    interpreter = for_official_sdk()
+    if interpreter is None:
+        session.skip(NO_OFFICIAL_SDK)
+    environment = Environment(session, interpreter, "official")
+    # its adapters need the frameworks; tests/conftest.py needs hypothesis
+    environment.install(also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
+    # the official SDK and pydantic disagree about what is deprecated
+    environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)

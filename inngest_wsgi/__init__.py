@@ -19,6 +19,7 @@
 
 from ._codec.json import JSON
 from ._protocol import VERSION as __version__
+from ._settings import Streaming
 from .checkpointing import Checkpointing
 from .client import Inngest
 from .context import Context
@@ -52,6 +53,7 @@ from .group import Group, ParallelMode
 from .middleware import (
     Middleware,
     MiddlewareSync,
+    Opcode,
     SendEventsResult,
     StepMemos,
     TransformOutputResult,
@@ -63,6 +65,7 @@ from .wsgi import Application, serve
 
 #: The official SDK's names for the synchronous classes; there are no others.
 ContextSync = Context
+GroupSync = Group
 StepSync = Step
 
 __all__ = [
@@ -81,12 +84,14 @@ __all__ = [
     "Function",
     "FunctionConfigError",
     "Group",
+    "GroupSync",
     "Inngest",
     "JSON",
     "Middleware",
     "MiddlewareError",
     "MiddlewareSync",
     "NonRetriableError",
+    "Opcode",
     "OutputError",
     "ParallelMode",
     "Priority",
@@ -103,6 +108,7 @@ __all__ = [
     "StepError",
     "StepMemos",
     "StepSync",
+    "Streaming",
     "Throttle",
     "Timeouts",
     "TransformOutputResult",

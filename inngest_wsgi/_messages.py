@@ -26,16 +26,19 @@ class Address(t.NamedTuple):
 
 
 class Request(t.NamedTuple):
-    """A request to the endpoint, with its whole body.
+    """A request to the endpoint.
 
     :ivar method: in upper case
     :ivar query: the query's parameters, the first value of each
     :ivar headers: those that are used, by lower-case name
-    :ivar body: the bytes as they arrived
+    :ivar body: the bytes as they arrived; empty where they are not needed
     :ivar address: the endpoint's, read only for requests that need it
     :ivar raw: the WSGI environ, for middleware
     :ivar concurrent: whether the WSGI server can handle other requests
         meanwhile, read only for requests that need it
+    :ivar length: the length of the body in bytes, according to the request;
+        None if only the end of the body tells
+    :ivar has_body: whether the request says that it has a body, read or not
     """
 
     method: str
@@ -45,6 +48,8 @@ class Request(t.NamedTuple):
     address: Address = Address()
     raw: t.Any = None
     concurrent: bool = True
+    length: t.Optional[int] = 0
+    has_body: bool = False
 
 
 class Chunks(t.Protocol):

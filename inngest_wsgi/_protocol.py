@@ -112,6 +112,8 @@ PATH_CHECKPOINT = "/v1/checkpoint/{}/async"
 PATH_EVENT = "/e/"
 PATH_EVENT_RUNS = "/v1/events/{}/runs"
 PATH_REGISTER = "/fn/register"
+#: The server's refusal of a registration, without a word on which (W55).
+ERROR_INVALID_FUNCTION = "At least one function is invalid"
 PATH_RUN_V0 = "/v0/runs/"
 PATH_RUN_V1 = "/v1/runs/"
 PATH_SIGNALS = "/v1/signals"
@@ -146,12 +148,26 @@ ENV_SIGNING_KEY = "INNGEST_SIGNING_KEY"
 ENV_SIGNING_KEY_FALLBACK = "INNGEST_SIGNING_KEY_FALLBACK"
 ENV_STREAMING = "INNGEST_STREAMING"
 
-#: A variable that a hosting platform sets, and the platform's name as
-#: ``X-Inngest-Platform`` carries it.
+#: Variables in which hosting platforms name the git branch of a deployment,
+#: the first that is set counts. The order is the official Python SDK's; the
+#: last one is not read by it.
+ENV_BRANCHES = (
+    "RAILWAY_GIT_BRANCH",
+    "RENDER_GIT_BRANCH",
+    "VERCEL_GIT_COMMIT_REF",
+    # set in review apps alone, which are what branch environments are for
+    "HEROKU_BRANCH",
+)
+
+#: A variable that a hosting platform sets; the value that it has there, None
+#: for any; and the platform's name as ``X-Inngest-Platform`` carries it. The
+#: last two names are not the official JS SDK's.
 ENV_PLATFORMS = (
-    ("VERCEL", "vercel"),
-    ("NETLIFY", "netlify"),
-    ("CF_PAGES", "cloudflare-pages"),
-    ("RENDER", "render"),
-    ("RAILWAY_ENVIRONMENT", "railway"),
+    ("VERCEL", "1", "vercel"),
+    ("NETLIFY", "true", "netlify"),
+    ("CF_PAGES", "1", "cloudflare-pages"),
+    ("RENDER", "true", "render"),
+    ("RAILWAY_ENVIRONMENT", None, "railway"),
+    ("DYNO", None, "heroku"),
+    ("FLY_APP_NAME", None, "fly"),
 )

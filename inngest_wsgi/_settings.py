@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import os
 import typing as t
@@ -13,7 +14,7 @@ from ._codec import validate
 from ._messages import Headers
 from ._security import keys, origins
 from ._security.signing import Keyring
-from ._sources import FALSE, TRUE, Arguments, Sources
+from ._sources import FALSE, MEANT, TRUE, Arguments, Sources
 from .checkpointing import Checkpointing, checked, policy
 
 #: The names of levels, as ``INNGEST_LOG_LEVEL`` and ``log_level`` take them,
@@ -25,10 +26,12 @@ LOG_LEVELS = {
     "info": 20,
     "debug": 10,
     "silent": 60,
+    # the names that Python has for two of them
+    "critical": 50,
+    "warning": 30,
 }
-STREAMING = ("allow", "force")
 #: The limit for each request of ours to the server, in seconds, for
-#: connecting and again for each read.
+#: connecting and again for the whole answer.
 REQUEST_TIMEOUT_S = 30.0
 
 #: The number of times that a sync is tried again.
@@ -43,11 +46,26 @@ KEEPALIVE_S = 3.0
 #: The number of streamed calls that may run at once in one process.
 MAX_STREAMS = 64
 
+#: The largest body of a request to us, in bytes. The server sends at most
+#: 4 MB and lets the application fetch the rest (PROTOCOL section 6).
+MAX_BODY_BYTES = 8 * 1024 * 1024
+
 # limits of what users may set
 MAX_REQUEST_MS = 3600 * 1000
 MIN_KEEPALIVE_MS = 250
 MAX_KEEPALIVE_MS = 3600 * 1000
 MAX_SYNC_RETRIES = 10
+
+
+class Streaming(enum.Enum):
+    """Modes of streaming, which ``streaming`` of ``serve()`` takes."""
+
+    #: no call
+    DISABLE = "disable"
+    #: each call for which the WSGI server can deliver a stream
+    ALLOW = "allow"
+    #: every call
+    FORCE = "force"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +98,7 @@ class Settings:
     request_timeout: float = REQUEST_TIMEOUT_S
     sync_retries: int = SYNC_RETRIES
     sync_timeout: float = SYNC_TIMEOUT_S
+    max_body_bytes: int = MAX_BODY_BYTES
     platform: t.Optional[str] = None
 
     # cached, because every request needs them
@@ -126,7 +145,9 @@ def resolve(
     """
     sources = Sources(client, serve or {}, os.environ if environ is None else environ)
     mode, dev_origin = _mode(sources)
-    both_origins = sources.read(origins.origin_setting, "base_url", p.ENV_BASE_URL) or dev_origin
+    # as the official Python SDK reads an address without a scheme
+    origin = functools.partial(origins.origin_setting, scheme="http" if mode == p.DEV else "https")
+    both_origins = sources.read(origin, "base_url", p.ENV_BASE_URL) or dev_origin
     default_api, default_event_api = (
         (p.DEV_SERVER_ORIGIN, p.DEV_SERVER_ORIGIN)
         if mode == p.DEV
@@ -135,14 +156,16 @@ def resolve(
     settings = Settings(
         app_id=_app_id(sources),
         mode=mode,
-        api_origin=_own_origin(sources, "api_base_url", p.ENV_API_BASE_URL)
+        api_origin=_own_origin(sources, origin, "api_base_url", p.ENV_API_BASE_URL)
         or both_origins
         or default_api,
-        event_api_origin=_own_origin(sources, "event_api_base_url", p.ENV_EVENT_API_BASE_URL)
+        event_api_origin=_own_origin(
+            sources, origin, "event_api_base_url", p.ENV_EVENT_API_BASE_URL
+        )
         or both_origins
         or default_event_api,
         app_version=sources.header_text("app_version"),
-        env=sources.header_text("env", p.ENV_ENV),
+        env=sources.branch(),
         event_key=sources.read(keys.event_key, "event_key", p.ENV_EVENT_KEY),
         signing_key=sources.read(keys.signing_key, "signing_key", p.ENV_SIGNING_KEY),
         signing_key_fallback=sources.read(
@@ -159,11 +182,12 @@ def resolve(
         log_level=_log_level(sources),
         landing_page=sources.flag("landing_page", p.ENV_LANDING_PAGE),
         allow_in_band_sync=sources.flag(None, p.ENV_ALLOW_IN_BAND_SYNC),
-        enable_unauthed_sync=sources.flag(None, p.ENV_ENABLE_UNAUTHED_SYNC),
+        enable_unauthed_sync=sources.flag("enable_unauthed_sync", p.ENV_ENABLE_UNAUTHED_SYNC),
         request_timeout=sources.seconds("request_timeout", REQUEST_TIMEOUT_S, 1, MAX_REQUEST_MS),
         sync_timeout=sources.seconds("sync_timeout", SYNC_TIMEOUT_S, 1, MAX_REQUEST_MS),
         sync_retries=sources.count("sync_retries", SYNC_RETRIES, 0, MAX_SYNC_RETRIES),
-        platform=_platform(sources.environ),
+        platform=sources.platform(),
+        max_body_bytes=sources.count("max_body_bytes", MAX_BODY_BYTES, 1),
     )
     if serve is not None:
         _check_keys(settings)
@@ -183,15 +207,19 @@ def _mode(sources: Sources) -> t.Tuple[str, t.Optional[str]]:
     _, text, _ = sources.get(None, p.ENV_DEV)
     if text is None or text.lower() in FALSE:
         return (p.CLOUD if is_production is None else p.DEV), None
-    if text.lower() in TRUE:
+    # the official SDKs take any word for dev mode; of these, all mean it
+    if text.lower() in TRUE or MEANT.get(text.lower()) == "true":
         return p.DEV, None
-    if "://" not in text:
-        raise errors.SettingsError(
-            p.ENV_DEV,
-            f"{text!r} is not a mode; use 1 (dev mode), 0 (cloud mode), or the URL of a dev "
-            f"server such as {p.DEV_SERVER_ORIGIN}",
+    if "://" in text or origins.is_bare_host(text):
+        return p.DEV, origins.origin_setting(p.ENV_DEV, text, "http")
+    if MEANT.get(text.lower()) == "false":
+        way_out = "write 0 for cloud mode"
+    else:
+        way_out = (
+            "write 1 (dev mode), 0 (cloud mode), or the URL of a dev server such as "
+            + p.DEV_SERVER_ORIGIN
         )
-    return p.DEV, origins.origin_setting(p.ENV_DEV, text)
+    raise errors.SettingsError(p.ENV_DEV, f"{text!r} is not a mode; {way_out}")
 
 
 def _app_id(sources: Sources) -> str:
@@ -216,12 +244,14 @@ def _check_keys(settings: Settings) -> None:
         )
 
 
-def _own_origin(sources: Sources, argument: str, variable: str) -> t.Optional[str]:
+def _own_origin(
+    sources: Sources, check: t.Callable[[str, t.Any], str], argument: str, variable: str
+) -> t.Optional[str]:
     """Return the origin that is set for one of the two APIs alone. The
     ``base_url`` of ``serve()`` is for both, and beats the client's."""
     if sources.serve.get("base_url") is not None:
         return None
-    return sources.read(origins.origin_setting, argument, variable)
+    return sources.read(check, argument, variable)
 
 
 def _serve_origin(sources: Sources) -> t.Optional[str]:
@@ -244,16 +274,19 @@ def _streaming(sources: Sources) -> t.Union[str, bool]:
     name, value, variable = sources.get("streaming", p.ENV_STREAMING)
     if value is None or value is False:
         return False
+    if isinstance(value, Streaming):
+        value = value.value
     text = value.lower() if isinstance(value, str) else value
-    if text in STREAMING:
+    if text == Streaming.DISABLE.value or (variable and text in FALSE):
+        return False
+    if text in (Streaming.ALLOW.value, Streaming.FORCE.value):
         return str(text)
     if variable and text in TRUE:
-        return "allow"
-    if variable and text in FALSE:
-        return False
-    raise errors.SettingsError(
-        name, f'{value!r} is not a mode of streaming; use "allow", "force" or False'
-    )
+        return Streaming.ALLOW.value
+    known = "allow, force or disable" if variable else '"allow", "force" or False'
+    if isinstance(text, str) and text in MEANT:
+        known = ("allow" if MEANT[text] == "true" else "disable") if variable else known
+    raise errors.SettingsError(name, f"{value!r} is not a mode of streaming; use {known}")
 
 
 def _checkpointing(sources: Sources) -> t.Optional[Checkpointing]:
@@ -276,10 +309,3 @@ def _log_level(sources: Sources) -> t.Optional[int]:
             name, "{!r} is not a level; use one of {}".format(value, ", ".join(LOG_LEVELS))
         )
     return level
-
-
-def _platform(environ: t.Mapping[str, str]) -> t.Optional[str]:
-    for variable, platform in p.ENV_PLATFORMS:
-        if environ.get(variable):
-            return platform
-    return None

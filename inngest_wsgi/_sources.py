@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import errors
+from . import _protocol as p, errors
 from ._codec import validate
 from ._security import keys
 
 Arguments = t.Mapping[str, t.Any]
 
+#: The values of a switch in the environment, in lower case.
 TRUE = ("1", "true")
 FALSE = ("0", "false")
+#: Words by which people mean a switch, and what to write instead. The
+#: official SDKs ignore them, or take each for dev mode, ``no`` too.
+MEANT = {
+    **dict.fromkeys(("yes", "y", "on", "t", "enable", "enabled"), "true"),
+    **dict.fromkeys(("no", "n", "off", "f", "disable", "disabled", "none"), "false"),
+}
 
 _HEADER_SAFE = re.compile(r"[\x20-\x7e]+")
 
@@ -76,7 +83,8 @@ class Sources:
         text = value.lower() if isinstance(value, str) else value
         if text in TRUE or text in FALSE:
             return text in TRUE
-        raise errors.SettingsError(name, f"{value!r} is neither true nor false")
+        way_out = f"; write {MEANT[text]}" if text in MEANT else "; write true or false"
+        raise errors.SettingsError(name, f"{value!r} is neither true nor false{way_out}")
 
     def seconds(self, argument: str, default: float, least_ms: int, most_ms: int) -> float:
         """Return a duration in seconds.
@@ -100,3 +108,26 @@ class Sources:
             return validate.whole_number(value, least, most)
         except ValueError as error:
             raise errors.SettingsError(name, str(error)) from None
+
+    def branch(self) -> t.Optional[str]:
+        """Return the name of the branch environment. A hosting platform's name
+        of the branch comes last."""
+        try:
+            return self.header_text("env", p.ENV_ENV, *p.ENV_BRANCHES)
+        except errors.SettingsError as error:
+            if error.setting not in p.ENV_BRANCHES:
+                raise
+            raise errors.SettingsError(
+                error.setting,
+                "names the branch of this deployment, and cannot be sent as the name of a branch "
+                f"environment. Set {p.ENV_ENV}, in printable ASCII text, to the environment's "
+                "name",
+            ) from None
+
+    def platform(self) -> t.Optional[str]:
+        """Return the name of the hosting platform, if it is known."""
+        for variable, wanted, platform in p.ENV_PLATFORMS:
+            value = self.environ.get(variable)
+            if value and wanted in (None, value):
+                return platform
+        return None

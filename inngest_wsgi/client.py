@@ -39,7 +39,8 @@ class Inngest:
         :class:`Checkpointing` with the details
     :param event_api_base_url: ``INNGEST_EVENT_API_BASE_URL``: the event API's
         address
-    :param env: ``INNGEST_ENV``: the name of the branch environment
+    :param env: ``INNGEST_ENV``: the name of the branch environment; by
+        default the branch, if the hosting platform names it in the environment
     :param event_key: ``INNGEST_EVENT_KEY``; needed to send events in cloud
         mode
     :param is_production: True for cloud mode, False for dev mode; None to use
@@ -49,8 +50,8 @@ class Inngest:
     :param middleware: classes of :class:`Middleware`, for every function and
         every ``send``
     :param request_timeout: the limit for each request of ours to the server,
-        as milliseconds (``int``), a ``timedelta`` or a time string; 30 s by
-        default
+        for connecting and again for the whole answer, as milliseconds
+        (``int``), a ``timedelta`` or a time string; 30 s by default
     :param serializer: converts values with an ``output_type`` to JSON
     :param signing_key: ``INNGEST_SIGNING_KEY``; needed to serve in cloud mode
     :raises SettingsError: names the setting and says how to correct it
@@ -128,6 +129,16 @@ class Inngest:
     def signing_key(self) -> t.Optional[str]:
         """The signing key."""
         return self._settings.signing_key
+
+    @property
+    def signing_key_fallback(self) -> t.Optional[str]:
+        """The signing key that is being rotated in or out."""
+        return self._settings.signing_key_fallback
+
+    @property
+    def is_production(self) -> bool:
+        """True in cloud mode, False in dev mode."""
+        return not self._settings.is_dev
 
     def add_middleware(self, middleware: Factory) -> None:
         """Add a middleware after those that the client has.

@@ -35,6 +35,7 @@ in each class, or in each object.
 from __future__ import annotations
 
 import datetime
+import traceback
 import typing as t
 
 from ._codec import durations
@@ -63,6 +64,16 @@ class Error(Exception):
     def is_retriable(self) -> bool:
         """The official SDK's name for ``retriable``."""
         return self.retriable
+
+    @property
+    def name(self) -> str:
+        """The name of the class."""
+        return type(self).__name__
+
+    @property
+    def stack(self) -> t.Optional[str]:
+        """The traceback, as text."""
+        return "".join(traceback.format_exception(type(self), self, self.__traceback__))
 
 
 # -- raised at start-up --------------------------------------------------
@@ -176,6 +187,9 @@ class StepError(Error):
     status = 400
     retriable = False
     was_logged = False
+    # not those of this object
+    name: str = ""
+    stack: t.Optional[str] = None
 
     def __init__(
         self,
@@ -308,7 +322,7 @@ class BodyError(RequestError):
     """The body of a request is not valid, or cannot be read.
 
     :ivar code: ``body_not_json``, ``body_invalid``, ``body_too_large``,
-        ``body_unreadable`` or ``length_required``
+        ``body_unexpected``, ``body_unreadable`` or ``length_required``
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

@@ -50,7 +50,7 @@ class Batch:
         return _without_none(
             {
                 "maxSize": self.max_size,
-                "timeout": durations.optional(self.timeout),
+                "timeout": durations.optional_in_hours(self.timeout),
                 "key": self.key,
                 "if": self.if_exp,
             }
@@ -106,7 +106,7 @@ class Concurrency:
 
     def __post_init__(self) -> None:
         _check(self, "limit", validate.whole_number, 0)
-        _check_if_set(self, "key", validate.expression)
+        _check_if_set(self, "key", validate.expression, True)
         _check_if_set(self, "scope", validate.one_of, "fn", "env", "account")
         if self.scope in ("env", "account") and self.key is None:
             raise ValueError(
@@ -202,7 +202,7 @@ class Singleton:
 
     def __post_init__(self) -> None:
         _check(self, "mode", validate.one_of, "skip", "cancel")
-        _check_if_set(self, "key", validate.expression)
+        _check_if_set(self, "key", validate.expression, True)
 
     def to_wire(self) -> Wire:
         return _without_none({"mode": self.mode, "key": self.key})
@@ -226,7 +226,7 @@ class Throttle:
     def __post_init__(self) -> None:
         _check(self, "limit", validate.whole_number, 1)
         _check(self, "period", validate.milliseconds, _SECOND_MS, 7 * _DAY_MS)
-        _check_if_set(self, "key", validate.expression)
+        _check_if_set(self, "key", validate.expression, True)
         _check_if_set(self, "burst", validate.whole_number, 1)
 
     def to_wire(self) -> Wire:

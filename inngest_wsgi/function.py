@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 import typing as t
 
 from . import _protocol as p, errors, flow
+from ._checks import handlers
 from ._codec import validate
 from .checkpointing import Checkpointing, Option, checked, policy
 from .trigger import Trigger, TriggerCron, TriggerEvent
@@ -18,6 +17,8 @@ MAX_RETRIES = 20
 MAX_TRIGGERS = 10
 MAX_CANCELLATIONS = 5
 MAX_CONCURRENCY = 2
+
+FAILURE_SUFFIX = "-failure"
 
 T = t.TypeVar("T")
 Handler = t.Callable[[t.Any], T]
@@ -54,9 +55,15 @@ class Function(t.Generic[T]):
     :ivar fn_id: its id within the app
     :ivar name: the name that Inngest shows
     :ivar handler: the Python function itself, to be called in unit tests
+    :ivar declared: the function itself; for a failure handler, the function
+        that has it
     """
 
+    #: The official SDK's question; there are no others here.
+    is_handler_async = False
+
     def __init__(self, handler: Handler[T], options: Options, app_id: str) -> None:
+        self.declared: "Function[t.Any]" = self
         self.fn_id = options.fn_id
         self._app_id = app_id
         if not validate.is_text(self.fn_id):
@@ -90,6 +97,20 @@ class Function(t.Generic[T]):
         """The official SDK's name for ``fn_id``."""
         return self.fn_id
 
+    def get_id(self) -> str:
+        """Return :attr:`id`."""
+        return self.id
+
+    @property
+    def on_failure_fn_id(self) -> t.Optional[str]:
+        """The full id of the failure handler; None if there is none."""
+        return None if self._on_failure is None else self.id + FAILURE_SUFFIX
+
+    @property
+    def is_on_failure_handler_async(self) -> t.Optional[bool]:
+        """None if there is no failure handler; it is never asynchronous."""
+        return None if self._on_failure is None else False
+
     def full_id(self, app_id: str) -> str:
         """Return the id by which the server knows the function,
         ``<app>-<fn>``."""
@@ -97,7 +118,8 @@ class Function(t.Generic[T]):
 
     def failure_handler(self, app_id: str) -> t.Optional["Function[t.Any]"]:
         """Return ``on_failure`` as the function that the server calls; None if
-        there is none. It inherits no option (PROTOCOL section 5)."""
+        there is none. Of the options, it has the function's middleware alone,
+        as in the official SDK (PROTOCOL section 5)."""
         if self._on_failure is None:
             return None
         failed = json.dumps(self.full_id(app_id)).replace("'", "\\'")[1:-1]
@@ -106,12 +128,15 @@ class Function(t.Generic[T]):
             expression=f"event.data.function_id == '{failed}'",
         )
         options = Options(
-            fn_id=self.fn_id + "-failure",
+            fn_id=self.fn_id + FAILURE_SUFFIX,
             name=self.name + " (failure)",
             trigger=trigger,
             retries=0,
+            middleware=self.middleware,
         )
-        return Function(self._on_failure, options, app_id)
+        handler = Function(self._on_failure, options, app_id)
+        handler.declared = self
+        return handler
 
     def checkpoint_policy(self, default: t.Optional[Checkpointing]) -> t.Optional[Checkpointing]:
         """Return how calls of the function go on after steps; None if they end
@@ -228,18 +253,6 @@ class Function(t.Generic[T]):
     def _check_handler(self, handler: object, what: str) -> None:
         if not callable(handler):
             self._refuse(f"{handler!r} cannot be called")
-        plain: t.Any = handler
-        while isinstance(plain, functools.partial):
-            plain = plain.func
-        if not inspect.isroutine(plain):
-            plain = type(plain).__call__
-        if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
-            self._refuse(
-                f"{what} is async def. WSGI is synchronous: a coroutine would never run. Write it "
-                "with def; for an async application use the official SDK"
-            )
-        if inspect.isgeneratorfunction(plain):
-            self._refuse(
-                f"{what} contains a yield, so that calling it runs none of its code. Move the "
-                "yield into another function"
-            )
+        problem = handlers.problem(handler, what)
+        if problem is not None:
+            self._refuse(problem)

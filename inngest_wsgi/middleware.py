@@ -8,6 +8,8 @@ order.
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import typing as t
 
 from . import _protocol as p
@@ -43,11 +45,18 @@ class Client(t.Protocol):
     @property
     def signing_key(self) -> t.Optional[str]: ...
 
+    @property
+    def signing_key_fallback(self) -> t.Optional[str]: ...
+
+    @property
+    def is_production(self) -> bool: ...
+
     def send(
         self, events: t.Union[Event, t.Sequence[Event]], *, skip_middleware: bool = False
     ) -> t.List[str]: ...
 
 
+@dataclasses.dataclass
 class SendEventsResult:
     """The result of sending events.
 
@@ -55,24 +64,51 @@ class SendEventsResult:
     :ivar error: why the others were not; None if all were
     """
 
-    def __init__(self, ids: t.Sequence[str] = (), error: t.Optional[str] = None) -> None:
-        self.ids = list(ids)
-        self.error = error
+    ids: t.List[str] = dataclasses.field(default_factory=list)
+    error: t.Optional[str] = None
 
 
-class TransformOutputStepInfo(t.NamedTuple):
+class Opcode(str, enum.Enum):
+    """The kinds of steps, as ``result.step.op`` in ``transform_output``. Each
+    is equal to its value, too."""
+
+    AI_GATEWAY = p.OP_AI_GATEWAY
+    DISCOVERY_REQUEST = p.OP_DISCOVERY_REQUEST
+    GATEWAY = p.OP_GATEWAY
+    INVOKE = p.OP_INVOKE_FUNCTION
+    NONE = p.OP_NONE
+    PLANNED = p.OP_STEP_PLANNED
+    SLEEP = p.OP_SLEEP
+    STEP_ERROR = p.OP_STEP_ERROR
+    STEP_FAILED = p.OP_STEP_FAILED
+    STEP_RUN = p.OP_STEP_RUN
+    WAIT_FOR_EVENT = p.OP_WAIT_FOR_EVENT
+    WAIT_FOR_SIGNAL = p.OP_WAIT_FOR_SIGNAL
+
+    # without these, one Python writes the name and the next one the value
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+@dataclasses.dataclass
+class TransformOutputStepInfo:
     """The step of an output.
 
     :ivar id: as the function's code has it
-    :ivar op: the opcode, for example ``"StepRun"``
+    :ivar op: the kind of step
     :ivar opts: the op's options
     """
 
     id: str
-    op: str
-    opts: t.Optional[t.Mapping[str, t.Any]]
+    op: Opcode
+    opts: t.Optional[t.Dict[str, t.Any]]
 
 
+@dataclasses.dataclass
 class TransformOutputResult:
     """The result of a function or a step. Its fields may be assigned.
 
@@ -81,28 +117,56 @@ class TransformOutputResult:
     :ivar step: the step; None for the function's own result
     """
 
-    def has_output(self) -> bool:
-        """Return True if the function or step returned. A step that the
-        server carries out, such as a sleep, has no output here."""
-        ran = self.step is None or self.step.op == p.OP_STEP_RUN
-        return ran and self.error is None
+    error: t.Optional[BaseException]
+    output: t.Any
+    step: t.Optional[TransformOutputStepInfo]
 
-    def __init__(
-        self,
-        error: t.Optional[BaseException],
-        output: t.Any,
-        step: t.Optional[TransformOutputStepInfo],
-    ) -> None:
-        self.error = error
-        self.output = output
-        self.step = step
+    def __post_init__(self) -> None:
+        self._function_raised = self.step is None and self.error is not None
+
+    def has_output(self) -> bool:
+        """Return False if the function raised, and nobody has assigned an
+        output since. As in the official SDK, every step has an output, None
+        if it raised or is carried out by the server; ``error`` and
+        ``step.op`` tell these apart."""
+        return self.output is not None or not self._function_raised
+
+
+class _Field:
+    """An attribute of :class:`StepMemoError`, which is one of the JSON."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, memo_error: t.Optional["StepMemoError"], owner: type) -> t.Any:
+        return self if memo_error is None else memo_error._wire.get(self._name)
+
+    def __set__(self, memo_error: "StepMemoError", value: t.Any) -> None:
+        memo_error._wire[self._name] = value
+
+
+class StepMemoError:
+    """The error of a step that failed, as it is remembered. Its attributes
+    may be assigned.
+
+    :ivar message: its message
+    :ivar name: the class name of the exception
+    :ivar stack: its traceback, or None
+    """
+
+    message = _Field()
+    name = _Field()
+    stack = _Field()
+
+    def __init__(self, wire: t.Dict[str, t.Any]) -> None:
+        self._wire = wire
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._wire!r}>"
 
 
 class StepMemo:
-    """The memo of one step.
-
-    :ivar error: the step's error as JSON, or None; may be assigned
-    """
+    """The memo of one step."""
 
     __slots__ = ("_memos", "_hashed")
 
@@ -110,12 +174,17 @@ class StepMemo:
         self._memos = memos
         self._hashed = hashed
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._memos[self._hashed]!r}>"
+
     @property
     def data(self) -> t.Any:
         """The value that the step returned, or the event that it waited for;
         None if there is neither. May be assigned."""
         memo = self._memos[self._hashed]
-        return memo["data"] if _has_result(memo) else memo
+        if _has_result(memo):
+            return memo["data"]
+        return None if self.error is not None else memo
 
     @data.setter
     def data(self, value: t.Any) -> None:
@@ -123,13 +192,22 @@ class StepMemo:
         self._memos[self._hashed] = {"data": value} if wrapped else value
 
     @property
-    def error(self) -> t.Any:
+    def error(self) -> t.Optional[StepMemoError]:
+        """The step's error; None if it did not fail. May be assigned: None, a
+        dict with ``message``, ``name`` and ``stack``, or the error of another
+        memo."""
         memo = self._memos[self._hashed]
-        return memo.get("error") if isinstance(memo, dict) else None
+        found = memo.get("error") if isinstance(memo, dict) and "name" not in memo else None
+        return StepMemoError(found) if isinstance(found, dict) else None
 
     @error.setter
-    def error(self, value: t.Any) -> None:
-        self._memos[self._hashed] = {"error": value}
+    def error(self, value: t.Union[StepMemoError, t.Dict[str, t.Any], None]) -> None:
+        if isinstance(value, StepMemoError):
+            value = value._wire
+        if value is not None:
+            self._memos[self._hashed] = {"error": value}
+        elif self.error is not None:
+            self._memos[self._hashed] = {"data": None}
 
 
 def _has_result(memo: t.Any) -> bool:
@@ -148,9 +226,16 @@ class StepMemos:
         """The number of memos."""
         return len(self._memos)
 
-    def pop(self, hashed_id: str) -> t.Any:
-        """Remove a memo, and return it as JSON; None if there is none."""
-        return self._memos.pop(hashed_id, None)
+    @classmethod
+    def from_raw(cls, raw: t.Dict[str, t.Any]) -> "StepMemos":
+        """Make one of the memos of a call, as JSON."""
+        return cls(raw)
+
+    def pop(self, hashed_id: str) -> t.Optional[StepMemo]:
+        """Remove a memo, and return it; None if there is none."""
+        if hashed_id not in self._memos:
+            return None
+        return StepMemo({hashed_id: self._memos.pop(hashed_id)}, hashed_id)
 
     def values(self) -> t.Iterator[StepMemo]:
         """Iterate over the memos."""
@@ -164,23 +249,14 @@ class Middleware:
 
     If a hook raises, the call fails with an error that names the hook.
 
-    :param client: the client
-    :param raw_request: the WSGI environ of the call; None outside of a call
+    :ivar client: the client
+    :ivar raw_request: the WSGI environ of the call; None outside of a call
     """
 
     def __init__(self, client: Client, raw_request: t.Any) -> None:
-        self._client = client
-        self._raw_request = raw_request
-
-    @property
-    def client(self) -> Client:
-        """The client."""
-        return self._client
-
-    @property
-    def raw_request(self) -> t.Any:
-        """The WSGI environ of the call; None outside of a call."""
-        return self._raw_request
+        # plain attributes: subclasses assign to them
+        self.client = client
+        self.raw_request = raw_request
 
     def transform_input(self, ctx: Context, function: Function[t.Any], steps: StepMemos) -> None:
         """Called before the function. May assign to ``ctx``, new attributes

@@ -15,16 +15,18 @@ class TriggerEvent:
     :param event: the event's name
     :param expression: a CEL expression on ``event`` that must be true, for
         example ``"event.data.total > 100"``
-    :raises ValueError: the name or the expression is empty
+    :raises ValueError: the name or the expression is empty, or no server can
+        read the expression
     """
 
     event: str
     expression: t.Optional[str] = None
 
     def __post_init__(self) -> None:
-        _require_text(self, "event")
+        _check(self, "event", validate.text)
         if self.expression is not None:
-            _require_text(self, "expression")
+            _check(self, "expression", validate.text)
+            _check(self, "expression", validate.expression)
 
     def to_wire(self) -> t.Dict[str, t.Any]:
         wire: t.Dict[str, t.Any] = {"event": self.event}
@@ -37,19 +39,21 @@ class TriggerEvent:
 class TriggerCron:
     """Starts a run on a schedule.
 
-    :param cron: a cron expression, in UTC unless it begins with a time zone:
-        ``"TZ=Europe/Berlin 0 9 * * 1-5"``
+    :param cron: five fields, for the minute, the hour, the day of the month,
+        the month and the day of the week (0 for Sunday, to 6), in UTC unless
+        it begins with a time zone: ``"TZ=Europe/Berlin 0 9 * * 1-5"``. The
+        server reads no words such as ``@daily``
     :param jitter: the longest random delay of a run, as milliseconds
         (``int``), a ``timedelta`` or a time string
-    :raises ValueError: the expression is empty, or the jitter is not a
-        duration
+    :raises ValueError: the server cannot read the expression, or the jitter is
+        not a duration
     """
 
     cron: str
     jitter: t.Optional[durations.Duration] = None
 
     def __post_init__(self) -> None:
-        _require_text(self, "cron")
+        _check(self, "cron", validate.cron)
         durations.optional(self.jitter)
 
     def to_wire(self) -> t.Dict[str, t.Any]:
@@ -62,8 +66,9 @@ class TriggerCron:
 Trigger = t.Union[TriggerEvent, TriggerCron]
 
 
-def _require_text(owner: object, field: str) -> None:
+def _check(owner: object, field: str, check: t.Callable[[t.Any], t.Any]) -> None:
+    """Call a check of :mod:`~inngest_wsgi._codec.validate` on a field."""
     try:
-        validate.text(getattr(owner, field))
+        check(getattr(owner, field))
     except ValueError as problem:
         raise ValueError(f"{field} of a {type(owner).__name__} {problem}") from None

@@ -15,7 +15,7 @@ from ._endpoint.router import Router
 from ._endpoint.streaming import Streams
 from ._messages import Environ
 from ._server_api.client import Pool
-from ._settings import Settings
+from ._settings import Settings, Streaming
 from .checkpointing import Option
 from .client import Inngest
 from .function import Function
@@ -36,7 +36,7 @@ def serve(
     serve_origin: t.Optional[str] = None,
     serve_host: t.Optional[str] = None,
     serve_path: t.Optional[str] = None,
-    streaming: t.Union[str, bool, None] = None,
+    streaming: t.Union[Streaming, str, bool, None] = None,
     keepalive_interval: t.Union[int, str, datetime.timedelta, None] = None,
     max_streams: t.Optional[int] = None,
     call_context: t.Sequence[Maker] = (),
@@ -44,8 +44,10 @@ def serve(
     base_url: t.Optional[str] = None,
     http: t.Optional[Pool] = None,
     landing_page: t.Optional[bool] = None,
+    enable_unauthed_sync: t.Optional[bool] = None,
     sync_retries: t.Optional[int] = None,
     sync_timeout: t.Union[int, str, datetime.timedelta, None] = None,
+    max_body_bytes: t.Optional[int] = None,
 ) -> "Application":
     """Return the endpoint, as a WSGI application object.
 
@@ -70,7 +72,7 @@ def serve(
         ``/api/inngest``
     :param streaming: ``INNGEST_STREAMING``: ``"force"`` answers every call
         with a stream, ``"allow"`` where the WSGI server can deliver one, and
-        False, the default, none (PROTOCOL section 7)
+        False, the default, none (PROTOCOL section 7); or a :class:`Streaming`
     :param keepalive_interval: of a stream, as milliseconds (``int``), a
         ``timedelta`` or a time string; 3 s by default. Choose one that is
         shorter than the shortest idle timeout between server and endpoint
@@ -90,13 +92,18 @@ def serve(
         Make sure that it is not shared by processes after a fork
     :param landing_page: ``INNGEST_LANDING_PAGE``: False for JSON only; by
         default a browser that opens the endpoint in dev mode is shown a page
+    :param enable_unauthed_sync: ``INNGEST_ENABLE_UNAUTHED_SYNC``: False if in
+        cloud mode only a signed PUT may start a sync
     :param sync_retries: how often a sync is tried again when the server
         cannot be reached, or answers 429 or 5xx: from 0 to 10, 2 by default.
         The waits between double from 0.2 s
     :param sync_timeout: the longest time of a sync, its retries included, as
         milliseconds (``int``), a ``timedelta`` or a time string; 20 s by
-        default. An attempt waits for each part of the answer no longer than
-        the rest of this time, or than the client's ``request_timeout``
+        default. An attempt ends with this time, or after the client's
+        ``request_timeout``, if that is shorter
+    :param max_body_bytes: the largest body of a request to this endpoint, in
+        bytes, 8 MiB by default; nothing is read of a request that states
+        more. The server sends up to 4 MB
     :raises SettingsError: names the setting and the way out
     :raises FunctionConfigError: two functions have one id
     """
@@ -116,8 +123,10 @@ def serve(
         "log_level": log_level,
         "base_url": base_url,
         "landing_page": landing_page,
+        "enable_unauthed_sync": enable_unauthed_sync,
         "sync_retries": sync_retries,
         "sync_timeout": sync_timeout,
+        "max_body_bytes": max_body_bytes,
     }
     if http is not None and not callable(getattr(http, "request", None)):
         raise errors.SettingsError(

@@ -3,11 +3,12 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from inngest_wsgi import _protocol
 from inngest_wsgi.testing import LocalServer
 
-# How long something takes says how busy the machine is, and nothing of the
-# code. CI judges a change, so it tries the same examples each time; a run by
-# hand looks for new ones, and prints how to try again what has failed.
+# No deadlines: durations depend on how busy the machine is. CI tries the same
+# examples each time, so that only a change of the code changes the result. A
+# run by hand tries new ones, and prints how to repeat a failure.
 settings.register_profile(
     "inngest_wsgi",
     deadline=None,
@@ -38,9 +39,11 @@ def patience():
 
 @pytest.fixture(autouse=True)
 def no_inngest_environment(monkeypatch):
-    """Remove the Inngest settings of this machine's environment."""
-    for name in os.environ:
-        if name.startswith("INNGEST_"):
+    """Remove the Inngest settings of this machine's environment, and those of
+    hosting platforms that are read too."""
+    platforms = [variable for variable, _, _ in _protocol.ENV_PLATFORMS]
+    for name in list(os.environ):
+        if name.startswith("INNGEST_") or name in (*_protocol.ENV_BRANCHES, *platforms):
             monkeypatch.delenv(name)
 
 

@@ -14,6 +14,9 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: a docstring is left out.
 LEVELS = [
     {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
+    {"_checks.cron", "_checks.grammar"},
+    {"_server_api.body", "_server_api.connection"},
     {"_codec.validate", "_dev_page.static"},
     {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
@@ -26,14 +29,14 @@ LEVELS = [
     {"_endpoint.call_context", "_security.signing", "_server_api.response", "_sources"},
     {"_settings", "_dev_page.tokens", "_server_api.log_filter", "_server_api.retry"},
     {"_dev_page.hosts", "_dev_page.guard", "_endpoint.address", "_endpoint.introspection"},
-    {"_endpoint.streaming"},
+    {"_server_api.transport"},
+    {"_endpoint.request", "_endpoint.streaming", "_endpoint.suspicions"},
     {"_execution.decision", "_execution.ending", "_execution.placement"},
     {"_execution.parallel"},
     {"_dev_page.diagnostics", "_execution.engine", "_server_api.client"},
     {"_execution.checkpoint"},
     {"_dev_page.runs", "_dev_page.servers", "_endpoint.sync", "_server_api.events", "ai", "group"},
     {"_endpoint.authentication", "_endpoint.functions", "_endpoint.redirects", "step"},
-    {"_endpoint.request"},
     {"_execution.current_step", "context"},
     {"experimental", "middleware"},
     {"_execution.middleware_stack"},
@@ -77,7 +80,7 @@ LEVEL_OF = {module: n for n, modules in enumerate(LEVELS) for module in modules}
 #: Third parties and parts of the standard library that one module alone uses.
 SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
-    "urllib3": {"_server_api.client"},
+    "urllib3": {"_server_api.transport"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
     "os.environ": {"_settings"},
 }
@@ -120,7 +123,8 @@ def imports_of(path, known=None):
             base += tuple(node.module.split(".")) if node.module else ()
             for alias in node.names:
                 whole = ".".join(base + (alias.name,))
-                yield "." + (whole if whole in known else ".".join(base))
+                is_package = PACKAGE.joinpath(*base, alias.name).is_dir()
+                yield "." + (whole if whole in known or is_package else ".".join(base))
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -115,7 +115,7 @@ def test_the_handler_stays_callable_for_unit_tests(client):
     "make, field",
     [
         (lambda: inngest.Event(name=""), "name"),
-        (lambda: inngest.Event(name="a", data=[]), "data"),  # type: ignore[arg-type]
+        (lambda: inngest.Event(name="a", data=[1]), "data"),  # type: ignore[arg-type]
         (lambda: inngest.Event(name="a", id=3), "id"),  # type: ignore[arg-type]
         (lambda: inngest.Event(name="a", ts=1.5), "ts"),  # type: ignore[arg-type]
     ],

@@ -24,6 +24,25 @@ def resolve(client=None, serve=None, environ=None):
         ({}, {"INNGEST_DEV": "false"}, "cloud", "https://api.inngest.com", "https://inn.gs"),
         ({}, {"INNGEST_DEV": ""}, "cloud", "https://api.inngest.com", "https://inn.gs"),
         ({}, {"INNGEST_DEV": "http://dev:9/"}, "dev", "http://dev:9", "http://dev:9"),
+        ({}, {"INNGEST_DEV": "yes"}, "dev", "http://localhost:8288", "http://localhost:8288"),
+        ({}, {"INNGEST_DEV": "on"}, "dev", "http://localhost:8288", "http://localhost:8288"),
+        ({}, {"INNGEST_DEV": "inngest:8288"}, "dev", "http://inngest:8288", "http://inngest:8288"),
+        ({}, {"INNGEST_DEV": "10.0.0.7"}, "dev", "http://10.0.0.7", "http://10.0.0.7"),
+        ({}, {"INNGEST_BASE_URL": "own.example"}, "cloud", *["https://own.example"] * 2),
+        (
+            {},
+            {"INNGEST_DEV": "1", "INNGEST_API_BASE_URL": "own:1", "INNGEST_BASE_URL": "b:2/x/"},
+            "dev",
+            "http://own:1",
+            "http://b:2/x",
+        ),
+        (
+            {"api_base_url": "api.example", "event_api_base_url": "events.example:8"},
+            {},
+            "cloud",
+            "https://api.example",
+            "https://events.example:8",
+        ),
         (
             {"is_production": False},
             {"INNGEST_DEV": "0"},
@@ -111,6 +130,14 @@ PRECEDENCE = [
     ("serve_path", "serve_path", "/a", None, ("INNGEST_SERVE_PATH", "/b"), None),
     ("streaming", "streaming", "force", None, ("INNGEST_STREAMING", "allow"), False),
     ("landing_page", "landing_page", False, None, ("INNGEST_LANDING_PAGE", "true"), True),
+    (
+        "enable_unauthed_sync",
+        "enable_unauthed_sync",
+        False,
+        None,
+        ("INNGEST_ENABLE_UNAUTHED_SYNC", "true"),
+        True,
+    ),
     ("base_url", "api_origin", "http://a:1", None, ("INNGEST_BASE_URL", "http://b:1"), None),
     ("base_url", "event_api_origin", "http://a:1", None, ("INNGEST_BASE_URL", "http://b:1"), None),
 ]
@@ -145,10 +172,51 @@ def test_base_url_of_serve_overrides_the_clients_origins():
 
 
 @pytest.mark.parametrize(
-    "text, value", [("true", "allow"), ("1", "allow"), ("FORCE", "force"), ("0", False)]
+    "text, value",
+    [
+        ("true", "allow"),
+        ("1", "allow"),
+        ("allow", "allow"),
+        ("FORCE", "force"),
+        ("0", False),
+        ("false", False),
+        ("disable", False),
+        (" Disable\n", False),
+        ("", False),
+    ],
 )
 def test_streaming_from_the_environment(text, value):
     assert resolve(environ={"INNGEST_STREAMING": text}).streaming == value
+
+
+@pytest.mark.parametrize(
+    "mode, value",
+    [
+        (inngest.Streaming.DISABLE, False),
+        (inngest.Streaming.ALLOW, "allow"),
+        (inngest.Streaming.FORCE, "force"),
+        ("disable", False),
+    ],
+)
+def test_streaming_as_an_argument(mode, value):
+    arguments = {"is_production": False}
+    environ = {"INNGEST_STREAMING": "force"}
+    assert resolve(arguments, {"streaming": mode}, environ).streaming == value
+
+
+@pytest.mark.parametrize("scheme", ["", "https://"])
+def test_an_origin_to_serve_at_needs_no_scheme(scheme):
+    found = resolve(
+        {"is_production": False}, {}, {"INNGEST_SERVE_ORIGIN": scheme + "shop.example:8443"}
+    )
+    assert found.serve_origin == "https://shop.example:8443"
+
+
+@pytest.mark.parametrize(
+    "text, level", [("warn", 30), ("WARNING", 30), ("critical", 50), ("fatal", 50)]
+)
+def test_log_level_from_the_environment(text, level):
+    assert resolve(environ={"INNGEST_LOG_LEVEL": text}).log_level == level
 
 
 def test_streaming_false_overrides_the_environment():
@@ -195,7 +263,7 @@ def test_forms_of_a_signing_key(key):
             "signing_key_fallback",
             "INNGEST_SIGNING_KEY",
         ),
-        ({"api_base_url": "localhost:8288"}, None, {}, "api_base_url", "http"),
+        ({"api_base_url": "localhost"}, None, {}, "api_base_url", "http"),
         ({"api_base_url": "//example.com"}, None, {}, "api_base_url", "http"),
         ({"api_base_url": "ftp://example.com"}, None, {}, "api_base_url", "http"),
         ({"api_base_url": "http://u:p@example.com"}, None, {}, "api_base_url", "user"),
@@ -204,8 +272,8 @@ def test_forms_of_a_signing_key(key):
         ({}, None, {"INNGEST_BASE_URL": "x"}, "INNGEST_BASE_URL", "http"),
         ({}, None, {"INNGEST_API_BASE_URL": "x"}, "INNGEST_API_BASE_URL", "http"),
         ({"signing_key": KEY}, {"base_url": "x"}, {}, "base_url", "http"),
-        ({"signing_key": KEY}, {"serve_origin": "example.com"}, {}, "serve_origin", "https"),
-        ({"signing_key": KEY}, {"serve_host": "example.com"}, {}, "serve_host", "https"),
+        ({"signing_key": KEY}, {"serve_origin": "example"}, {}, "serve_origin", "https"),
+        ({"signing_key": KEY}, {"serve_host": "example"}, {}, "serve_host", "https"),
         (
             {"signing_key": KEY},
             {"serve_origin": "https://example.com/api"},
@@ -220,8 +288,33 @@ def test_forms_of_a_signing_key(key):
             "serve_origin",
             "only serve_origin",
         ),
-        ({"signing_key": KEY}, {"serve_path": "api"}, {}, "serve_path", "slash"),
+        ({"signing_key": KEY}, {"serve_path": "api"}, {}, "serve_path", 'example "/api"'),
         ({"signing_key": KEY}, {"serve_path": "/api?x=1"}, {}, "serve_path", "query"),
+        ({"signing_key": KEY}, {"serve_path": "/a/i?x"}, {}, "serve_path", 'example "/a/i"'),
+        ({"signing_key": KEY}, {"serve_path": "//\t"}, {}, "serve_path", 'example "/api/inngest"'),
+        ({}, None, {"INNGEST_DEV": "no"}, "INNGEST_DEV", "write 0 for cloud mode"),
+        ({}, None, {"INNGEST_DEV": "OFF"}, "INNGEST_DEV", "write 0 for cloud mode"),
+        ({}, None, {"INNGEST_DEV": "localhost"}, "INNGEST_DEV", "such as http://localhost:8288"),
+        ({}, None, {"INNGEST_STREAMING": "no"}, "INNGEST_STREAMING", "use disable"),
+        ({}, None, {"INNGEST_STREAMING": "yes"}, "INNGEST_STREAMING", "use allow"),
+        ({}, None, {"INNGEST_STREAMING": "x"}, "INNGEST_STREAMING", "allow, force or disable"),
+        ({}, None, {"INNGEST_LANDING_PAGE": "off"}, "INNGEST_LANDING_PAGE", "write false"),
+        ({}, None, {"INNGEST_LANDING_PAGE": "yes"}, "INNGEST_LANDING_PAGE", "write true"),
+        (
+            {},
+            None,
+            {"INNGEST_ALLOW_IN_BAND_SYNC": "no"},
+            "INNGEST_ALLOW_IN_BAND_SYNC",
+            "write false",
+        ),
+        (
+            {},
+            None,
+            {"INNGEST_ENABLE_UNAUTHED_SYNC": "?"},
+            "INNGEST_ENABLE_UNAUTHED_SYNC",
+            "write true or false",
+        ),
+        ({}, None, {"RENDER_GIT_BRANCH": "f\xfcr"}, "RENDER_GIT_BRANCH", "INNGEST_ENV"),
         ({"signing_key": KEY}, {"streaming": "yes"}, {}, "streaming", "force"),
         ({"signing_key": KEY}, {"streaming": True}, {}, "streaming", "force"),
         ({"signing_key": KEY}, {"log_level": "loud"}, {}, "log_level", "silent"),
@@ -288,6 +381,40 @@ def test_log_level_is_set_on_the_librarys_logger():
         logger.setLevel(before)
 
 
-def test_the_platform_is_detected_by_its_variable():
-    assert resolve(environ={"RENDER": "true"}).platform == "render"
-    assert resolve().platform is None
+@pytest.mark.parametrize(
+    "environ, platform",
+    [
+        ({"VERCEL": "1"}, "vercel"),
+        ({"VERCEL": "0"}, None),
+        ({"RENDER": "true"}, "render"),
+        ({"RENDER": "no"}, None),
+        ({"RAILWAY_ENVIRONMENT": "production"}, "railway"),
+        ({"DYNO": "web.1"}, "heroku"),
+        ({"FLY_APP_NAME": "shop"}, "fly"),
+        ({"RAILWAY_ENVIRONMENT": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_platform_is_detected_by_its_variable(environ, platform):
+    found = resolve(environ=environ)
+    assert found.platform == platform
+    assert dict(found.sdk_headers).get("X-Inngest-Platform") == platform
+
+
+#: In the order in which they are read.
+BRANCHES = ["RAILWAY_GIT_BRANCH", "RENDER_GIT_BRANCH", "VERCEL_GIT_COMMIT_REF", "HEROKU_BRANCH"]
+
+
+@pytest.mark.parametrize("n, variable", list(enumerate(BRANCHES)))
+def test_the_branch_environment_is_read_off_the_platforms_variables(n, variable):
+    environ = {name: name.lower() for name in BRANCHES[n:]}
+    found = resolve(environ=environ)
+    assert found.env == variable.lower()
+    assert dict(found.sdk_headers)["X-Inngest-Env"] == variable.lower()
+    assert resolve(environ=dict(environ, INNGEST_ENV="own")).env == "own"
+    assert resolve({"env": "argument"}, None, dict(environ, INNGEST_ENV="own")).env == "argument"
+
+
+def test_other_variables_name_no_branch_environment():
+    environ = {"BRANCH": "a", "BRANCH_NAME": "b", "FLY_APP_NAME": "c", "RAILWAY_GIT_BRANCH": ""}
+    assert resolve(environ=environ).env is None

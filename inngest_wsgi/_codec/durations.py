@@ -34,7 +34,8 @@ _MS_PER_UNIT = {
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d|w)", re.ASCII)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
-_UNITS_DOWN = (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
+_HOUR_MS = 3600000
+_UNITS_DOWN = (("d", 86400000), ("h", _HOUR_MS), ("m", 60000), ("s", 1000), ("ms", 1))
 
 #: The server's limit for a sleep or a wait, in milliseconds: a year
 #: (PROTOCOL section 6).
@@ -94,6 +95,18 @@ def optional(value: t.Optional[Duration]) -> t.Optional[str]:
     :raises ValueError: as :func:`milliseconds`
     """
     return None if value is None else to_timestr(value)
+
+
+def optional_in_hours(value: t.Optional[Duration]) -> t.Optional[str]:
+    """Write a duration without days, for the one setting that a server reads
+    with Go's ``time.ParseDuration``; None stays None.
+
+    :raises ValueError: as :func:`milliseconds`
+    """
+    if value is None:
+        return None
+    hours, rest = divmod(milliseconds(value), _HOUR_MS)
+    return f"{hours}h{to_timestr(rest) if rest else ''}" if hours else to_timestr(rest)
 
 
 def within_a_year(value: Time, now: float) -> str:

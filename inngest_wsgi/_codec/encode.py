@@ -121,8 +121,8 @@ def streamed(response: Response) -> bytes:
         text = b'%b,"body":%b}' % (head, response.body)
     if len(text) > MAX_STREAM_BYTES:
         raise errors.OutputError(
-            f"The answer to the call has {len(text)} bytes when it is streamed; the server takes "
-            f"{MAX_STREAM_BYTES} at the most. Store the output elsewhere and return a reference "
+            f"The answer to the call has {len(text)} bytes when it is streamed, and "
+            f"{MAX_STREAM_BYTES} can be sent. Store the output elsewhere and return a reference "
             "to it."
         )
     return text
@@ -212,8 +212,8 @@ def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> err
             f"of which step {user_id!r} has {size}"
         )
     return errors.OutputError(
-        f"The steps of function {fn_id} cannot be reported: {found}; the server takes "
-        f"{MAX_OPS_BYTES} at the most. Store the data elsewhere and pass a reference to it."
+        f"The steps of function {fn_id} cannot be reported: {found}; {MAX_OPS_BYTES} "
+        "can be sent. Store the data elsewhere and pass a reference to it."
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._checks import cron as _cron, expressions
 from . import durations
 
 
@@ -37,14 +38,26 @@ def text(value: t.Any) -> str:
     return t.cast(str, value)
 
 
-def expression(value: t.Any) -> str:
-    """Return a CEL expression. It is not parsed; an empty one is refused,
-    because the server refuses it without saying why.
+def expression(value: t.Any, lifted: bool = False) -> str:
+    """Return a CEL expression. It is not parsed, but what no server can read
+    is refused, because the server refuses it without saying why.
 
-    :raises ValueError: not a string, or nothing but white space
+    :param lifted: see :func:`inngest_wsgi._checks.expressions.check`
+    :raises ValueError: not a string, nothing but white space, or its quotes or
+        brackets do not close
     """
     if not is_text(value):
         raise ValueError(f"must be a CEL expression, not {value!r}")
+    expressions.check(value, lifted)
+    return t.cast(str, value)
+
+
+def cron(value: t.Any) -> str:
+    """Return a cron expression that a server can read.
+
+    :raises ValueError: not a string, or none that a server can read
+    """
+    _cron.check(text(value))
     return t.cast(str, value)
 
 

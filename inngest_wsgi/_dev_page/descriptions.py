@@ -27,7 +27,7 @@ _UNITS = (
     ("second", 1000),
     ("millisecond", 1),
 )
-_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _CRON = re.compile(r"(?:(?:CRON_)?TZ=(\S+)\s+)?(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,2}", re.ASCII)
 _EVERY = re.compile(r"\*/([0-9]{1,2})", re.ASCII)
@@ -271,9 +271,9 @@ def _cron_words(fields: t.Sequence[str]) -> t.Optional[str]:
 def _cron_day(day: str, weekday: str) -> t.Optional[str]:
     if (day, weekday) == ("*", "*"):
         return "Every day"
-    if day == "*" and re.fullmatch("[0-7]", weekday):
+    if day == "*" and re.fullmatch("[0-6]", weekday):
         return f"Every {_DAYS[int(weekday)]}"
-    if day == "*" and re.fullmatch("[0-7]-[0-7]", weekday):
+    if day == "*" and re.fullmatch("[0-6]-[0-6]", weekday):
         return f"{_DAYS[int(weekday[0])]} to {_DAYS[int(weekday[2])]}"
     if weekday == "*" and _NUMBER.fullmatch(day):
         return f"On day {int(day)} of each month"

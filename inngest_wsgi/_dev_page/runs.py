@@ -1,9 +1,17 @@
-"""Fetch the runs of an event from the server."""
+"""Fetch the runs of an event from the server.
+
+A server's list of the runs of an event gives each the status of its last step:
+``Completed`` between two steps of a run that may yet fail, ``Failed`` between
+two attempts. So the list says which runs there are, and each run is asked for
+by itself. Both answers are kept by the server, for 15 and for 3 seconds, by
+their URL: no URL is asked for twice.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 import typing as t
 import urllib.parse
 
@@ -23,7 +31,9 @@ _MAX_OUTPUT = 10000
 #: The number of runs whose function is remembered, the last ones.
 _MAX_KNOWN = 500
 
-_ENDED = ("Completed", "Failed", "Cancelled", "Skipped")
+_RUNNING = "Running"
+_SKIPPED = "Skipped"
+_ENDED = ("Completed", "Failed", "Cancelled", _SKIPPED)
 
 
 class Run(t.NamedTuple):
@@ -58,6 +68,8 @@ class Runs:
         self._http = http
         self._lock = threading.Lock()
         self._known: t.Dict[str, str] = {}
+        #: the runs that have ended, by their ids
+        self._ended: t.Dict[str, t.Dict[str, t.Any]] = {}
         self._has_pages = False
 
     def saw(self, call: Call) -> None:
@@ -83,7 +95,13 @@ class Runs:
         return [self._run(run) for run in found if isinstance(run, dict)]
 
     def _get(self, path: str) -> t.Any:
-        answer: Answer = self._http.api("GET", path, retry=_RETRY, deadline_s=_DEADLINE_S)
+        answer: Answer = self._http.api(
+            "GET",
+            path,
+            query=[("at", str(time.time_ns()))],
+            retry=_RETRY,
+            deadline_s=_DEADLINE_S,
+        )
         body = answer.json()
         if answer.status != 200 or not isinstance(body, dict):
             raise errors.ApiError(f"The runs cannot be fetched: {answer.error()}", answer.status)
@@ -92,21 +110,42 @@ class Runs:
     def _run(self, run: t.Dict[str, t.Any]) -> Run:
         run_id = str(run.get("run_id"))
         is_id = decode.RUN_ID.fullmatch(run_id) is not None
-        if is_id and run.get("ended_at") and run.get("status") not in _ENDED:
-            # a list of runs may be older than the run itself (recording 58)
-            newer = self._get(p.PATH_RUN_V1 + run_id)
-            run = newer if isinstance(newer, dict) else run
+        if is_id:
+            run = self._newest(run_id, run)
         status, output = str(run.get("status")), run.get("output")
+        ended = _has_ended(run)
+        if status in _ENDED and not ended:
+            status = _RUNNING
         function = self._known.get(run_id)
         return Run(
             id=run_id,
             function=None if function is None else self._names.get(function, function),
             status=status,
-            ended=status in _ENDED,
+            ended=ended,
             output=_output(output),
             error=_error(output) if status == "Failed" else None,
             page=self._page(run_id) if is_id else None,
         )
+
+    def _newest(self, run_id: str, listed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        with self._lock:
+            found = self._ended.get(run_id)
+        if found is not None:
+            return found
+        try:
+            newest = self._get(p.PATH_RUN_V1 + run_id)
+        except errors.ApiError as error:
+            if error.http_status is None:
+                raise
+            return listed
+        if not isinstance(newest, dict):
+            return listed
+        if _has_ended(newest):
+            with self._lock:
+                self._ended[run_id] = newest
+                if len(self._ended) > _MAX_KNOWN:
+                    del self._ended[next(iter(self._ended))]
+        return newest
 
     def _page(self, run_id: str) -> t.Optional[str]:
         query = urllib.parse.urlencode({"runID": run_id})
@@ -119,6 +158,13 @@ class Runs:
             # probed again while False: another server may take this one's place
             self._has_pages = answer.status == 200 and answer.content_type == "text/html"
         return address if self._has_pages else None
+
+
+def _has_ended(run: t.Mapping[str, t.Any]) -> bool:
+    """Return True if a run's status is its last: it then has the time of its
+    end too, unless it never began."""
+    status = run.get("status")
+    return status == _SKIPPED or (status in _ENDED and bool(run.get("ended_at")))
 
 
 def _output(value: t.Any) -> str:

@@ -61,9 +61,9 @@ def _host_origin(environ: Environ) -> t.Optional[str]:
 def _came_with_slash(environ: Environ) -> bool:
     """Return True if a request to the mount itself had a slash at its end.
 
-    Bottle and Pyramid add one to PATH_INFO. To register an address with a
-    slash that it had not, or without one that it had, would register one from
-    which a framework may redirect (W73).
+    Bottle and Pyramid add one to PATH_INFO. The registered address must have a
+    slash at its end exactly if the request had one; otherwise the framework may
+    redirect the calls (W73).
     """
     for name in ("bottle.raw_path", "RAW_URI", "REQUEST_URI"):
         if environ.get(name):

@@ -6,9 +6,10 @@ import time
 import typing as t
 
 from .. import _protocol as p, errors
-from .._messages import Request
-from .._security.signing import SigningKey
+from .._messages import Environ, Request
+from .._security.signing import SIGNATURE, WINDOW_S, SigningKey, problem_of
 from .._settings import Settings
+from .request import read_body, read_head
 
 _SIGNATURE = p.HEADER_SIGNATURE.lower()
 _SERVER_KIND = p.HEADER_SERVER_KIND.lower()
@@ -23,44 +24,66 @@ _OTHER_MODE = {
 class Caller(t.NamedTuple):
     """The sender of a request, and what they may have.
 
-    :ivar trusted: whether they may be told what is served here: in dev mode
-        everybody, in cloud mode who has the signing key
+    :ivar trusted: True if the response may say what is served here: always in
+        dev mode, and in cloud mode if the request has a valid signature
     :ivar key: the key that the request is signed with, which signs the
         response too; None if it has no valid signature
     :ivar authenticated: whether the signature is valid; None without one
     :ivar refusal: why the request is refused; None if it is not
+    :ivar signed_at: the time in the valid signature, as it stands there
     """
 
     trusted: bool
     key: t.Optional[SigningKey] = None
     authenticated: t.Optional[bool] = None
     refusal: t.Optional[errors.RequestError] = None
+    signed_at: t.Optional[str] = None
 
 
-def authenticate(request: Request, settings: Settings) -> Caller:
-    """Authenticate and authorize a request. Raises nothing: see
-    :attr:`Caller.refusal`."""
-    header = request.headers.get(_SIGNATURE)
-    in_band = request.method == "PUT" and wants_in_band(request, settings)
+def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Caller]:
+    """Read a request, and authenticate and authorize it.
+
+    Where a signature is required, nothing of the body is read before the
+    signature's form and time are known to be right: a stranger who announces
+    a body and does not send it would hold a thread of the server.
+
+    :returns: the request, its body only where it is needed; and its sender.
+        For a refused request see :attr:`Caller.refusal`
+    :raises errors.BodyError: the body cannot be read, or is too large
+    """
+    request = read_head(environ, settings.max_body_bytes)
+    header, method = request.headers.get(_SIGNATURE), request.method
+    in_band = method == "PUT" and wants_in_band(request, settings)
     is_dev = settings.is_dev
-    key: t.Optional[SigningKey] = None
+    signature, key, signed_at = None, None, None
     refusal: t.Optional[errors.RequestError] = None
-    if header is not None or not (is_dev or request.method == "PUT") or in_band:
-        try:
-            # an in-band sync is signed over the canonical form of its body
-            key = settings.keyring.verify(header, request.body, time.time(), canonicalize=in_band)
-        except errors.SignatureError as problem:
-            if not is_dev or (in_band and settings.keyring.keys):
-                refusal = problem
+    # whether an invalid signature is tolerated
+    lenient = is_dev and not (in_band and settings.keyring.keys)
+    if header is not None or not (is_dev or method == "PUT") or in_band:
+        now = time.time()
+        signature = None if header is None else SIGNATURE.fullmatch(header)
+        if signature is None or abs(now - int(signature.group(1))) > WINDOW_S:
+            signature = None
+            refusal = None if lenient else problem_of(header, now)
     elif not is_dev:
         refusal = _unsigned_sync(request, settings)
+    if refusal is None and (signature is not None or in_band or (is_dev and method == "POST")):
+        request = request._replace(body=read_body(request, settings.max_body_bytes))
+    if signature is not None:
+        stamp, mac = signature.group(1), bytes.fromhex(signature.group(2))
+        try:
+            # an in-band sync is signed over the canonical form of its body
+            key = settings.keyring.verify(stamp, mac, request.body, canonicalize=in_band)
+            signed_at = stamp
+        except errors.SignatureError as problem:
+            refusal = None if lenient else problem
     trusted = is_dev or key is not None
-    if refusal is None and key is None and is_dev and request.method != "GET":
+    if refusal is None and key is None and is_dev and method != "GET":
         refusal = _from_a_browser(request, settings)
-    if refusal is None and request.method != "POST":
+    if refusal is None and method != "POST":
         refusal = _from_another_kind_of_server(request, settings, trusted)
     authenticated = None if header is None else key is not None
-    return Caller(trusted, key, authenticated, refusal)
+    return request, Caller(trusted, key, authenticated, refusal, signed_at)
 
 
 def wants_in_band(request: Request, settings: Settings) -> bool:
@@ -76,12 +99,18 @@ def _unsigned_sync(request: Request, settings: Settings) -> t.Optional[errors.Re
     to where Inngest looks first, but not to the caller.
     """
     if not settings.enable_unauthed_sync:
-        return errors.ForbiddenError("A sync must be signed.")
+        return errors.ForbiddenError(
+            "The request is not signed, and a sync of this app must be. The page of a self-hosted "
+            "Inngest server signs none: start the server with -u and the app's URL instead, or "
+            f"unset {p.ENV_ENABLE_UNAUTHED_SYNC} in the app."
+        )
     if settings.serve_origin is None:
         return errors.ForbiddenError(
-            "An unsigned request may sync this app only to an address that the app itself "
-            f"states: set serve_origin, or the environment variable {p.ENV_SERVE_ORIGIN}. Or sync "
-            "from the Inngest dashboard, which signs its requests."
+            "The request is not signed, as the page of a self-hosted Inngest server sends it, and "
+            "whoever sends one may sync this app only to an address that the app itself states: "
+            f"set {p.ENV_SERVE_ORIGIN} (serve_origin of serve()) to the origin at which the "
+            "server reaches the app, for example http://app:8000. Or start the server with -u and "
+            "the app's URL: it signs the sync then, as the Inngest dashboard does."
         )
     path, mount = request.address.path, request.address.mount
     # the mount answered, with a slash at its end or without

@@ -50,7 +50,7 @@ def _what_it_was(request: Request) -> t.Optional[str]:
         return "A call"
     if p.QUERY_PROBE in request.query:
         return "A probe"
-    if request.body and p.HEADER_REFERER.lower() in request.headers:
+    if (request.body or request.has_body) and p.HEADER_REFERER.lower() in request.headers:
         return "A sync"
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 import urllib.parse
 
@@ -9,9 +10,14 @@ from .. import _protocol as p, errors
 from .._messages import Address, Environ, Request
 from .address import address_of
 
-#: The largest body that is read, in bytes. The server sends at most 4 MB and
-#: lets the application fetch the rest (PROTOCOL section 6).
-MAX_BODY_BYTES = 8 * 1024 * 1024
+_DIGITS = re.compile("[0-9]+")
+
+_INCOMPLETE = (
+    "The body ended after {} of {} bytes. Either the client has gone, or something in front of "
+    "this app has read it, such as a middleware or hook with Django's request.body. Let it leave "
+    "requests to this app alone; or give the body back: "
+    'environ["wsgi.input"] = io.BytesIO(body).'
+)
 
 #: The environ's key of each header that is read, and the header in lower case.
 _HEADERS = tuple(
@@ -32,10 +38,12 @@ _HEADERS = tuple(
 _NO_ADDRESS = Address()
 
 
-def read_request(environ: Environ) -> Request:
-    """Read a whole request, its body included.
+def read_head(environ: Environ, max_body_bytes: int) -> Request:
+    """Read a request without its body.
 
-    :raises errors.BodyError: the body cannot be read, or is too large
+    :param max_body_bytes: the largest body that is accepted
+    :raises errors.BodyError: the length that the request states is malformed
+        or too large
     """
     method = environ["REQUEST_METHOD"]
     query = dict(reversed(urllib.parse.parse_qsl(environ.get("QUERY_STRING") or "")))
@@ -47,41 +55,70 @@ def read_request(environ: Environ) -> Request:
     # a GET with a query may be a call that was redirected
     redirected = method in ("GET", "HEAD") and (query or "HTTP_REFERER" in environ)
     needs_address = method == "PUT" or landing or redirected
+    length = _stated_length(environ)
+    if length is not None and length > max_body_bytes:
+        raise _too_large(max_body_bytes)
     return Request(
         # RFC 9110, 9.3.2: HEAD is GET, and its body is left out of the answer
         method="GET" if method == "HEAD" else method,
         query=query,
         headers=headers,
-        body=_read_body(environ),
+        body=b"",
         address=address_of(environ) if needs_address else _NO_ADDRESS,
         raw=environ,
         concurrent=not landing or _is_concurrent(environ),
+        length=length,
+        has_body=bool(length) or (length is None and "HTTP_TRANSFER_ENCODING" in environ),
     )
 
 
-def _read_body(environ: Environ) -> bytes:
-    stated = (environ.get("CONTENT_LENGTH") or "").strip()
+def read_body(request: Request, max_bytes: int) -> bytes:
+    """Read the body of a request. Never more than one byte beyond the limit
+    is read.
+
+    :param request: as :func:`read_head` returned it
+    :raises errors.BodyError: the body cannot be read, is too large, or was
+        read by something in front of this app and is lost
+    """
+    environ, length = request.raw, request.length
+    body = b""
+    # a Werkzeug request, so Flask's too, keeps what it has read
+    in_front = environ.get("werkzeug.request")
+    if in_front is not None and "stream" in getattr(in_front, "__dict__", ()):
+        body = _kept_by(in_front)
+    elif "bottle.request.body" in environ:
+        # a chunked body does not tell whether it was begun
+        body = _read_again(environ["wsgi.input"], max_bytes + 1)
+    elif length != 0:
+        body = _read_stream(environ["wsgi.input"], max_bytes + 1 if length is None else length)
+    if len(body) < (length or 0) or (request.has_body and not body):
+        body = _read_again(environ["wsgi.input"], length or max_bytes + 1) or body
+        if len(body) < (length or 0):
+            raise errors.BodyError("body_unreadable", _INCOMPLETE.format(len(body), length))
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
+    return body
+
+
+def _stated_length(environ: Environ) -> t.Optional[int]:
+    """Return the length of the body; None if only its end will tell.
+
+    :raises errors.BodyError: the length is not a number, or is needed
+    """
+    stated = (environ.get("CONTENT_LENGTH") or "").strip(" \t")
+    if stated:
+        # int() alone would take signs, underscores and other digits
+        if _DIGITS.fullmatch(stated) is None:
+            raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
+        return int(stated[:20])
     if environ.get("wsgi.input_terminated"):
         # the server ends the input with the body, chunked or not
-        length = MAX_BODY_BYTES + 1
-    elif not stated:
-        if "HTTP_TRANSFER_ENCODING" in environ:
-            raise errors.BodyError(
-                "length_required", "The request must have a Content-Length.", status=411
-            )
-        return b""
-    elif not (stated.isascii() and stated.isdigit()):
-        raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
-    else:
-        length = int(stated[:20])
-        if length > MAX_BODY_BYTES:
-            raise _too_large()
-    body = _read_stream(environ["wsgi.input"], length)
-    if len(body) > MAX_BODY_BYTES:
-        raise _too_large()
-    if stated.isdigit() and len(body) < int(stated[:20]):
-        raise errors.BodyError("body_unreadable", "The body ended before its Content-Length.")
-    return body
+        return None
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise errors.BodyError(
+            "length_required", "The request must have a Content-Length.", status=411
+        )
+    return 0
 
 
 def _read_stream(stream: t.Any, length: int) -> bytes:
@@ -103,9 +140,30 @@ def _read_stream(stream: t.Any, length: int) -> bytes:
     return b"".join(chunks)
 
 
-def _too_large() -> errors.BodyError:
+def _kept_by(in_front: t.Any) -> bytes:
+    """Return the body that a Werkzeug request has read from the input."""
+    try:
+        return bytes(in_front.get_data())
+    except Exception:
+        # it was read as a stream, and not kept
+        return b""
+
+
+def _read_again(stream: t.Any, length: int) -> bytes:
+    """Read a body that was read before, where its input can be rewound:
+    Bottle and WebOb leave one in the environ. Empty where it cannot."""
+    try:
+        stream.seek(0)
+    except Exception:
+        return b""
+    return _read_stream(stream, length)
+
+
+def _too_large(max_bytes: int) -> errors.BodyError:
     return errors.BodyError(
-        "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.", status=413
+        "body_too_large",
+        f"The body is larger than {max_bytes} bytes, the max_body_bytes of this app.",
+        status=413,
     )
 
 

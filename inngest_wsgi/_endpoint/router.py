@@ -32,13 +32,14 @@ from . import introspection, redirects, sync
 from .authentication import Caller, authenticate, wants_in_band
 from .call_context import CallContext, Maker
 from .functions import Functions
-from .request import read_request
 from .streaming import Streams
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _ALLOW = ("Allow", ", ".join(METHODS))
 
 _NO_CONTEXT = contextlib.nullcontext()
+#: No cache may keep what was for somebody with a key.
+_NO_STORE = ("Cache-Control", "no-store")
 _NO_HEADERS: t.Sequence[t.Tuple[str, str]] = ()
 
 
@@ -85,20 +86,29 @@ class Router:
         """
         caller, extra = self._unknown, _NO_HEADERS
         started: t.Optional[float] = None
+        ran = False
         try:
-            request = read_request(environ)
-            method = request.method
+            method = environ["REQUEST_METHOD"]
             if method not in METHODS:
                 raise errors.MethodError(f"{method!a} is not a method of this endpoint.")
             if method == "OPTIONS":
                 # without CORS headers: no page of another origin may ask
                 response = Response(200, [_ALLOW], b"")
             else:
-                caller = authenticate(request, self._settings)
+                request, caller = authenticate(environ, self._settings)
                 if caller.refusal is not None:
                     raise caller.refusal
+                # HEAD is read as GET
+                method = request.method
+                is_probe = request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST
                 if method == "GET":
                     redirects.check(request, self._settings)
+                if (method == "GET" or is_probe) and (request.has_body or request.body):
+                    # signed over its body alone, it may be another request
+                    # that somebody has recorded
+                    raise errors.BodyError(
+                        "body_unexpected", "A GET or a probe must not have a body."
+                    )
                 if self._landing is not None and self._landing.answers(request):
                     extra = PAGE_HEADERS
                     response = self._landing.respond(request)
@@ -108,14 +118,15 @@ class Router:
                     )
                 elif method == "PUT":
                     response = self._sync(request, caller)
-                elif request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
+                elif is_probe:
                     response = Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
                 else:
                     started = time.perf_counter()
                     response = self._call(request, caller)
+                    ran = True
         except BaseException as exc:
             response = _error_response(exc)
-        return self._finish(response, caller, started, extra)
+        return self._finish(response, caller, started, ran, extra)
 
     def _sync(self, request: Request, caller: Caller) -> Response:
         if wants_in_band(request, self._settings):
@@ -161,17 +172,19 @@ class Router:
         """
         fn_id = accepted.call.fn_id
         started = time.perf_counter()
+        ran = False
         try:
             with context:
                 outcome = self._calls.run(accepted._replace(raw=environ), disconnected)
+            ran = True
             response = encode.outcome(outcome, fn_id)
         except BaseException as exc:
             response = _thread_error_response(exc, fn_id)
         try:
-            return encode.streamed(self._finish(response, caller, started))
+            return encode.streamed(self._finish(response, caller, started, ran))
         except errors.OutputError as problem:
             _log.error("Function %s: %s", fn_id, problem)
-            return encode.streamed(self._finish(encode.error(problem), caller, started))
+            return encode.streamed(self._finish(encode.error(problem), caller, started, ran))
 
     # -- the way out -------------------------------------------------------
 
@@ -180,12 +193,14 @@ class Router:
         response: Response,
         caller: Caller,
         started: t.Optional[float] = None,
+        ran: bool = False,
         extra: t.Sequence[t.Tuple[str, str]] = (),
     ) -> Response:
         """Add the headers that each response has, and sign it.
 
         :param started: when the call began, by ``time.perf_counter()``; None
             for what is no call
+        :param ran: whether a function ran
         :param extra: further headers
         """
         headers = [*response.headers, *extra]
@@ -194,6 +209,9 @@ class Router:
             headers = [header for header in headers if header[0] != p.HEADER_NO_RETRY]
             headers.append((p.HEADER_SDK_HANDLED, "true"))
             return response._replace(headers=headers)
+        if not extra:
+            # where there are more headers, this one is among them
+            headers.append(_NO_STORE)
         if response.stream is not None:
             # its last chunk has a response of its own, timed and signed
             headers += self._sdk_headers
@@ -203,7 +221,10 @@ class Router:
             headers.append((p.HEADER_SERVER_TIMING, f"call;dur={elapsed_ms:.1f}"))
         headers += self._sdk_headers
         if caller.key is not None:
-            headers.append((p.HEADER_SIGNATURE, caller.key.sign(response.body, time.time())))
+            # an answer without a run keeps the request's time: with a new one,
+            # whoever recorded a request could renew its signature for ever
+            stamp = str(int(time.time())) if ran or not caller.signed_at else caller.signed_at
+            headers.append((p.HEADER_SIGNATURE, caller.key.sign(response.body, stamp)))
         return response._replace(headers=headers)
 
 
@@ -230,7 +251,8 @@ def _error_response(exc: BaseException) -> Response:
 
 
 def _thread_error_response(exc: BaseException, fn_id: str) -> Response:
-    """Do the same in a thread, of which ``SystemExit`` ends nothing else."""
+    """Do as :func:`_error_response` for a streamed call. What ends a process
+    would end only the thread there, so it is answered too."""
     try:
         return _error_response(exc)
     except BaseException:

@@ -14,7 +14,7 @@ from .._server_api.client import Http
 from .._server_api.retry import Retry
 from .._settings import Settings
 from ..function import Function
-from . import introspection
+from . import introspection, suspicions
 from .address import our_url
 
 _KINDS = (p.CLOUD, p.DEV)
@@ -34,6 +34,7 @@ def out_of_band(
     :param trusted: whether the caller may read why a registration failed
     """
     url = our_url(request.address, settings)
+    declared = registrations(functions, settings, url)
     registration = {
         "url": url,
         "deployType": "ping",
@@ -42,7 +43,7 @@ def out_of_band(
         "sdk": f"{p.LANGUAGE}:v{p.VERSION}",
         "v": p.REGISTER_VERSION,
         "capabilities": introspection.CAPABILITIES,
-        "functions": registrations(functions, settings, url),
+        "functions": declared,
     }
     if settings.app_version is not None:
         registration["appVersion"] = settings.app_version
@@ -61,7 +62,7 @@ def out_of_band(
         )
         body = answer.json()
         if answer.status != 200 or (isinstance(body, dict) and body.get("error")):
-            raise errors.RegistrationError(answer.error(), answer.status)
+            raise errors.RegistrationError(_explained(answer.error(), declared), answer.status)
         if not isinstance(body, dict) or not (body.get("ok") is True or "modified" in body):
             raise errors.RegistrationError(_NO_SERVER.format(settings.api_origin))
     except errors.ApiError as error:
@@ -112,6 +113,14 @@ def registrations(
         default = settings.checkpointing
         found.append(function.registration(settings.app_id, f"{url}?{query}", default))
     return found
+
+
+def _explained(refusal: str, functions: t.Sequence[t.Dict[str, t.Any]]) -> str:
+    """Add to the server's refusal which functions it may mean: it does not say
+    (W55, W79)."""
+    if not refusal.startswith(p.ERROR_INVALID_FUNCTION):
+        return refusal
+    return f"{refusal.rstrip('.')}. {suspicions.summary(functions)}"
 
 
 def _signed_address(body: bytes) -> t.Optional[Address]:

@@ -13,6 +13,7 @@ from .. import _protocol as p, errors
 from .._codec import decode
 from .._logs import log, printable
 from .._messages import Call, Op, Outcome, Request
+from .._server_api.body import MAX_STATE_BYTES
 from .._server_api.client import Http
 from .._server_api.events import EventApi
 from .._server_api.retry import FETCH_RETRY
@@ -22,7 +23,7 @@ from ..context import Context
 from ..event import Event
 from ..function import Function
 from ..group import Group
-from ..middleware import StepMemos, TransformOutputResult, TransformOutputStepInfo
+from ..middleware import Opcode, StepMemos, TransformOutputResult, TransformOutputStepInfo
 from ..serializer import serialized
 from ..step import Step
 from . import logger
@@ -124,7 +125,14 @@ class Calls:
         found = []
         for part in ("batch", "actions"):
             path = f"{p.PATH_RUN_V0}{call.run_id}/{part}"
-            answer = self._http.api("GET", path, headers=call.trace, retry=FETCH_RETRY)
+            answer = self._http.api(
+                "GET",
+                path,
+                headers=call.trace,
+                retry=FETCH_RETRY,
+                deadline_s=self._settings.request_timeout,
+                max_bytes=MAX_STATE_BYTES,
+            )
             if answer.status != 200:
                 raise errors.ApiError(
                     f"The state of run {call.run_id} cannot be fetched: {answer.error()}",
@@ -173,7 +181,9 @@ class Calls:
             _disconnected=disconnected,
         )
         if hooks.has_middleware:
-            hooks.transform_input = functools.partial(_transform_input, stack, context, function)
+            # for a failure handler, the function that has it
+            declared = function.declared
+            hooks.transform_input = functools.partial(_transform_input, stack, context, declared)
             if checkpoint is not None:
                 hooks.steps = copy.deepcopy(call.steps or {})
             hooks.transform_input({} if call.steps is None else call.steps)
@@ -261,7 +271,10 @@ class _Hooks:
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
     ) -> t.Tuple[t.Optional[BaseException], t.Any]:
-        step = None if op is None else TransformOutputStepInfo(op.id.user_id, op.op, op.opts)
+        step = None
+        if op is not None:
+            opts = None if op.opts is None else dict(op.opts)
+            step = TransformOutputStepInfo(op.id.user_id, Opcode(op.op), opts)
         result = TransformOutputResult(error, value, step)
         self._stack.backward("transform_output", result)
         if result.error is not None and not isinstance(result.error, BaseException):

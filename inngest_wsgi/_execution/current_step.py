@@ -30,9 +30,9 @@ def trace() -> t.Sequence[t.Tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def set_step_context(steps: Step) -> t.Iterator[None]:
+def set_step_context(step: Step) -> t.Iterator[None]:
     """Make these the steps of the current call."""
-    token = current.set(steps)
+    token = current.set(step)
     try:
         yield
     finally:

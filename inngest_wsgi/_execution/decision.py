@@ -16,7 +16,7 @@ class Decision(enum.Enum):
     GIVE_BACK = "its result is remembered"
     PASS_OVER = "nothing runs while looking ahead"
     NOT_TARGETED = "the call is for another step alone"
-    PLAN = "it is reported, and runs in a call of its own"
+    PLAN = "it is only reported: as planned, or as the op that the server carries out"
     CARRY_OUT = "it runs now, or is reported if the server carries it out"
 
 

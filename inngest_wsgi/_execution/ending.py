@@ -135,7 +135,10 @@ def step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Con
     if state.has_raced:
         opts = _racing(opts)
     if hooks.has_middleware:
-        name = p.OP_STEP_RUN if error is None else p.OP_STEP_ERROR
+        name = p.OP_STEP_RUN
+        if error is not None:
+            is_final = call.is_last_attempt or not failures.describe(error).retriable
+            name = p.OP_STEP_FAILED if is_final else p.OP_STEP_ERROR
         try:
             hooks.ended()
             op = Op(name, step, step.user_id, opts, timing=timing)

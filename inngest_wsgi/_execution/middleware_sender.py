@@ -68,7 +68,7 @@ class MiddlewareSender:
                 error.too_large,
             ) from None
         except errors.Error as error:
-            self._report_failure(SendEventsResult((), error.message))
+            self._report_failure(SendEventsResult(error=error.message))
             raise
         self._stack.backward("after_send_events", SendEventsResult(ids))
         return ids

@@ -83,12 +83,15 @@ class Stack:
         self._call(hook, self.entries[::-1], args)
 
     def close(self) -> None:
-        """Call ``close`` of each object, even if another one raises."""
+        """Call ``close`` of each object that has it, even if another one
+        raises. The official SDK's base class has none."""
         process_exit = None
         entries, self.entries = self.entries, []
         for entry in reversed(entries):
             try:
-                entry.close()
+                close = getattr(entry, "close", None)
+                if callable(close):
+                    close()
             except BaseException as exc:
                 if failures.is_process_exit(exc):
                     process_exit = exc

@@ -19,6 +19,18 @@ def text(step_id: str, name: str, value: t.Any) -> str:
     return t.cast(str, value)
 
 
+def expression(step_id: str, name: str, value: t.Any) -> str:
+    """Return an option that is a CEL expression.
+
+    :raises errors.StepConfigError: not text, empty, or its quotes or brackets
+        do not close
+    """
+    try:
+        return validate.expression(text(step_id, name, value))
+    except ValueError as problem:
+        raise errors.StepConfigError(step_id, f"{name} {problem}") from None
+
+
 def time(step_id: str, name: str, value: durations.Time) -> str:
     """Return a duration or a point in time as the wire writes it.
 

@@ -27,8 +27,8 @@ def wait_for_event(step: StepId, event: str, if_exp: t.Optional[str], timeout: T
     options.text(step.user_id, "event", event)
     opts = {"event": event, "timeout": options.time(step.user_id, "timeout", timeout)}
     if if_exp is not None:
-        # the server fails the run over an empty one
-        opts["if"] = options.text(step.user_id, "if_exp", if_exp)
+        # the server fails the run over one that it cannot read
+        opts["if"] = options.expression(step.user_id, "if_exp", if_exp)
     return Op(p.OP_WAIT_FOR_EVENT, step, event, opts)
 
 

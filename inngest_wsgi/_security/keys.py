@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from .. import _protocol as p, errors
+from .._logs import log as _log
 
 #: A signing key: an optional prefix, and the secret.
 SIGNING_KEY = re.compile(r"(signkey-[A-Za-z0-9_]+-)?((?:[0-9a-fA-F]{2})+)")
+#: Shorter secrets, in hexadecimal digits, can be found by trying.
+SAFE_DIGITS = 32
 SIGNING_KEY_PREFIX = "signkey-"
 #: The prefix of the key of all branch environments: the environment's name is
 #: needed too.
@@ -19,6 +23,7 @@ _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 _HEX = re.compile(r"[0-9a-fA-F]*")
 #: The form of Inngest Cloud's event keys; a dev server takes any.
 _EVENT_KEY = re.compile(r"[A-Za-z0-9_-]{20,}")
+
 _COPY_AGAIN = "Copy it again from the Inngest dashboard"
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
@@ -58,7 +63,22 @@ def signing_key(name: str, value: object) -> str:
     key = _stripped_key(name, value)
     if not SIGNING_KEY.fullmatch(key):
         raise errors.SettingsError(name, f"{_describe_fault(key)}. {_COPY_AGAIN}")
+    if len(key.rpartition("-")[2]) < SAFE_DIGITS:
+        _warn_of_short_key(name, key)
     return key
+
+
+@functools.lru_cache(maxsize=None)
+def _warn_of_short_key(name: str, key: str) -> None:
+    """Warn of a key that can be guessed, once for each setting and key: the
+    settings are read for the client and for each endpoint."""
+    _log.warning(
+        "%s has fewer than %d hexadecimal digits after its prefix. Who records one signed "
+        "request can find so short a key by trying all. Use a key from the Inngest dashboard; "
+        "for a server of your own, one that 'openssl rand -hex 32' makes.",
+        name,
+        SAFE_DIGITS,
+    )
 
 
 def _stripped_key(name: str, value: object) -> str:

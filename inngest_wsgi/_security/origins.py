@@ -7,7 +7,7 @@ import re
 import typing as t
 import urllib.parse
 
-from .. import errors
+from .. import _protocol as p, errors
 
 #: The longest path of an endpoint, in characters. A sync sends it once for
 #: each function.
@@ -110,17 +110,31 @@ def path_problem(path: str) -> t.Optional[str]:
     return None
 
 
-def origin_setting(name: str, value: object) -> str:
+def is_bare_host(text: str) -> bool:
+    """Return True for the address of a host without ``http://`` or
+    ``https://``.
+
+    A word without a dot or a colon may be a mistake, so it is none; the
+    official Python SDK draws the line there too.
+    """
+    return "://" not in text and not text.startswith("/") and ("." in text or ":" in text)
+
+
+def origin_setting(name: str, value: object, scheme: str = "https") -> str:
     """Return the origin that a setting gives, with its path if it has one,
     without a slash at the end.
 
     :param name: the setting's, for the error
+    :param scheme: the scheme of a value that has none
     :raises errors.SettingsError: the value is not an origin
     """
     if not isinstance(value, str):
         raise errors.SettingsError(name, f"must be a URL, not {value!r}")
+    text = value.strip()
+    if is_bare_host(text):
+        text = f"{scheme}://{text}"
     try:
-        found = url(value.strip())
+        found = url(text)
     except ValueError as error:
         raise errors.SettingsError(name, str(error)) from None
     if "@" in found.origin:
@@ -145,7 +159,7 @@ def path_setting(name: str, value: object) -> str:
         raise errors.SettingsError(
             name,
             f"{value!r} is not a path; it must begin with a slash and have no query, for "
-            'example "/api/inngest"',
+            f'example "{_suggested_path(value)}"',
         )
     problem = path_problem(value)
     if problem is None and _BAD_ESCAPE.search(value):
@@ -157,3 +171,11 @@ def path_setting(name: str, value: object) -> str:
     if problem is not None:
         raise errors.SettingsError(name, f"cannot be the path of an endpoint: {problem}")
     return quoted
+
+
+def _suggested_path(value: object) -> str:
+    """Return the path that was probably meant; the usual one if that is not
+    clear."""
+    path = re.split("[?#]", value)[0].strip().strip("/") if isinstance(value, str) else ""
+    # repr() would show it otherwise than it is to be written
+    return f"/{path}" if re.fullmatch(r"[A-Za-z0-9._~/-]+", path) else p.DEFAULT_SERVE_PATH

@@ -1,31 +1,22 @@
-"""HTTP requests to the Inngest server. The only user of urllib3."""
+"""HTTP requests to the Inngest server's APIs: their keys and their retries."""
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 import urllib.parse
-
-import urllib3
 
 from .. import _protocol as p, errors
 from .._security.keys import BRANCH_KEY_PREFIX
 from .._security.signing import SigningKey
 from .._settings import Settings
-from .log_filter import hide_event_key
+from . import body as _body
+from .log_filter import MIN_SECRET_LENGTH, hide_event_key
 from .response import Answer
 from .retry import Deadline, Retry
+from .transport import Pool, Transport, Unreachable
 
-#: The limit for connecting to one address of a server, in seconds, where a
-#: deadline is set: a name may have several addresses, and each is tried.
-CONNECT_TIMEOUT_S = 5.0
-#: The limit for :meth:`Http.probe`, in seconds, for connecting and again for
-#: the headers.
-PROBE_TIMEOUT_S = 3.0
-#: Shorter event keys, in characters, are not removed from error messages: a
-#: dev server takes any word, and a short one may stand anywhere.
-MIN_SECRET_LENGTH = 8
+__all__ = ["Http", "Pool", "ServerProbe"]
 
 _REFUSED = (401, 403)
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -36,12 +27,6 @@ _KEY_REFUSED = (
 _NO_KEY = "The server at {0} requires {1}, and this application has none: set {2}."
 
 _Pairs = t.Sequence[t.Tuple[str, str]]
-
-
-class Pool(t.Protocol):
-    """The type of the ``http`` option: urllib3's ``request()``."""
-
-    def request(self, method: str, url: str, **kwargs: t.Any) -> t.Any: ...
 
 
 class ServerProbe(t.NamedTuple):
@@ -66,8 +51,7 @@ class Http:
     def __init__(self, settings: Settings, pool: t.Optional[Pool] = None) -> None:
         self._settings = settings
         self._secrets = _secrets(settings)
-        self._pool = pool
-        self._own: t.Optional[t.Tuple[int, Pool]] = None
+        self._transport = Transport(settings.request_timeout, pool)
         self._headers = dict(settings.sdk_headers, **{p.HEADER_CONTENT_TYPE: "application/json"})
 
     def api(
@@ -80,6 +64,7 @@ class Http:
         query: _Pairs = (),
         headers: _Pairs = (),
         deadline_s: t.Optional[float] = None,
+        max_bytes: int = _body.MAX_ANSWER_BYTES,
     ) -> Answer:
         """Make a request to the API, with the signing key as bearer token.
 
@@ -88,7 +73,8 @@ class Http:
         the first one again: the server may have changed its key in between.
 
         :param deadline_s: the limit for all of that, in seconds
-        :raises errors.ApiError: there was no answer
+        :param max_bytes: the largest body of the answer, once decompressed
+        :raises errors.ApiError: there was no answer, or it is too large
         """
         url = self._settings.api_origin + path
         if query:
@@ -104,7 +90,7 @@ class Http:
                 merged[p.HEADER_AUTHORIZATION] = "Bearer " + key.bearer
             try:
                 answer = self._attempts(
-                    method, url, body, merged, retry, "The Inngest API", deadline
+                    method, url, body, merged, retry, "The Inngest API", deadline, max_bytes
                 )
             except errors.ApiError:
                 if refused is None:
@@ -157,23 +143,14 @@ class Http:
         """Make one GET request without a key, to see whether a server is
         there.
 
-        :raises errors.ApiError: there was no answer within
-            :data:`PROBE_TIMEOUT_S`
+        :raises errors.ApiError: there was no answer within a few seconds
         """
         try:
-            response = self._connected().request(
-                "GET",
-                url,
-                timeout=PROBE_TIMEOUT_S,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            # the body is not needed, and may take long to arrive
-            response.close()
-        except urllib3.exceptions.HTTPError as error:
+            response = self._transport.probe(url)
+        except Exception as error:
+            reason = str(error) if isinstance(error, Unreachable) else type(error).__name__
             raise errors.ApiError(
-                f"The server at {_origin_of(url)} cannot be reached: {_reason(error)}"
+                f"The server at {_origin_of(url)} cannot be reached: {reason}"
             ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         content_type = headers.get(p.HEADER_CONTENT_TYPE.lower(), "").partition(";")[0]
@@ -205,56 +182,41 @@ class Http:
         retry: Retry,
         api_name: str,
         deadline: Deadline,
+        max_bytes: int = _body.MAX_ANSWER_BYTES,
     ) -> Answer:
         attempt = 1
         while True:
             wait_s = retry.wait_s(attempt)
             try:
-                # urllib3's own retries would log the URL, and an event key is
-                # a part of it
-                response = self._connected().request(
-                    method,
-                    url,
-                    body=body,
-                    headers=headers,
-                    timeout=self._timeout(deadline),
-                    retries=False,
-                    redirect=False,
+                response, content = self._transport.request(
+                    method, url, body, headers, deadline, max_bytes
                 )
                 done = not retry.is_retriable(response.status) or retry.is_last(attempt)
                 if done or deadline.is_over(wait_s):
-                    return self._answer(url, response)
-            except urllib3.exceptions.HTTPError as error:
+                    return self._answer(url, response, content)
+            except _body.BodyProblem as problem:
+                raise errors.ApiError(
+                    f"{api_name} at {_origin_of(url)} sent an answer that {problem}."
+                ) from None
+            except Unreachable as problem:
                 if retry.is_last(attempt) or deadline.is_over(wait_s):
                     raise errors.ApiError(
-                        f"{api_name} at {_origin_of(url)} cannot be reached: {_reason(error)}"
+                        f"{api_name} at {_origin_of(url)} cannot be reached: {problem}"
                     ) from None
+            except Exception as error:
+                # urllib3 lets some pass, OverflowError for one
+                raise errors.ApiError(
+                    f"The request to {api_name[0].lower()}{api_name[1:]} at {_origin_of(url)} "
+                    f"failed: {type(error).__name__}"
+                ) from None
             time.sleep(wait_s)
             attempt += 1
 
-    def _timeout(self, deadline: Deadline) -> t.Union[float, urllib3.Timeout]:
-        limit = self._settings.request_timeout
-        remaining = deadline.remaining_s()
-        if remaining is None:
-            return limit
-        limit = max(0.001, min(limit, remaining))
-        return urllib3.Timeout(connect=min(limit, CONNECT_TIMEOUT_S), read=limit)
-
-    def _answer(self, url: str, response: t.Any) -> Answer:
+    def _answer(self, url: str, response: t.Any, content: bytes) -> Answer:
         location = None
         if response.status in _REDIRECTS:
             location = response.headers.get("Location", "")
-        return Answer(response.status, response.data, _origin_of(url), location, self._secrets)
-
-    def _connected(self) -> Pool:
-        """Return the pool of this process. A connection that was opened
-        before a fork must not be used by both processes."""
-        if self._pool is not None:
-            return self._pool
-        pid = os.getpid()
-        if self._own is None or self._own[0] != pid:
-            self._own = (pid, urllib3.PoolManager(maxsize=10))
-        return self._own[1]
+        return Answer(response.status, content, _origin_of(url), location, self._secrets)
 
 
 def _secrets(settings: Settings) -> t.Tuple[str, ...]:
@@ -269,17 +231,3 @@ def _secrets(settings: Settings) -> t.Tuple[str, ...]:
 
 def _origin_of(url: str) -> str:
     return "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(url))
-
-
-def _reason(error: urllib3.exceptions.HTTPError) -> str:
-    """Describe an error without urllib3's message, which may contain the URL
-    and with it the event key."""
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"{cause.strerror} ({type(error).__name__})"
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return f"no answer in time ({type(error).__name__})"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        kinds = f"{type(error).__name__}: {type(cause).__name__}"
-        return f"the answer is not HTTP, or not complete ({kinds})"
-    return type(error).__name__

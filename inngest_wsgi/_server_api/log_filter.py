@@ -1,16 +1,42 @@
-"""Keep event keys out of urllib3's log."""
+"""Keep event keys out of urllib3's logs.
+
+The key is a part of the event API's path. urllib3 logs the path of each
+request at level DEBUG, and as a WARNING where a header of the answer is
+malformed: then from another logger, with an exception that quotes the answer.
+"""
 
 from __future__ import annotations
 
 import logging
+import traceback
 import typing as t
+import urllib.parse
 
 from .. import _protocol as p
 
+#: Shorter event keys, in characters, are replaced in the path only: a dev
+#: server takes any word, and a short one may stand anywhere.
+MIN_SECRET_LENGTH = 8
+
+#: The loggers of urllib3, of 1.26 and 2. A filter of a logger does not see
+#: the records of the loggers below it.
+LOGGERS = (
+    "urllib3",
+    "urllib3.connection",
+    "urllib3.connectionpool",
+    "urllib3.contrib.appengine",
+    "urllib3.contrib.emscripten.response",
+    "urllib3.contrib.ntlmpool",
+    "urllib3.contrib.pyopenssl",
+    "urllib3.http2.connection",
+    "urllib3.poolmanager",
+    "urllib3.response",
+    "urllib3.util.retry",
+)
+
 
 class EventKeyFilter(logging.Filter):
-    """Replaces event keys in log records: urllib3 logs the path of each
-    request at level DEBUG, and the key is a part of the event API's path.
+    """Replaces event keys in log records. Keeps every record.
 
     :ivar keys: the keys to replace, percent-encoded
     """
@@ -20,27 +46,42 @@ class EventKeyFilter(logging.Filter):
         self.keys: t.Set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the keys in the record's arguments. Keeps every record."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(map(self._without_keys, record.args))
+        try:
+            text = record.getMessage()
+        except Exception:
+            # its arguments do not fit: logging reports that
+            return True
+        shown = self._without_keys(text)
+        if shown != text:
+            record.msg, record.args = shown, ()
+        if record.exc_info and record.exc_info[0] is not None:
+            text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            shown = self._without_keys(text)
+            if shown != text:
+                record.exc_info, record.exc_text = None, shown
         return True
 
-    def _without_keys(self, value: t.Any) -> t.Any:
-        if isinstance(value, str):
-            for key in tuple(self.keys):
-                value = value.replace(p.PATH_EVENT + key, p.PATH_EVENT + "...")
-        return value
+    def _without_keys(self, text: str) -> str:
+        for key in tuple(self.keys):
+            text = text.replace(p.PATH_EVENT + key, p.PATH_EVENT + "...")
+            if len(key) >= MIN_SECRET_LENGTH:
+                text = text.replace(key, "...").replace(urllib.parse.unquote(key), "...")
+        return text
 
 
 _filter = EventKeyFilter()
+_loggers = tuple(map(logging.getLogger, LOGGERS))
 
 
 def hide_event_key(quoted: str) -> None:
-    """Keep an event key out of urllib3's log from now on.
+    """Keep an event key out of urllib3's logs from now on.
 
     :param quoted: the key, percent-encoded
     """
-    _filter.keys.add(quoted)
+    if quoted not in _filter.keys:
+        _filter.keys.add(quoted)
     # at every request: a logger holds a filter only once, and code that
     # configures logging later may have removed it
-    logging.getLogger("urllib3.connectionpool").addFilter(_filter)
+    for logger in _loggers:
+        if _filter not in logger.filters:
+            logger.addFilter(_filter)

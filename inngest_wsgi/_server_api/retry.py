@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 import typing as t
@@ -63,16 +64,17 @@ class Deadline:
     :param seconds: from now; None for no deadline
     """
 
-    __slots__ = ("_at",)
+    __slots__ = ("at",)
 
     def __init__(self, seconds: t.Optional[float]) -> None:
-        self._at = None if seconds is None else time.monotonic() + seconds
+        #: by ``time.monotonic()``; infinite if there is no deadline
+        self.at = math.inf if seconds is None else time.monotonic() + seconds
 
     def remaining_s(self) -> t.Optional[float]:
         """Return the seconds that are left, negative once the deadline has
         passed; None if there is no deadline."""
-        return None if self._at is None else self._at - time.monotonic()
+        return None if self.at == math.inf else self.at - time.monotonic()
 
     def is_over(self, wait_s: float = 0.0) -> bool:
         """Return True if the deadline has passed, or will have after a wait."""
-        return self._at is not None and time.monotonic() + wait_s >= self._at
+        return time.monotonic() + wait_s >= self.at

@@ -2,5 +2,6 @@
 providers (:mod:`inngest_wsgi.experimental.ai`)."""
 
 from .._execution.current_step import get_step_context, set_step_context, step
+from . import ai
 
-__all__ = ["get_step_context", "set_step_context", "step"]
+__all__ = ["ai", "get_step_context", "set_step_context", "step"]

@@ -94,7 +94,7 @@ class LocalServer(Watching):
         :raise RuntimeError: it was started before.
         """
         if self._started or self._stopped:
-            raise RuntimeError("a LocalServer can be started only once")
+            raise RuntimeError("a LocalServer can be started only once; create another one")
         self._started = True
         self._store.executor.start()
         self._front.start()
@@ -128,13 +128,13 @@ class LocalServer(Watching):
 
     @property
     def url(self) -> str:
-        """The origin of both APIs, without a slash at the end."""
+        """Return the origin of both APIs, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._front.port}"
 
     @property
     def signing_key(self) -> t.Optional[str]:
-        """The signing key, as it was given. Assigning one rotates it.
+        """Return the signing key, as it was given. Assign another one to rotate it.
 
         Calls and requests from then on use the new key.
         """
@@ -158,7 +158,7 @@ class LocalServer(Watching):
         :raise RuntimeError: the server is not running.
         """
         if not self._started or self._stopped:
-            raise RuntimeError("the local server is not running; an app cannot register")
+            raise RuntimeError("the local server is not running: call start() before sync()")
         return sync(self._store, self._syncs, self.url, url, signed)
 
     def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
@@ -174,7 +174,7 @@ class LocalServer(Watching):
         return accepted
 
     def fire_cron(self, function_id: str) -> str:
-        """Start a cron-triggered function now; none starts by itself here.
+        """Start a cron-triggered function now. No schedule starts one.
 
         :param function_id: the full id, ``<app>-<function>``.
         :return: the id of the run.
@@ -237,7 +237,7 @@ class LocalServer(Watching):
             self._store.executor.hold(-1)
 
     def advance(self, seconds: float, timeout: float = 10) -> None:
-        """Let virtual time pass within :meth:`hold`.
+        """Move virtual time forward within :meth:`hold`.
 
         All that is due meanwhile is done, at its time, and what follows from
         it. Waits for calls in flight.
@@ -255,10 +255,10 @@ class LocalServer(Watching):
         with self._store.changed:
             executor = self._store.executor
             if not executor.held:
-                raise RuntimeError("advance() needs a virtual clock that is held: use hold()")
+                raise RuntimeError("advance() needs a VirtualClock, and works only within hold()")
             arrived = executor.advance(self._store.runs.now() + seconds)
             while not arrived():
-                self._wait(deadline, lambda: f"still advancing by {seconds:g} s")
+                self._wait(deadline, lambda: f"advance({seconds:g}) has not finished in time")
 
     # -- runs: what is done to them; Watching has what is asked -----------------
 
@@ -292,7 +292,7 @@ class LocalServer(Watching):
         :raise ValueError: an input without a step, or one that is not JSON.
         """
         if input is not None and from_step is None:
-            raise ValueError("input needs from_step: the step that it is for")
+            raise ValueError("rerun() with input needs from_step, the step that the input is for")
         override = None
         if input is not None:
             override = {"input": json.loads(json.dumps(list(input), allow_nan=False))}

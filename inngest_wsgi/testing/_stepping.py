@@ -66,7 +66,7 @@ class Stepper:
         return self._executor.queue.ready()
 
     def dispatch(self, item: Item) -> t.Optional[Exchange]:
-        """Take one of :meth:`ready`, and do what can be done at once.
+        """Take one of :meth:`ready`, and carry it out if it needs no request.
 
         :return: a request, built from what is known now; None if there is
             none to make, or the item is not in the queue any more.
@@ -82,11 +82,11 @@ class Stepper:
         return exchange.perform(self._caller)
 
     def settle(self, exchange: Exchange, result: t.Any) -> None:
-        """Let the server have the result of a request, or one in its place."""
+        """Give the server the result of a request, or another result in its place."""
         self._executor.settle(exchange, result)
 
     def redo(self, exchange: Exchange) -> None:
-        """Lose the worker that made a request, with the answer.
+        """Simulate the loss of the worker that made a request, and of the answer.
 
         The queue gives the job to another one after a while; that is no new
         attempt.
@@ -94,8 +94,8 @@ class Stepper:
         self._executor.redo(exchange)
 
     def settle_and_redo(self, exchange: Exchange, result: t.Any) -> None:
-        """Let the server have a result, and lose the worker before the queue
-        hears of it: the job is done once more."""
+        """Give the server a result, and simulate the loss of the worker before the
+        job leaves the queue: the job is done once more."""
         self._executor.settle_and_redo(exchange, result)
 
     def repeat(self, exchange: Exchange) -> t.Any:
@@ -107,7 +107,7 @@ class Stepper:
         return None if again is None else again.perform(self._caller)
 
     def pass_time(self) -> bool:
-        """Let time pass until something else is due; False if nothing will be."""
+        """Move time forward until another item is due; return False if there is none."""
         due = self._executor.queue.next_due()
         if due is None:
             return False

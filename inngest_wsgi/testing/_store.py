@@ -53,7 +53,7 @@ class Store:
 
     @property
     def kind(self) -> str:
-        """``cloud`` with a signing key, else ``dev``."""
+        """Return ``cloud`` with a signing key, else ``dev``."""
         return _protocol.DEV if self.key is None else _protocol.CLOUD
 
     def accepts_event_key(self, key: str) -> bool:
@@ -152,5 +152,5 @@ class Store:
         with self.changed:
             run = self.runs.admission.start(function, event)
             if isinstance(run, str):
-                raise LookupError(f"{function.function_id} did not start: {run}")
+                raise LookupError(f"the function {function.function_id} was not started: {run}")
             return run

@@ -1,4 +1,4 @@
-"""Look at runs, and wait for them: a part of :class:`LocalServer`."""
+"""Read runs, and wait for them: a part of :class:`LocalServer`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._store import Store
 
 
 class Watching:
-    """The methods of a :class:`LocalServer` that look at runs."""
+    """The methods of a :class:`LocalServer` that read runs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class Watching:
                 run = self._find(event_id)
                 if run is not None and run.ended:
                     return run.snapshot()
-                self._check_hope(event_id, run)
+                self._check_can_start(event_id, run)
                 self._wait(deadline, lambda: _so_far(f"event {event_id}", run))
 
     def wait_for(
@@ -95,7 +95,7 @@ class Watching:
                         return snapshot
                     if run.ended:
                         raise LookupError(_so_far(f"event {event_id}", run))
-                self._check_hope(event_id, run)
+                self._check_can_start(event_id, run)
                 self._wait(deadline, lambda: _so_far(f"event {event_id}", run))
 
     def follow(self, run_id: str, timeout: float = 30) -> t.Iterator[HistoryEntry]:
@@ -125,8 +125,8 @@ class Watching:
             raise LookupError(f"there is no run {run_id!r}")
         return run
 
-    def _check_hope(self, event_id: str, run: t.Optional[RunState]) -> None:
-        """Raise if an event was received and cannot start a run any more."""
+    def _check_can_start(self, event_id: str, run: t.Optional[RunState]) -> None:
+        """Raise LookupError if an event was received and cannot start a run any more."""
         if run is not None or not self._store.knows_event(event_id):
             return
         if not self._store.expects_run_of(event_id):
@@ -152,7 +152,7 @@ class Watching:
 
 def _so_far(what: str, run: t.Optional[RunState]) -> str:
     if run is None:
-        return f"{what}: no such event has come"
+        return f"{what}: the server has received no such event, and has no such run"
     still = "" if run.ended else "still "
     lines = [f"{what}: run {run.run_id} of {run.function.function_id} is {still}{run.status}"]
     for entry in run.history:

@@ -411,7 +411,7 @@ def test_the_page_stops_waiting_for_a_run_that_does_not_start(open_page, serve):
             break
         page.clock.run_for(3000)
     expect(page.locator("#sent")).to_contain_text("No run was started. Is the app synced")
-    quiet.runs = [{"run_id": "01RUN", "status": "Completed", "output": 1}]
+    quiet.runs = [dict(ENDED, status="Completed", output=1)]
     again.click()
     expect(page.locator(".run .status")).to_have_text("Completed")
     link = page.locator(".run a")
@@ -432,17 +432,86 @@ def test_a_run_keeps_its_function_name_across_processes(open_page, serve):
     known["01RUN"] = "shop-place-order"
     expect(page.locator("#sent")).to_contain_text("Place an order: running.")
     known.clear()
-    quiet.runs = [{"run_id": "01RUN", "status": "Completed"}]
+    quiet.runs = [dict(ENDED, status="Completed")]
     expect(page.locator("#sent")).to_contain_text(": completed.")
     expect(page.locator("#sent")).to_contain_text("Place an order: completed.")
     expect(page.locator(".run h3")).to_have_text("Place an order")
 
 
+@pytest.mark.parametrize("end", ["Failed", "Cancelled", "Completed"])
+@pytest.mark.parametrize("step", ["Completed", "Failed"])
+def test_a_run_is_watched_until_it_ends(open_page, serve, step, end):
+    """A server lists a run with the status of its last step, as recorded from
+    a dev server, and for a moment after its end too."""
+    quiet = Quiet()
+    quiet.runs = [{"run_id": "01RUN", "status": step, "ended_at": None}]
+    quiet.run = {"run_id": "01RUN", "status": "Running", "ended_at": None}
+    page = open_page(serve(shop(serve(quiet))))
+    page.clock.install()
+    page.reload()
+    settled(page)
+    page.click("#send-button")
+    status = page.locator(".run .status")
+    expect(status).to_have_text("Running")
+    # long after the time for which a page waits for a run to start
+    page.clock.run_for(600000)
+    expect(status).to_have_text("Running")
+    asked = quiet.asked
+    page.clock.run_for(20000)
+    while quiet.asked == asked:
+        page.clock.run_for(5000)
+    expect(page.locator("#again")).to_be_hidden()
+    quiet.run = dict(ENDED, status=end, output={"name": "E", "message": "the end"})
+    for _ in range(40):
+        if status.text_content() != "Running":
+            break
+        page.clock.run_for(5000)
+    expect(status).to_have_text(end)
+    expect(page.locator("#sent")).to_contain_text(f"A run: {end.lower()}.")
+    expect(page.locator(".run pre")).to_have_count(0 if end == "Cancelled" else 1)
+    expect(page.locator("#sent.bad-text")).to_have_count(1 if end == "Failed" else 0)
+    no_violations(page)
+
+
+def test_a_run_that_fails_after_steps_and_retries_is_shown_as_failed(open_page, serve):
+    client = inngest.Inngest(app_id="shop", is_production=False)
+
+    @client.create_function(
+        fn_id="fails", trigger=inngest.TriggerEvent(event="shop/fails"), retries=1
+    )
+    def fails(ctx):
+        ctx.step.run("works", lambda: 1)
+        ctx.step.sleep("a-moment", 300)
+
+        def charge():
+            raise ValueError("the bank said no")
+
+        ctx.step.run("charge", charge)
+
+    with LocalServer(retry_interval=0.3) as server:
+        page = settled(open_page(serve(inngest.serve(client, [fails], base_url=server.url))))
+        page.click("#sync")
+        expect(page.locator("#synced")).to_contain_text("Synced at")
+        page.click("#send-button")
+        expect(page.locator(".run .status")).to_have_text("Failed")
+        expect(page.locator("#sent")).to_contain_text("fails: failed.")
+        expect(page.locator(".run pre")).to_contain_text("the bank said no")
+
+
+#: A run as a server gives it at its end.
+ENDED = {"run_id": "01RUN", "ended_at": "2026-11-25T16:25:11.174Z"}
+
+
 class Quiet:
-    """A server that accepts every request, has pages of runs, and starts no run."""
+    """A server that accepts every request, has pages of runs, and starts no run.
+
+    :ivar asked: how often it was asked for the run
+    """
 
     def __init__(self):
         self.runs = []
+        self.run = None
+        self.asked = 0
 
     def __call__(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -450,6 +519,9 @@ class Quiet:
             response = Response("<!doctype html>", content_type="text/html")
         elif path.endswith("/runs"):
             response = Response(json.dumps({"data": self.runs}))
+        elif path.startswith("/v1/runs/") and self.run is not None:
+            self.asked += 1
+            response = Response(json.dumps({"data": self.run}))
         else:
             response = Response(json.dumps({"ids": ["01EVENT"], "status": 200}))
         response.headers["X-Inngest-Server-Kind"] = "dev"

@@ -17,7 +17,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
-from inngest_wsgi._server_api import client as _client, retry
+from inngest_wsgi._server_api import body, client as _client, connection, retry, transport
 
 OK = (200, {"ok": True, "modified": True, "sync_id": "s", "app_id": "a"})
 
@@ -210,7 +210,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        for module in (_client, retry):
+        for module in (_client, retry, body, connection, transport):
             monkeypatch.setattr(module, "time", self)
 
     def monotonic(self):
@@ -396,6 +396,32 @@ def test_an_unsigned_sync_in_cloud_mode(serve, environ, status, said, monkeypatc
         assert request.get_json()["url"] == "https://shop.example/api/inngest"
 
 
+@pytest.mark.parametrize(
+    "environ, advice",
+    [
+        ({}, "set INNGEST_SERVE_ORIGIN (serve_origin of serve())"),
+        (
+            {"INNGEST_ENABLE_UNAUTHED_SYNC": "false"},
+            "or unset INNGEST_ENABLE_UNAUTHED_SYNC in the app",
+        ),
+    ],
+)
+def test_the_page_of_a_self_hosted_server_is_told_why_it_cannot_sync(environ, advice, monkeypatch):
+    """It sends an unsigned PUT (W78). The message is for everybody, so it has
+    nothing about the app."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    endpoint = Endpoint(nothing, cloud=True, base_url="http://127.0.0.1:9")
+    response = endpoint.request("PUT", signed=False)
+    assert response.status_code == 401
+    message = response.get_json()["message"]
+    assert "page of a self-hosted Inngest server" in message
+    assert advice in message
+    assert "start the server with -u and the app's URL" in message
+    for secret in ("shop", "127.0.0.1", "localhost"):
+        assert secret not in response.get_data(as_text=True)
+
+
 def test_an_unauthenticated_caller_gets_no_error_details(caplog):
     endpoint = Endpoint(
         nothing, cloud=True, base_url="http://127.0.0.1:9", serve_origin="https://shop.example"
@@ -570,7 +596,8 @@ def test_a_refusal_is_reported_if_time_runs_out_before_the_fallback_key(monkeypa
     gone = threading.Event()
     with serving(slow) as origin:
         serve = {"signing_key": KEY, "signing_key_fallback": OTHER_KEY, "sync_timeout": 60000}
-        response = Endpoint(nothing, base_url=origin, **serve).request("PUT")
+        client = {"request_timeout": 60000}
+        response = Endpoint(nothing, base_url=origin, client=client, **serve).request("PUT")
         gone.set()
     message = response.get_json()["message"]
     assert "Authentication failed" in message and "INNGEST_SIGNING_KEY_FALLBACK" in message

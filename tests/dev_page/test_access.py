@@ -158,7 +158,7 @@ def test_internal_errors_cannot_be_stored_or_embedded(dev, monkeypatch):
         ({}, "needs a name"),
         ({"name": ""}, "needs a name"),
         ({"name": 1}, "needs a name"),
-        ({"name": "a", "data": []}, "data of event 'a' must be a dict"),
+        ({"name": "a", "data": [1]}, "data of event 'a' must be a dict"),
         ({"name": "a", "user": 1}, "user of event 'a' must be a dict"),
         ({"name": "a", "ts": "now"}, "ts of event 'a'"),
         ({"name": "a", "ts": True}, "ts of event 'a'"),

@@ -149,41 +149,73 @@ def test_a_sync_returns_its_own_result(dev):
     assert act(dev, "sync").get_json()["ok"] is False
 
 
+RUNNING = dict(RUN, status="Running", ended_at=None, output=None)
+FAILED = dict(RUN, status="Failed", output={"name": "E", "message": "m"})
+NO_SUCH_RUN = (200, {"error": "Unable to load function run", "data": None, "status": 500})
+
+
+def answers_for(listed, run, html=HTML):
+    """Return the answers to the request for the list of an event's runs, for
+    the run itself, and for the run's page."""
+    return [
+        (200, {"data": [listed]}),
+        run if isinstance(run, tuple) else (200, {"data": run}),
+        html,
+    ]
+
+
 @pytest.mark.parametrize(
     "answers, expected",
     [
-        ([(200, {"data": [RUN]}), HTML], {"status": "Completed", "output": "1", "page": True}),
-        ([(200, {"data": [RUN]}), (200, {"a": 1})], {"page": True, "output": "1"}),
-        ([(200, {"data": [RUN]}), (404, "<html>", HTML[2])], {"page": None}),
+        (answers_for(RUN, RUN), {"status": "Completed", "output": "1", "page": True}),
+        (answers_for(RUN, RUN, (200, {"a": 1})), {"page": None, "output": "1"}),
+        (answers_for(RUN, RUN, (404, "<html>", HTML[2])), {"page": None}),
+        # what a server says of a run that is not over: the status of its last step
         (
-            [(200, {"data": [dict(RUN, status="Scheduled")]}), (200, {"data": RUN}), HTML],
-            {"status": "Completed", "ended": True},
+            answers_for(dict(RUNNING, status="Completed"), RUNNING),
+            {"status": "Running", "ended": False, "error": None},
         ),
         (
-            [(200, {"data": [dict(RUN, status="Scheduled", ended_at=None)]}), HTML],
+            answers_for(dict(RUNNING, status="Failed"), RUNNING),
+            {"status": "Running", "ended": False, "error": None},
+        ),
+        (
+            answers_for(dict(RUNNING, status="Cancelled"), RUNNING),
+            {"status": "Running", "ended": False},
+        ),
+        # and of one that is over: that of its last step for a moment longer
+        (
+            answers_for(dict(FAILED, status="Completed"), FAILED),
+            {"status": "Failed", "ended": True, "error": "E: m"},
+        ),
+        (answers_for(dict(RUN, status="Scheduled"), RUN), {"status": "Completed", "ended": True}),
+        (
+            answers_for(dict(RUNNING, status="Completed"), dict(RUN, status="Cancelled")),
+            {"status": "Cancelled", "ended": True, "error": None},
+        ),
+        (
+            answers_for(dict(RUNNING, status="Scheduled"), dict(RUNNING, status="Scheduled")),
             {"status": "Scheduled", "ended": False, "error": None},
         ),
         (
-            [
-                (
-                    200,
-                    {"data": [dict(RUN, status="Failed", output={"name": "E", "message": "m"})]},
-                ),
-                HTML,
-            ],
-            {"error": "E: m", "ended": True},
+            answers_for(RUNNING, dict(RUNNING, status="Skipped")),
+            {"status": "Skipped", "ended": True},
         ),
+        # the list is believed where the run itself cannot be read, if it has ended
+        (answers_for(FAILED, NO_SUCH_RUN), {"error": "E: m", "ended": True}),
+        (answers_for(FAILED, (404, "")), {"error": "E: m", "ended": True}),
         (
-            [(200, {"data": [dict(RUN, status="Failed", output="text")]}), HTML],
-            {"error": "text"},
+            answers_for(dict(RUNNING, status="Completed"), NO_SUCH_RUN),
+            {"status": "Running", "ended": False},
         ),
-        ([(200, {"data": [dict(RUN, status="Failed", output=None)]}), HTML], {"ended": True}),
+        (answers_for(RUN, dict(FAILED, output="text")), {"error": "text"}),
+        (answers_for(RUN, dict(FAILED, output=None)), {"ended": True}),
         ([(200, {"data": [dict(RUN, run_id="../x?y")]}), HTML], {"page": None, "id": "../x?y"}),
         (
-            [(200, {"data": [dict(RUN, output="é" * 20000)]}), HTML],
+            answers_for(RUN, dict(RUN, output="é" * 20000)),
             {"output": '"' + "é" * 9999 + "\n... (20002 characters in all)"},
         ),
-        ([(200, {"data": [dict(RUN, output=2**60 + 1)]}), HTML], {"output": str(2**60 + 1)}),
+        (answers_for(RUN, dict(RUN, output=2**60 + 1)), {"output": str(2**60 + 1)}),
     ],
 )
 def test_a_run_is_read_back(answers, expected):
@@ -193,15 +225,35 @@ def test_a_run_is_read_back(answers, expected):
     assert found["error"] is None
     (run,) = found["runs"]
     if expected.get("page"):
-        is_html = answers[-1] is HTML
-        expected["page"] = origin + "/run?runID=01RUN" if is_html else None
+        expected["page"] = origin + "/run?runID=01RUN"
     assert {name: run[name] for name in expected} == expected
     assert server.requests[0].path == "/v1/events/e1/runs"
 
 
+def test_no_answer_that_a_server_has_kept_is_read():
+    """A server keeps the answer to a URL for some seconds."""
+    listed, run = (200, {"data": [RUNNING]}), (200, {"data": RUNNING})
+    server = Scripted(listed, run, HTML, listed, run, listed, run)
+    with serving(server) as origin:
+        endpoint = Endpoint(handler, base_url=origin)
+        for _ in range(3):
+            ask(endpoint, "runs", event="e1")
+    asked = [request.url for request in server.requests if request.path.startswith("/v1/")]
+    assert len(set(asked)) == len(asked) == 6
+
+
+def test_a_run_that_has_ended_is_not_asked_for_again():
+    listed = (200, {"data": [RUN]})
+    server = Scripted(listed, (200, {"data": FAILED}), HTML, listed)
+    with serving(server) as origin:
+        endpoint = Endpoint(handler, base_url=origin)
+        found = [ask(endpoint, "runs", event="e1").get_json()["runs"][0] for _ in range(2)]
+    assert found[0] == found[1] and found[0]["status"] == "Failed"
+
+
 def test_the_server_is_asked_for_its_pages_until_it_has_them():
-    runs, nothing = (200, {"data": [RUN]}), (404, "")
-    server = Scripted(runs, nothing, runs, HTML, runs, runs)
+    runs, run, nothing = (200, {"data": [RUN]}), (200, {"data": RUN}), (404, "")
+    server = Scripted(runs, run, nothing, runs, HTML, runs, runs)
     with serving(server) as origin:
         endpoint = Endpoint(handler, base_url=origin)
         pages = [ask(endpoint, "runs", event="e").get_json()["runs"][0]["page"] for _ in range(4)]

@@ -145,8 +145,8 @@ def digests(text, element):
 
 
 def test_no_secret_is_sent_to_the_page():
-    runs = (200, {"data": [RUN]})
-    server = Scripted((401, "no key"), runs, HTML, (401, "no such key"))
+    runs = [(200, {"data": [RUN]}), (200, {"data": RUN})]
+    server = Scripted((401, "no key"), *runs, HTML, (401, "no such key"))
     with serving(server) as origin:
         endpoint = Endpoint(
             handler,
@@ -178,7 +178,7 @@ def test_no_secret_is_sent_to_the_page():
     nobodys = "/v1/events/{}/runs".format("0" * 26)
     assert [request.path for request in looks] == [nobodys, "/run"]
     shown = [r.path for r in server.requests if "Authorization" in r.headers]
-    assert set(shown) == {"/v1/events/e1/runs", "/fn/register"}
+    assert set(shown) == {"/v1/events/e1/runs", "/v1/runs/01RUN", "/fn/register"}
 
 
 def test_the_state_describes_the_app(dev):

@@ -576,7 +576,7 @@ def test_no_address_is_taken_from_an_unsigned_sync(attack, serve, server):
     application = stranger(server, serve=serve)
     answer = ask(application, "PUT", "/api/inngest" + query, body, None, headers)
     assert (answer.status_code, answer.get_json()["code"]) == (401, "signature_required")
-    assert "set serve_origin" in answer.get_json()["message"]
+    assert "set INNGEST_SERVE_ORIGIN" in answer.get_json()["message"]
     assert server.requests == []
 
 

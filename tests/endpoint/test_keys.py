@@ -447,3 +447,17 @@ def assert_no_key_in(text):
         secret = key.rpartition("-")[2] if key.startswith("signkey") else key
         for part in (secret[:8], secret[-8:], bearer(key)[-64:] if secret != key else secret):
             assert part not in text
+
+
+@pytest.mark.parametrize("prefix", ["", "signkey-test-"])
+def test_a_short_key_is_warned_of_once(prefix, caplog):
+    short, enough = prefix + "ab" * 15, prefix + "ab" * 16
+    for name in ("signing_key", "signing_key_fallback"):
+        for _ in range(3):
+            keys = {"signing_key": enough, name: short}
+            Endpoint(print, cloud=True, client={"signing_key": enough}, **keys)
+        (record,) = [r for r in caplog.records if r.levelno == logging.WARNING]
+        said = record.getMessage()
+        assert said.startswith(f"{name} has fewer than 32 hexadecimal digits")
+        assert "abab" not in said + caplog.text
+        caplog.clear()

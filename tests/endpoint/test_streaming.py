@@ -102,7 +102,7 @@ def test_an_unknown_server_is_logged_once(environ, name, caplog):
     "status, environ, body",
     [
         (200, {"QUERY_STRING": "probe=trust"}, b""),
-        (200, {"QUERY_STRING": "probe=trust&" + FN}, BODY),
+        (400, {"QUERY_STRING": "probe=trust&" + FN}, BODY),
         (200, {"REQUEST_METHOD": "GET", "QUERY_STRING": ""}, b""),
         (200, {"REQUEST_METHOD": "HEAD", "QUERY_STRING": ""}, b""),
         (500, {"REQUEST_METHOD": "HEAD"}, b""),
@@ -155,6 +155,7 @@ def test_the_head_of_a_stream():
     assert sdk.startswith("inngest-wsgi:v") and answer.headers.pop("User-Agent") == sdk
     assert answer.headers == {
         "Content-Type": "application/json",
+        "Cache-Control": "no-store",
         "X-Accel-Buffering": "no",
         "X-Inngest-Framework": "wsgi",
         "X-Inngest-Req-Version": "2",

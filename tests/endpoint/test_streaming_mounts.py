@@ -7,6 +7,7 @@ import pathlib
 import re
 import threading
 
+import django_settings
 import pytest
 from apps import Endpoint
 from mounts import MOUNTS
@@ -175,14 +176,9 @@ def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
 def test_the_django_recipe_closes_the_connections(with_recipe, tmp_path):
     import contextlib
 
-    import django
-    from django.conf import settings
     from django.db import connection
 
-    if not settings.configured:
-        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db")}
-        settings.configure(DATABASES={"default": database})
-        django.setup()
+    django_settings.configure(tmp_path)
     seen = []
 
     @contextlib.contextmanager

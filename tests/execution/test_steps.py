@@ -116,6 +116,12 @@ def parallel(ctx, **options):
         (wait, {"event": ""}, "event must be text"),
         (wait, {"event": None}, "event must be text"),
         (wait, {"if_exp": ""}, "if_exp must be text"),
+        (
+            wait,
+            {"if_exp": "async.data.id == 'it's'"},
+            "if_exp must be a CEL expression that can be read",
+        ),
+        (wait, {"if_exp": "(async.data.id"}, "if_exp must be a CEL expression that can be read"),
         (signal, {"signal": ""}, "signal must be text"),
         (signal, {"timeout": "1y"}, "time string"),
         (signal, {"on_conflict": "queue"}, "on_conflict"),

@@ -1,6 +1,7 @@
-"""Runs a program on the local server with every choice made by the test: which
-call is made next and which is answered, which answer is slow, which worker
-dies, and which call comes twice.
+"""Run a random program on the local server, with every choice made by the test.
+
+The choices: which call is made next and which is answered, which answer is
+slow, which worker dies, and which call is made twice.
 """
 
 import json
@@ -16,20 +17,20 @@ import inngest_wsgi as inngest
 from inngest_wsgi.testing._stepping import Stepper
 from inngest_wsgi.testing._wire.outcomes import Reported, Returned, server_failure
 
-#: More moments than any run needs that ends.
+#: The most actions in one run; a run that ends needs fewer.
 MOST_MOMENTS = 3000
 
 APP_DIES_FIRST = "the application's worker dies before it begins"
 APP_DIES_LAST = "the application's worker dies before it answers"
 SERVER_DIES_FIRST = "the server's worker dies before it calls"
 SERVER_DIES_LAST = "the server's worker dies before it reads the answer"
-#: At the same time, and the server has one of the answers.
+#: The worker dies after the server has handled the answer; the job is redone.
 SERVER_DIES_LATE = "the server's worker dies after it acted on the answer"
 TWICE = "the call comes twice"
 #: After it was answered.
 ONCE_MORE = "the call comes once more"
 
-#: What may become of a call before it is answered.
+#: The faults that a call may meet before it is answered.
 FAULTS = (APP_DIES_FIRST, APP_DIES_LAST, SERVER_DIES_FIRST, SERVER_DIES_LAST, TWICE, TWICE)
 
 
@@ -170,12 +171,12 @@ class Chaos:
     # -- moments -----------------------------------------------------------
 
     def play(self):
-        """Let the run come to its end, and check all that it did.
+        """Carry out the run until it ends, and check its effects and its end.
 
-        :raise Violation: it did not, or not as it has to; the text has all
-            of it.
+        :raise Violation: it did not end, or a check failed; the text lists
+            all that happened.
         """
-        # What the programs raise is no news.
+        # The programs raise errors on purpose; they are not logged.
         logger = logging.getLogger("inngest_wsgi")
         logger.disabled = True
         try:
@@ -277,7 +278,7 @@ class Chaos:
             self.repeat(exchange)
 
     def repeat(self, exchange):
-        """A call that was answered comes once more, and nobody reads the answer."""
+        """Make a call again that was answered, and ignore the answer."""
         if exchange.item.step_id not in self.run.steps or self.run.ended:
             return
         again = Answer(exchange)
@@ -320,7 +321,7 @@ class Chaos:
             raise Violation("wrong", text)
 
     def tries(self):
-        """By step: whether it went well, and why the server did not hear of it.
+        """Return the attempts of each step: its success, and why its answer was lost, or None.
 
         What a call did that the server did not ask for is left out, unless
         that alone was stored.
@@ -342,9 +343,13 @@ NO_STEP = (["DiscoveryRequest"], ["None"])
 
 
 def ended_step(flight):
-    """Whether an answer ends the step that its call is for."""
+    """Return True if an answer says that the step of its call ran well.
+
+    After a step that failed, the server queues a call of another name than the
+    one that is asked for if the call comes again, and so makes both.
+    """
     ops = flight.result.ops if isinstance(flight.result, Reported) else []
-    return any(op.op in ("StepRun", "StepFailed") for op in ops)
+    return any(op.op == "StepRun" for op in ops)
 
 
 def waits_for_sleep(run):

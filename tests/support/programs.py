@@ -1,5 +1,4 @@
-"""Random programs of steps, what they come to without a server, and how to
-run them as a function.
+"""Make random programs of steps, and run them without a server or as a function.
 
 A program is a nested tuple: (kind, ...). The ids of steps repeat within a
 branch and differ between branches, as ids that are told apart by their order
@@ -23,7 +22,7 @@ class Maker:
 
     :param choose: given n, gives one of the numbers below n; every choice is
         made by it.
-    :param leaves: about how many steps it may have, loops left aside.
+    :param leaves: about how many steps it may have, loops counted once.
     """
 
     def __init__(self, choose, leaves=12):
@@ -34,7 +33,7 @@ class Maker:
         return options[self.choose(len(options))]
 
     def program(self):
-        """Something, and most often something after it."""
+        """Make a program: one to four nodes in sequence."""
         return ("seq", self.bodies(1, 4))
 
     def node(self, depth):
@@ -49,7 +48,7 @@ class Maker:
         return self.step()
 
     def step(self):
-        # how often it fails first; always, if as often as it is tried
+        # failures before it succeeds; with ATTEMPTS of them it never does
         failures = self.one_of((0,) * 12 + (1,) * 4 + (2,) * 2 + (ATTEMPTS,) * 2)
         return ("step", self.one_of("abc"), failures, self.one_of(VALUES))
 
@@ -83,7 +82,7 @@ setattr(Maker, "finally", Maker.finally_)
 
 
 class Failure(Exception):
-    """A step that has failed for good, in the reference interpreter."""
+    """Raised by the reference interpreter for a step without attempts left."""
 
 
 class Reference:

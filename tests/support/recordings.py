@@ -76,3 +76,9 @@ def _datetime(seconds):
     import datetime
 
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).replace(tzinfo=None)
+
+
+def verdicts(kind):
+    """Return a table of :file:`server-verdicts.json`: rows that end with what
+    a server said to them. None is for a request that broke it."""
+    return json.loads((HERE / "server-verdicts.json").read_text())[kind]

@@ -1,6 +1,8 @@
-"""A thousand random programs, each in a run with random interleavings and
-faults: every run ends, as it would without a server, and each step runs well
-once, whatever calls come late, twice, or to nothing."""
+"""Run a thousand random programs, each with random interleavings and faults.
+
+Every run ends as the program would without a server, and each step succeeds
+once, even if calls are late, made twice, or lost.
+"""
 
 import chaos
 import pytest
@@ -9,7 +11,7 @@ from inngest_wsgi._execution import checkpoint
 from inngest_wsgi._server_api import retry
 
 SEEDS = 1000
-#: In so many tests, for as many workers as there may be.
+#: The number of tests the seeds are split into, so that workers can share them.
 CHUNKS = 20
 
 
@@ -19,6 +21,6 @@ def no_waits_between_attempts(monkeypatch):
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_runs_end_as_they_have_to_whatever_comes_between(chunk):
+def test_runs_with_faults_end_as_without_a_server(chunk):
     for seed in range(chunk * SEEDS // CHUNKS, (chunk + 1) * SEEDS // CHUNKS):
         chaos.explore(seed)

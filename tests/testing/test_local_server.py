@@ -461,7 +461,7 @@ def test_sync_says_what_the_app_said():
 def test_sync_with_an_app_that_registers_elsewhere():
     with RawApp(done) as app, LocalServer() as server, LocalServer() as elsewhere:
         app.server_url = elsewhere.url
-        with pytest.raises(SyncError, match="not with this server"):
+        with pytest.raises(SyncError, match="did not register with this server"):
             server.sync(app.url)
 
 
@@ -665,7 +665,7 @@ def test_a_server_starts_once():
         server.start()
 
 
-def test_a_defect_of_the_server_ends_the_run_and_says_so(monkeypatch, caplog):
+def test_an_internal_error_of_the_server_fails_the_run_and_names_it(monkeypatch, caplog):
     def broken(*args):
         raise ZeroDivisionError("oops")
 
@@ -673,7 +673,7 @@ def test_a_defect_of_the_server_ends_the_run_and_says_so(monkeypatch, caplog):
     with served(lambda call: ops(op("StepRun", "s"))) as (app, server):
         run = run_of(server)
     assert run.status == "Failed"
-    assert "defect of the local server" in run.output["error"]["message"]
+    assert "internal error of the local server" in run.output["error"]["message"]
 
 
 def test_virtual_time_does_not_reach_signatures():

@@ -1,9 +1,8 @@
-"""Recorded runs with parallel steps: the local server can make the same calls.
+"""Replay recorded runs with parallel steps: the local server can make the same calls.
 
-What an app of then answered is given to the local server again, in every
-order that agrees with the recording. In one of them, at least, the local
-server has to make the very calls that were recorded, and no other, and end as
-the real one did.
+The recorded answers of the app are given to the local server in every order
+that agrees with the recording. In at least one order the local server has to
+make exactly the recorded calls, and end the run as the real server did.
 """
 
 import json
@@ -20,7 +19,7 @@ AT_ONCE = 0.02
 
 
 def carried(query, body):
-    """What a call says of its run, and where it stands."""
+    """Return what a call contains about its run and its steps."""
     ctx = body["ctx"]
     return {
         "step_id": dict(parse_qsl(query))["stepId"],
@@ -52,7 +51,7 @@ class Recorded:
         (self.run,) = [run for run in whole["runs"]][:1]
 
     def next(self, made):
-        """The calls that may have been the next, after those that were made."""
+        """Return the calls that may have been next, after those that were made."""
         left = [n for n in range(len(self.calls)) if n not in made]
         return [n for n in left if self.times[n] - self.times[left[0]] <= AT_ONCE]
 
@@ -103,7 +102,7 @@ class Attempt:
         self.stepper.pass_time()
 
     def next(self):
-        """The moments that may follow."""
+        """Return the moments that may follow."""
         found = [("call", n) for n in range(len(self.stepper.ready()))]
         found += [("answer_of", n) for n in self.flying]
         return found or ([("time",)] if not self.run.ended else [])
@@ -115,7 +114,7 @@ class Attempt:
 
 
 def ways(recorded):
-    """The ends of all runs that made the calls as recorded."""
+    """Yield the ended runs that made the calls as recorded."""
     unfinished = [[]]
     while unfinished:
         moments = unfinished.pop()
@@ -135,7 +134,7 @@ def test_the_calls_can_be_made_as_recorded(number):
     assert run is not None, "no order of the answers leads to the recorded calls"
     if recorded.run["status"] == "Running":
         assert run.status == "Failed"
-        assert "would leave this run hanging" in run.output["error"]["message"]
+        assert "would leave it hanging" in run.output["error"]["message"]
         assert "(W69)" in run.output["error"]["message"]
     else:
         assert (run.status, run.output) == (recorded.run["status"], recorded.run["output"])

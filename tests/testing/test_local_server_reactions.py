@@ -39,19 +39,19 @@ FAILED_AT_ONCE = {
     "206-empty-array": "empty list",
     "206-empty-array-always": "empty list",
     "206-none-op": "the op None",
-    "206-same-id-again": "whose result was in the call",
-    "planned-already-planned": "whose result was in the call",
+    "206-same-id-again": "contained the result of that step",
+    "planned-already-planned": "contained the result of that step",
     "target-answers-empty": "empty list",
-    "target-answers-other-step": "answered without that step",
+    "target-answers-other-step": "does not report that step",
     "sleep-2y": "cannot read",
     "sleep-garbage": "cannot read",
     "sleep-garbage-always": "cannot read",
     "sleep-garbage-retries1": "cannot read",
     "sleep-number": "cannot read",
     "sleep-1w-invalid-unit": "cannot read",
-    "wait-no-event": "without the name of an event",
+    "wait-no-event": "has no event name",
     "wait-bad-timeout": "cannot read",
-    "invoke-no-payload": "without a payload",
+    "invoke-no-payload": "has no payload",
     "invoke-list-data": "not an object",
 }
 
@@ -368,7 +368,7 @@ def test_a_target_that_plans_itself_again_leaves_no_work():
     reply = two_planned({"a": ops(op("StepPlanned", "a")), "b": ops(op("StepRun", "b", data=2))})
     _, run = react("", reply, 1)
     assert run.status == "Failed"
-    assert "StepPlanned of 'a' came a second time" in run.output["error"]["message"]
+    assert "reported StepPlanned for step 'a' a second time" in run.output["error"]["message"]
 
 
 def test_two_waits_in_a_group():

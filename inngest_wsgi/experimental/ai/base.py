@@ -1,11 +1,15 @@
-"""The base class of the adapters."""
+"""The base classes of adapters."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ...ai import Adapter as BaseAdapter
 
-class BaseAdapter:
+__all__ = ["BaseAdapter", "JsonAdapter"]
+
+
+class JsonAdapter:
     """A provider of models whose API is a POST of JSON.
 
     :param auth_key: the provider's API key. It goes to the Inngest server,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .base import BaseAdapter
+from .base import JsonAdapter
 
 
-class Adapter(BaseAdapter):
+class Adapter(JsonAdapter):
     """Models of DeepSeek."""
 
     _base_url = "https://api.deepseek.com/v1"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .base import BaseAdapter
+from .base import JsonAdapter
 
 
-class Adapter(BaseAdapter):
+class Adapter(JsonAdapter):
     """Models of Google. The URL holds the model and the key."""
 
     _base_url = "https://generativelanguage.googleapis.com/v1beta"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .base import BaseAdapter
+from .base import JsonAdapter
 
 
-class Adapter(BaseAdapter):
+class Adapter(JsonAdapter):
     """Models of xAI."""
 
     _base_url = "https://api.x.ai/v1"

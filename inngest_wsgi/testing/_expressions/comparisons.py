@@ -62,7 +62,7 @@ def _within(left: t.Any, right: t.Any) -> bool:
 
 
 def add(left: t.Any, right: t.Any) -> t.Any:
-    """``left + right``; :data:`MISSING` if they cannot be added.
+    """Return ``left + right``, or :data:`MISSING` if they cannot be added.
 
     A value plus a path without a value is that value.
     """

@@ -151,7 +151,7 @@ class _Parser:
             return left
         right = self._sum()
         if self._peek()[1] in COMPARE and self._peek()[0] != "string":
-            raise UnsupportedExpression("comparisons in a row")
+            raise UnsupportedExpression("more than one comparison in a row")
         compare = COMPARE[sign]
         return lambda scope: compare(left(scope), right(scope))
 
@@ -252,10 +252,10 @@ def _tokens(text: str) -> t.List[t.Tuple[str, str]]:
 
 def _unexpected(text: str) -> ExpressionError:
     if not text:
-        return ExpressionError("it ends too early")
+        return ExpressionError("the end is missing")
     if text in ("-", "*", "/", "%", "{", "}"):
         return UnsupportedExpression(f"the sign {text!r}")
-    return ExpressionError(f"{text!r} is out of place")
+    return ExpressionError(f"unexpected {text!r}")
 
 
 def _number(text: str) -> t.Any:

@@ -1,7 +1,7 @@
 """Decide whether an event starts a run, by the rules in a server's order.
 
 The order is rate limit, debounce, idempotency, singleton, throttle. Events
-for a batch meet only the last three. ``priority`` has no effect.
+for a batch are checked by the last three only. ``priority`` has no effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger("inngest_wsgi.testing")
 
 
 class Admission:
-    """Decides what becomes of an event for a function that it triggers."""
+    """Decides whether an event runs a function now, later or not at all."""
 
     def __init__(self, machinery: Machinery) -> None:
         self._machinery = machinery
@@ -62,7 +62,7 @@ class Admission:
         return self._start(function, [event], correlation_id)
 
     def holds(self, event_id: str) -> bool:
-        """Return True if an event is held back in a batch or a burst."""
+        """Return True if an event waits in a batch or is delayed by a debounce."""
         return event_id in self._held
 
     def why_skipped(self, event_id: str) -> t.List[str]:

@@ -27,7 +27,7 @@ class Batches:
         self._open: t.Dict[Key, Collected] = {}
 
     def collect(self, function: Function, batching: Batching, event: Event) -> None:
-        """Add an event to its batch. If ``if`` is not true of it, start it alone."""
+        """Add an event to its batch. If it does not match ``if``, start it alone."""
         if batching.condition is not None and not batching.condition.matches(event.sent()):
             self._start(function, [event])
             return

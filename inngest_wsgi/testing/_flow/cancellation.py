@@ -32,15 +32,15 @@ def _applies(entry: Cancelling, run: RunState, age: float, event: Event) -> bool
 def start_timeouts(machinery: Machinery, run: RunState) -> None:
     """Queue the cancellation of a run that starts or ends too late.
 
-    These timers do not keep the run from being stuck.
+    A run with nothing else in the queue fails as stuck, in spite of these timers.
     """
 
     def start_timeout() -> None:
         if not run.called:
-            machinery.cancel(run, "the start timeout is over")
+            machinery.cancel(run, "the run did not start within timeouts.start")
 
     def finish_timeout() -> None:
-        machinery.cancel(run, "the finish timeout is over")
+        machinery.cancel(run, "the run did not end within timeouts.finish")
 
     function = run.function
     for seconds, action in (

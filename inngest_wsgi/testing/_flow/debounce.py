@@ -12,13 +12,13 @@ from .held import Collected, HeldIds, Start
 from .keys import Key, key_of
 
 #: Why there is no run for an event of a burst that is not the last one.
-REPLACED = "debounced: a later event took its place"
+REPLACED = "debounced: a later event replaced this one"
 
 
 class Bursts:
-    """The bursts that are going on, by function and key.
+    """The events that are delayed now, by function and key.
 
-    :param held: gets the ids of the events that are put off.
+    :param held: gets the ids of the events that are delayed.
     :param start: called with the last event of each burst.
     :param skip: called with events that a later one replaced, and the reason.
     """
@@ -37,7 +37,7 @@ class Bursts:
         self._bursts: t.Dict[Key, Collected] = {}
 
     def put_off(self, function: Function, debounce: Debounce, event: Event) -> None:
-        """Put an event off by the period, and replace an earlier one.
+        """Delay an event by the period, and replace an earlier one.
 
         A burst ends when the ``timeout`` since its first event is over, even
         if more events keep coming.

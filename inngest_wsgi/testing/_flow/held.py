@@ -1,4 +1,4 @@
-"""Hold events back until a batch is full or a burst is over."""
+"""Keep the events that wait for a batch or a debounce to start a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Start = t.Callable[[Function, t.List[Event]], t.Union[RunState, str]]
 
 @dataclass
 class Collected:
-    """Events of one key that wait for more, or for the end of a burst."""
+    """Events of one key that wait for a batch or a debounce to end."""
 
     #: When the first of them came, in unix seconds by the server's clock.
     began: float
@@ -34,7 +34,7 @@ class HeldIds:
         self._ids.update((event.id, event.internal_id))
 
     def remove(self, events: t.List[Event]) -> None:
-        """Forget events that are not held back any more."""
+        """Remove events that do not wait any more."""
         for event in events:
             self._ids.difference_update((event.id, event.internal_id))
 

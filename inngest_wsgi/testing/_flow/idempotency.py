@@ -13,13 +13,13 @@ _PERIOD = 86400.0
 
 
 class IdempotencyKeys:
-    """Until when each key is used, by function and value."""
+    """The time until which each key counts as used, by function and value."""
 
     def __init__(self) -> None:
         self._used: t.Dict[Key, float] = {}
 
     def refusal(self, function: Function, event: Event, now: float) -> t.Optional[str]:
-        """Use an event's key.
+        """Record the key of an event as used, or refuse the event.
 
         :param now: unix seconds by the server's clock.
         :return: why there is no run; None if the key was not in use.
@@ -28,6 +28,6 @@ class IdempotencyKeys:
             return None
         key = key_of(function, function.idempotency, event)
         if now < self._used.get(key, 0.0):
-            return f"its idempotency key {key[1]} was used"
+            return f"its idempotency key {key[1]} was used in the last 24 hours"
         self._used[key] = now + _PERIOD
         return None

@@ -28,6 +28,6 @@ class RateLimits:
         starts = [start for start in self._starts.get(key, ()) if start > now - rate.period]
         self._starts[key] = starts
         if len(starts) >= rate.limit:
-            return "the rate limit is reached"
+            return "the function's rate limit is reached"
         starts.append(now)
         return None

@@ -24,6 +24,6 @@ def cancel_or_refuse(machinery: Machinery, function: Function, event: Event) -> 
         if value_of(singleton.key, run.events[0]) != value:
             continue
         if not singleton.cancel:
-            return f"it is a singleton, and run {run.run_id} is running"
-        machinery.cancel(run, "a newer run of the singleton")
+            return f"the function is a singleton, and its run {run.run_id} has not ended"
+        machinery.cancel(run, "by a newer run of the singleton")
     return None

@@ -10,13 +10,13 @@ from .keys import Key, key_of
 
 
 class Throttles:
-    """When each throttled function is unused again, by function and key."""
+    """The time at which each function has its full limit again, by function and key."""
 
     def __init__(self) -> None:
         self._free: t.Dict[Key, float] = {}
 
     def delay(self, function: Function, event: Event, now: float) -> float:
-        """Return the seconds that a run has to wait for its turn.
+        """Return the seconds by which to delay the first call of a run.
 
         ``limit`` plus ``burst`` runs may start at once, and then one after
         each ``period / limit``.

@@ -81,12 +81,12 @@ class Api:
             response = _error(405, "method not allowed")
             response.headers["Allow"] = ", ".join(error.valid_methods or ())
         except NotFound:
-            response = _error(404, "the local server has nothing here")
+            response = _error(404, "the local server has no such path")
         except HTTPException as error:
             response = _error(error.code or 500, error.name)
         except Exception:
             logger.exception("the local server failed to answer a request")
-            response = _error(500, "a defect of the local server")
+            response = _error(500, "an internal error of the local server")
         response.headers[_protocol.HEADER_SERVER_KIND] = self._store.kind
         return response(environ, start_response)
 

@@ -34,7 +34,7 @@ class AnswerTooLarge(Exception):
 
 
 class Caller:
-    """Makes HTTP requests to apps; another thread may break them off.
+    """Makes HTTP requests to apps; another thread may abort them.
 
     :param timeout: seconds that a request may go without progress.
     """
@@ -49,7 +49,7 @@ class Caller:
     def request(
         self, method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
     ) -> Answer:
-        """Send and read, following redirects as a server does (W32, W73).
+        """Send a request and return the answer; follow redirects as a server does (W32, W73).
 
         :raise CallFailed: there was no usable answer.
         :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes did.
@@ -71,7 +71,7 @@ class Caller:
         raise CallFailed("too many redirects")
 
     def abort(self) -> None:
-        """Break off what is under way; nothing can be sent any more."""
+        """Close all connections; later requests fail."""
         with self._lock:
             self.aborted = True
             sockets = list(self._sockets)
@@ -86,7 +86,7 @@ class Caller:
     ) -> Answer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the URL of the app is not an http or https URL")
+            raise ValueError("the app's URL does not begin with http:// or https://")
         secure = parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(parts.hostname, parts.port, timeout=self._timeout)

@@ -66,7 +66,7 @@ class Front:
             def log(self, type: str, message: str, *args: t.Any) -> None:
                 # A request line holds an event key, so none is logged.
                 if type == "error":
-                    logger.debug("the local server had trouble with a connection")
+                    logger.debug("an error on a connection to the local server")
 
         self._connections = connections
         self._lock = lock

@@ -64,8 +64,8 @@ def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) 
     if store.registered == before:
         raise SyncError(
             answer.status,
-            "the app says that it registered, but not with this server; "
-            f"it has to be set up to use {server_url}",
+            "the app answered that it has registered, but it did not register with this "
+            f"server; configure the app to use {server_url}",
         )
     kind = answer.headers.get(_protocol.HEADER_SYNC_KIND.lower())
     return SyncResult(answer.status, parsed, kind)

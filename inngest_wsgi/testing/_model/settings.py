@@ -60,9 +60,9 @@ def fold(fields: t.Any) -> t.Dict[str, t.Any]:
 class Settings:
     """The settings of one function; each method reads one of them.
 
-    :param function_id: for what is said in a refusal.
+    :param function_id: named in the message of a refusal.
     :param fields: the registered function, folded.
-    :raise RegistrationRefused: by every method.
+    :raise RegistrationRefused: raised by every method.
     """
 
     def __init__(self, function_id: str, fields: t.Dict[str, t.Any]) -> None:
@@ -154,13 +154,13 @@ class Settings:
         return self._expression("idempotency", self._fields.get("idempotency"))
 
     def priority(self) -> None:
-        """Check ``priority``. It has no effect: here, what is due is done at once."""
+        """Check ``priority``. It has no effect: calls start as soon as they are due."""
         fields = self._one("priority")
         if fields is not None:
             self._expression("priority", fields.get("run"))
 
     def rate(self, setting: str) -> t.Optional[Rate]:
-        """``rateLimit`` or ``throttle``."""
+        """Read ``rateLimit`` or ``throttle``."""
         fields = self._one(setting.lower())
         if fields is None:
             return None
@@ -185,14 +185,14 @@ class Settings:
         return Singleton(mode == "cancel", self._expression("singleton", fields.get("key")))
 
     def timeouts(self) -> t.Tuple[t.Optional[float], t.Optional[float]]:
-        """``start`` and ``finish``. A server accepts nonsense here (W55)."""
+        """Read ``start`` and ``finish``. A server accepts invalid values here (W55)."""
         fields = self._one("timeouts") or {}
         found = []
         for name in ("start", "finish"):
             text = fields.get(name)
             seconds = parse_duration(text) if isinstance(text, str) and text else None
             if text and seconds is None:
-                raise self._unsupported(f"the setting timeouts with {name} {text!r}")
+                raise self._unsupported(f"the setting timeouts.{name} with the value {text!r}")
             found.append(seconds)
         return found[0], found[1]
 

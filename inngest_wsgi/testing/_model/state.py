@@ -102,12 +102,12 @@ class Run:
 
     @property
     def event(self) -> t.Dict[str, t.Any]:
-        """The first of the triggering events."""
+        """Return the first of the triggering events."""
         return self.events[0]
 
     @property
     def ended(self) -> bool:
-        """True if the run is over, whatever its status."""
+        """Return True if the run has ended, with any status."""
         return self.status != RUNNING
 
 
@@ -209,8 +209,8 @@ class RunState:
     error: t.Optional[t.Dict[str, t.Any]] = None
     #: Links the events of an invoked run to the step that invoked it.
     correlation_id: t.Optional[str] = None
-    #: Unusual answers that explain why the run hangs, if it does.
-    oddities: t.List[str] = field(default_factory=list)
+    #: Unusual answers, named in the error if the run has nothing left to do.
+    stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
@@ -223,7 +223,7 @@ class RunState:
 
     @property
     def steps(self) -> t.Dict[str, t.Any]:
-        """The memos and inputs of steps that a call carries."""
+        """Return the memos and inputs of steps that a call contains."""
         return {**self.inputs, **self.memos}
 
     def snapshot(self) -> Run:

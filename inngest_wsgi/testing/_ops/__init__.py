@@ -1,5 +1,5 @@
 """Act on the ops that an app reports: one handler an op.
 
-A handler is given the answer that is being worked through and one op. It
+A handler is given the answer and one of its ops. It
 gives nothing back: it keeps a memo, queues what follows, or ends the run.
 """

@@ -1,8 +1,7 @@
 """Make requests for an app: ``step.fetch`` and AI calls.
 
-They are made by a worker, without the lock. As on a server, a
-request that failed is retried by calling the app again, which reports it
-once more.
+A worker makes them without the lock. As on a real server, a failed request
+is retried by calling the app again, which then reports the same op.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from .._model import state
 from .._run.exchange import Exchange
 from .._run.items import Call, RunItem
 from .._run.memos import save
-from .._run.parallel import discover
+from .._run.parallel import discover, job_after
 from .._run.retries import may_retry, retry
 from .._wire.answers import Answer
 from .._wire.canonical import canonical, loads, normalised
@@ -68,7 +67,7 @@ class Request(RunItem, Exchange):
         return self._understand(answer)
 
     def settle(self, memo: t.Dict[str, t.Any]) -> None:
-        """Act on the memo; with the lock."""
+        """Store the memo and continue the run; needs the lock."""
         report, op, run = self._report, self._op, self.run
         call, error = report.call, memo.get("error")
         kind, detail = state.REQUESTED, None
@@ -89,7 +88,7 @@ class Request(RunItem, Exchange):
         if not saved.kept:
             report.retry_conflict(op)
             return
-        job = f"{report.group}-discover" if report.group and not op.race else op.id
+        job = job_after(op.id, op.race, report.group)
         again = Call(run, report.machinery.now(), after=op.id, race=op.race)
         discover(report.machinery, job, again, report.config, saved.waiting, op.race)
 
@@ -163,7 +162,7 @@ def _request(
     if host is None:
         # The address may hold a key, so it is not repeated.
         report.machinery.fail(
-            report.run, local_failure(f"{op.op} {op.display_name!r} without an http or https URL")
+            report.run, local_failure(f"{op.op} {op.display_name!r} has no http or https URL")
         )
         return
     report.machinery.note(
@@ -181,7 +180,8 @@ def _gateway(report: Report, op: Op) -> None:
     method, body = op.opts.get("method") or "GET", op.opts.get("body") or ""
     if not isinstance(body, str):
         report.machinery.fail(
-            report.run, local_failure(f"Gateway {op.display_name!r} whose body is not a string")
+            report.run,
+            local_failure(f"Gateway {op.display_name!r} has a body that is not a string"),
         )
         return
     headers = _texts(op.opts.get("headers"))

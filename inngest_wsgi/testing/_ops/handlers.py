@@ -29,10 +29,10 @@ _LATER = steps.LATER + waits.LATER + invokes.LATER + gateway.LATER
 
 
 def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Reported) -> None:
-    """Act on a 206 answer.
+    """Carry out the ops of a 206 answer.
 
-    Where a real server would call for ever, the run is failed with a message
-    that names the fact. Where the answer leaves a real server with nothing to
+    Where a real server would call the app without end, the run fails with a
+    message that says so. Where the answer leaves a real server with nothing to
     do, this one has nothing to do either, and the run fails as stuck.
 
     :param request: the request that was answered.
@@ -48,7 +48,7 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
         run.names.setdefault(op.id, op.display_name)
         if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
             run.ops[op.id] = op.op
-    _note_oddities(report, request)
+    _note_stuck_reasons(report, request)
     # Waits for events first, because another op may cause the event; the end
     # of the run last, whatever its position (W33).
     order = {_protocol.OP_WAIT_FOR_EVENT: 0, _protocol.OP_RUN_COMPLETE: 2}
@@ -58,31 +58,37 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
             return
 
 
-def _note_oddities(report: Report, request: CallRequest) -> None:
-    """Remember what would explain it if the run hangs."""
+def _note_stuck_reasons(report: Report, request: CallRequest) -> None:
+    """Record reasons to name in the error if the run has nothing left to do."""
     call, ops = report.call, report.reported.ops
     for op in ops:
         if op.op == _protocol.OP_NONE:
-            report.run.oddities.append("the op None ended a branch, and nothing followed (W22)")
+            report.run.stuck_reasons.append(
+                "the app reported the op None, and no op after it (W22)"
+            )
         if op.id in request.known:
-            report.run.oddities.append(
-                f"{op.op} of step {op.display_name!r}, whose result was in the call (W23)"
+            report.run.stuck_reasons.append(
+                f"the app reported {op.op} for step {op.display_name!r}, although the call "
+                "contained the result of that step (W23)"
             )
     over = any(op.op == _protocol.OP_RUN_COMPLETE for op in ops)
     if call.targeted and not over and all(op.id != call.step_id for op in ops):
-        report.run.oddities.append(
-            f"a call targeted at step {call.name or call.step_id!r} was answered without "
-            "that step (W23)"
+        report.run.stuck_reasons.append(
+            f"the call was for step {call.name or call.step_id!r} only, and the app's answer "
+            "does not report that step (W23)"
         )
 
 
 def _fault(reported: Reported) -> t.Optional[Failure]:
-    """Return a failure if a real server would loop, or this one lacks an op."""
+    """Return a failure if a real server would loop, or this one does not support an op."""
     if not reported.ops:
         return local_failure(
-            "206 with an empty list: a server would call again at once, for ever (W22)"
+            "the app answered 206 with an empty list of ops: a real server would call it again "
+            "at once, without end (W22)"
         )
     for op in reported.ops:
         if op.op not in HANDLERS:
-            return local_failure(f"the local server does not know the op {op.op} yet")
+            return local_failure(
+                f"the app reported the op {op.op}, which the local server does not support"
+            )
     return None

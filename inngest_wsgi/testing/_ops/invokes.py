@@ -79,7 +79,10 @@ def _invoke_function(report: Report, op: Op) -> None:
         machinery.publish(not_invoked_event(machinery.now(), correlation_id, error))
         return
     if isinstance(child, str):
-        refuse({"message": f"{function_id} did not start: {child}", "name": "Error"}, "event")
+        refuse(
+            {"message": f"the function {function_id} was not started: {child}", "name": "Error"},
+            "event",
+        )
         return
 
     def timed_out() -> None:
@@ -105,14 +108,14 @@ def _invoke_function(report: Report, op: Op) -> None:
 
 def _fault(op: Op, payload: t.Any) -> t.Optional[str]:
     if not isinstance(op.opts.get("function_id"), str) or not op.opts["function_id"]:
-        return "without the id of a function"
+        return "has no function_id"
     if payload is None:
-        return "without a payload: a server would leave the run hanging (W23)"
+        return "has no payload: a real server would leave the run hanging (W23)"
     data = payload.get("data") if isinstance(payload, dict) else payload
     if data is not None and not isinstance(data, dict):
         return (
-            "with data that is not an object: a server would retry it whatever was "
-            "configured (W35)"
+            "has data that is not an object: a real server would retry the call, whatever "
+            "number of retries is configured (W35)"
         )
     return None
 
@@ -120,7 +123,7 @@ def _fault(op: Op, payload: t.Any) -> t.Optional[str]:
 def _event(
     report: Report, op: Op, payload: t.Dict[str, t.Any], correlation_id: str, due: float
 ) -> Event:
-    """Return ``inngest/function.invoked`` with the payload's data (W10).
+    """Return the event ``inngest/function.invoked`` with the payload's data (W10).
 
     What a server has in ``_inngest`` for tracing is left out.
     """

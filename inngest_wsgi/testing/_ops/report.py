@@ -1,4 +1,4 @@
-"""Hold the answer that is being worked through, for the handlers of its ops."""
+"""Hold the answer whose ops are being handled."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ class Report:
         self.group = group
 
     def note_repeated(self, op: Op) -> None:
-        """Remember that an op had no effect, to explain it if the run hangs."""
-        self.run.oddities.append(f"{op.op} of {op.display_name!r} came a second time")
+        """Record that an op had no effect, to name it in the error if the run hangs."""
+        self.run.stuck_reasons.append(
+            f"the app reported {op.op} for step {op.display_name!r} a second time"
+        )
 
     def retry_conflict(self, op: Op) -> None:
         """Retry the call of a step that ended in two ways; the first one stays."""

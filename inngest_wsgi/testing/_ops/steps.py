@@ -8,7 +8,7 @@ from ... import _protocol
 from .._model import state
 from .._run.items import Call
 from .._run.memos import Saved, memo_of, save
-from .._run.parallel import discover
+from .._run.parallel import discover, job_after
 from .._run.retries import may_retry, retry
 from .._wire.canonical import normalised
 from .._wire.outcomes import Op, local_failure
@@ -42,11 +42,9 @@ def _step_run(report: Report, op: Op) -> None:
     saved = _finish(report, op, memo_of(report.run, op), state.STEP_RAN)
     if saved is None:
         return
-    race, group = op.race, report.call.group
-    # One call for a whole group, but one for each step in race mode.
-    job = f"{group}-discover" if group and not race else op.id
-    call = Call(report.run, report.machinery.now(), after=op.id, race=race)
-    discover(report.machinery, job, call, report.config, saved.waiting, race)
+    job = job_after(op.id, op.race, report.call.group)
+    call = Call(report.run, report.machinery.now(), after=op.id, race=op.race)
+    discover(report.machinery, job, call, report.config, saved.waiting, op.race)
 
 
 def _step_error(report: Report, op: Op) -> None:
@@ -109,18 +107,18 @@ def _run_complete(report: Report, op: Op) -> None:
 
 
 def _discovery_request(report: Report, op: Op) -> None:
-    run, group = report.run, report.call.group
+    run = report.run
     run.discoveries += 1
     if run.discoveries > _MOST_DISCOVERIES:
         report.machinery.fail(
             run,
             local_failure(
-                f"{_MOST_DISCOVERIES} times DiscoveryRequest with no step in between: "
-                "a server would call again for ever (W34)"
+                f"the app reported DiscoveryRequest more than {_MOST_DISCOVERIES} times in a row "
+                "with no step in between: a real server would call it without end (W34)"
             ),
         )
         return
-    job = f"{group}-discover" if group and not op.race else op.id
+    job = job_after(op.id, op.race, report.call.group)
     call = Call(run, report.machinery.now(), after=op.id, race=op.race)
     discover(report.machinery, job, call, report.config, False, op.race)
 

@@ -59,8 +59,8 @@ def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[f
         report.machinery.fail(
             report.run,
             local_failure(
-                f"{op.op} {op.display_name!r} with the {what} {wanted!r}, which a server "
-                "cannot read: it would retry 20 times and then hang (W35)"
+                f"{op.op} {op.display_name!r} has the {what} {wanted!r}, which a real server "
+                "cannot read: it would retry 20 times and then leave the run hanging (W35)"
             ),
         )
         return None
@@ -140,8 +140,8 @@ def _wait_for_event(report: Report, op: Op) -> None:
         machinery.fail(
             run,
             local_failure(
-                f"WaitForEvent {op.display_name!r} without the name of an event: "
-                "a server would retry it whatever was configured (W35)"
+                f"WaitForEvent {op.display_name!r} has no event name: a real server would "
+                "retry the call, whatever number of retries is configured (W35)"
             ),
         )
         return
@@ -156,7 +156,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
                 run,
                 local_failure(
                     f"WaitForEvent {op.display_name!r} of {run.function.function_id}: "
-                    f"the local server does not read the expression {text!r}: {error}"
+                    f"the local server does not support the expression {text!r}: {error}"
                 ),
             )
             return
@@ -173,14 +173,15 @@ def _wait_for_signal(report: Report, op: Op) -> None:
     machinery, run = report.machinery, report.run
     wanted = op.opts.get("signal") or op.name
     if not isinstance(wanted, str) or not wanted:
-        machinery.fail(run, local_failure(f"WaitForSignal {op.display_name!r} without a signal"))
+        machinery.fail(run, local_failure(f"WaitForSignal {op.display_name!r} has no signal"))
         return
     conflict = op.opts.get("conflict") or "fail"
     if conflict not in ("fail", "replace"):
         machinery.fail(
             run,
             local_failure(
-                f"WaitForSignal {op.display_name!r} with the unknown conflict {conflict!r}"
+                f"WaitForSignal {op.display_name!r} has the unknown conflict {conflict!r}; "
+                "use 'fail' or 'replace'"
             ),
         )
         return

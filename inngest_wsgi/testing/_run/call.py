@@ -1,4 +1,4 @@
-"""Make one call of a function and act on its answer."""
+"""Make one call of a function and handle its answer."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class Exchange(abc.ABC):
     @property
     @abc.abstractmethod
     def item(self) -> RunItem:
-        """The item of the queue that the request belongs to."""
+        """Return the item of the queue that the request belongs to."""
 
     @abc.abstractmethod
     def perform(self, caller: Caller) -> t.Any:
@@ -27,4 +27,4 @@ class Exchange(abc.ABC):
 
     @abc.abstractmethod
     def settle(self, result: t.Any) -> None:
-        """Act on the answer, with the lock, in a run that has not ended."""
+        """Handle the answer. Needs the lock, and a run that has not ended."""

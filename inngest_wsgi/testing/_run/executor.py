@@ -1,4 +1,4 @@
-"""Work the queue: dispatch what is due, call the apps, and settle the answers.
+"""Carry out the queue: dispatch due items, call the apps, and handle the answers.
 
 Worker threads share one lock with everything else in a server; only the HTTP
 calls themselves are made without it. A worker handles an item in three parts:
@@ -33,7 +33,7 @@ _LEASE = 30.0
 
 
 class Executor:
-    """Works the queue of a server with threads.
+    """Carries out the items of a server's queue, in threads.
 
     :param changed: the server's condition, also its lock.
     :param key: called for the signing key at the time of each call.
@@ -98,11 +98,11 @@ class Executor:
 
     @property
     def held(self) -> bool:
-        """True while virtual time stands still."""
+        """Return True while virtual time stands still."""
         return self.queue.holds > 0 and isinstance(self._clock, VirtualClock)
 
     def advance(self, until: float) -> t.Callable[[], bool]:
-        """Let held time go on up to a moment. Needs the lock.
+        """Move virtual time that is held forward to a moment. Needs the lock.
 
         :return: a function that returns True once that moment has come; it
             needs the lock, too.
@@ -139,7 +139,7 @@ class Executor:
                 self.settle(exchange, result)
 
     def dispatch(self, item: Item) -> t.Optional[Exchange]:
-        """Do with an item what needs no request; return the request if it needs one.
+        """Carry out an item that needs no request; return the request of one that does.
 
         :return: the request to make, with all that the server knew at this
             moment; None if there is none to make, and the item is done.
@@ -155,7 +155,7 @@ class Executor:
             return exchange
 
     def exchange_for(self, item: Item) -> t.Optional[Exchange]:
-        """Act on an item at once, or build the request that it needs."""
+        """Build the request that an item needs, or carry the item out if it needs none."""
         run = item.run
         if run is not None and run.ended:
             return None
@@ -174,7 +174,7 @@ class Executor:
         return None
 
     def settle(self, exchange: Exchange, result: t.Any) -> None:
-        """Act on the result of a request.
+        """Handle the result of a request.
 
         :param result: of :meth:`Exchange.perform`, or the exception that it
             raised, which is a defect of this server.
@@ -198,7 +198,7 @@ class Executor:
             self._done(item)
 
     def settle_and_redo(self, exchange: Exchange, result: t.Any) -> None:
-        """Act on an answer and queue its job again, as if its worker had died after it."""
+        """Handle an answer and queue its job again, as if the worker had died after it."""
         with self._changed:
             item = exchange.item
             if not item.run.ended:
@@ -214,7 +214,7 @@ class Executor:
 
     def _done(self, item: Item) -> None:
         run = item.run
-        if run is not None and run.open_items == int(item.counts):
+        if run is not None and run.open_items == int(item.keeps_alive):
             self._runs.fail_stuck(run)
         self.queue.done(item)
 
@@ -222,4 +222,6 @@ class Executor:
         run = item.run
         logger.error("the local server failed on run %s", run and run.run_id, exc_info=error)
         if run is not None:
-            self._runs.fail(run, local_failure(f"a defect of the local server: {error!r}"))
+            self._runs.fail(
+                run, local_failure(f"an internal error of the local server: {error!r}")
+            )

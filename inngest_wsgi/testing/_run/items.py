@@ -20,8 +20,8 @@ class Item:
     due: float
     #: True while it is in the queue, and not taken or dropped.
     queued: bool = field(default=False, init=False)
-    #: True if its run does not count as stuck while it is queued.
-    counts: bool = field(default=True, init=False)
+    #: True if it keeps its run from being stuck while it is queued.
+    keeps_alive: bool = field(default=True, init=False)
 
     @property
     def live(self) -> bool:
@@ -37,7 +37,7 @@ class RunItem(Item):
 
 @dataclass(eq=False)
 class Call(RunItem):
-    """A call of a function: of all of it (``step``) or of one targeted step."""
+    """A call of a function: of the whole function (``step``), or of one targeted step."""
 
     step_id: str = _protocol.STEP
     #: Display name of the targeted step.
@@ -63,14 +63,14 @@ class Call(RunItem):
 
     @property
     def config(self) -> Config:
-        """The configuration that the call has if its request is built now."""
+        """Return the configuration that the call has if its request is built now."""
         if self.disable is None:
             return self.run.config
         return self.run.config._replace(disable=self.disable)
 
     @property
     def current(self) -> int:
-        """``ctx.stack.current``: how far the stack was when :attr:`after` had ended (W7)."""
+        """Return ``ctx.stack.current``: the length of the stack when :attr:`after` ended (W7)."""
         stack = self.run.stack
         return stack.index(self.after) + 1 if self.after in stack else 0
 
@@ -113,4 +113,4 @@ class Timer(Item):
     ) -> None:
         super().__init__(run, due)
         self.action = action
-        self.counts = not background
+        self.keeps_alive = not background

@@ -76,7 +76,7 @@ class Machinery(t.Protocol):
         """Return the runs that have not ended: of a function, or all of them."""
 
     def complete(self, run: RunState, output: t.Any) -> None:
-        """End a run well."""
+        """End a run as completed."""
 
     def fail(self, run: RunState, failure: Failure) -> None:
         """End a run with a failure, unless it has ended."""

@@ -1,8 +1,9 @@
 """Decide when a parallel step is planned, and when the function is called again.
 
-What is done here one after the other is what a server's state store and queue
-do in single transactions: which steps are waited for, whether a step had
-ended before, and whether a job of that name was queued before.
+A real server does these in single transactions: it records which steps are
+waited for (here), refuses a second memo of a step (:func:`.memos.save`), and
+refuses a second job of one name (:meth:`.Machinery.put_once`). The plan itself
+is queued in ``_ops/steps.py``.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ def plan_group(run: RunState, config: Config, reported: Reported, later: t.Colle
 def discover(
     machinery: Machinery, job: str, call: Call, config: Config, waiting: bool, race: bool
 ) -> None:
-    """Call the function again, after a step has ended, if it is time.
+    """Call the function again after a step has ended, if its group allows it.
 
     With request version 2 it is when nothing is waited for any more, and in
     race mode it is after every step (W41, W43). With an older version nothing
     is ever waited for.
 
-    :param job: name of the job; if there was one of that name, the call that
-        it stood for is the one to be made.
+    :param job: name of the job, see :func:`job_after`; if the run has had a
+        job of that name, the function is not called again.
     :param config: what the call that reported the step was built with.
     :param waiting: whether there are steps that are still waited for.
     :param race: whether the step is of a group in race mode.
@@ -69,11 +70,22 @@ def discover(
     machinery.put_once(job, call)
 
 
-def leave_group(run: RunState, config: Config) -> None:
-    """Let new steps run at once again (W42).
+def job_after(step: str, race: bool, group: str) -> str:
+    """Return the name of the job that calls the function after a step: one for
+    a whole group, but one for each step in race mode.
 
-    :param config: as the caller knows it. It may be out of date, and then
-        nothing changes.
+    :param step: the step's id, or a name made of it.
+    :param race: whether the step was reported as one of a group in race mode.
+    :param group: name of the group that it was reported in, or empty.
+    """
+    return f"{group}-discover" if group and not race else step
+
+
+def leave_group(run: RunState, config: Config) -> None:
+    """Allow immediate execution of new steps again (W42).
+
+    :param config: as the caller read it, perhaps before the run's changed. If
+        it allows immediate execution, the run is left as it is.
     """
     if config.version >= 2 and config.disable:
         run.config = Config(False, config.version)
@@ -88,7 +100,7 @@ def resume(
     race: bool,
     group: str,
 ) -> None:
-    """Keep the memo of a step that was ended from outside, and go on.
+    """Store the memo of a step that the app did not run, and continue the run.
 
     :param how: ``event`` or ``timeout``.
     :param race: whether the step was reported as one of a group in race mode.
@@ -98,7 +110,7 @@ def resume(
     if saved is None:
         return
     if saved.kept:
-        job = f"{group}-discover" if group and not race else f"{step_id}-{how}"
+        job = job_after(f"{step_id}-{how}", race, group)
         call = Call(run, machinery.now(), after=step_id)
         discover(machinery, job, call, run.config, saved.waiting, race)
     machinery.fail_if_stuck(run)

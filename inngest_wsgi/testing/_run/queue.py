@@ -1,4 +1,4 @@
-"""Hold what is to be done until it is due, and hand it to the worker threads.
+"""Keep items until they are due, and give them to the worker threads.
 
 One condition variable guards the queue and all state of a server;
 it is notified on every change, so that threads that wait for a run can use it.
@@ -16,7 +16,7 @@ from .items import Call, Item
 
 
 class Queue:
-    """The items that are to be done, by due time.
+    """The items of the queue, by due time.
 
     :param clock: says what is due, and how to wait for what is not.
     :param changed: the server's condition, also its lock.
@@ -41,7 +41,7 @@ class Queue:
         with self._changed:
             self._count += 1
             item.queued = True
-            if item.run is not None and item.counts:
+            if item.run is not None and item.keeps_alive:
                 item.run.open_items += 1
             if isinstance(item, Call):
                 item.run.generations[item.job_id] = item.generation
@@ -49,7 +49,7 @@ class Queue:
             self._changed.notify_all()
 
     def drop(self, item: Item) -> None:
-        """Forget an item; harmless if it was taken already."""
+        """Remove an item; harmless if it was taken already."""
         with self._changed:
             if item.queued:
                 item.queued = False
@@ -156,7 +156,7 @@ class Queue:
 
     @staticmethod
     def _uncount(item: Item) -> None:
-        if item.run is not None and item.counts:
+        if item.run is not None and item.keeps_alive:
             item.run.open_items -= 1
         if isinstance(item, Call):
             # a retry is the same job, and has been queued before this

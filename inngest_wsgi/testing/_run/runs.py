@@ -117,7 +117,7 @@ class Runs:
         :param override: its memo ``{"input": [...]}``, or None.
         """
         run = self._enter(old.function, old.events)
-        self.note(run, state.STARTED, detail=f"a rerun of {old.run_id}")
+        self.note(run, state.STARTED, detail=f"rerun of {old.run_id}")
         if step_id is None:
             self.put(Call(run, self.now()))
             return run
@@ -159,12 +159,12 @@ class Runs:
         ]
 
     def receive(self, event: Event) -> None:
-        """Give an event to the steps that wait for it and the runs it cancels."""
+        """Resume the steps that wait for an event, and cancel the runs that it cancels."""
         waits.receive(self, event)
         cancel_by_event(self, event)
 
     def signal(self, name: str, data: t.Any) -> t.Optional[RunState]:
-        """Give a signal to the run that waits for it; None if none does."""
+        """Resume the step that waits for a signal; return its run, or None if no step waits."""
         return waits.signal(self, name, data)
 
     # -- meanwhile -------------------------------------------------------------
@@ -203,7 +203,7 @@ class Runs:
         self._end(run, output, state.RUN_COMPLETED, None, {"result": output})
 
     def cancel(self, run: RunState, reason: str) -> bool:
-        """Cancel a run; whether it had not ended yet."""
+        """Cancel a run; return False if it had ended already."""
         if run.ended:
             return False
         run.status = state.CANCELLED
@@ -225,7 +225,9 @@ class Runs:
         try:
             events = lifecycle_events(run, run.finished, extra)
         except ValueError as error:
-            logger.warning("events of run %s without its result: %s", run.run_id, error)
+            logger.warning(
+                "the lifecycle events of run %s are sent without its result: %s", run.run_id, error
+            )
             events = lifecycle_events(run, run.finished, {})
         # A function triggered by these events would otherwise start itself
         # with the end of each run, for ever.
@@ -242,18 +244,18 @@ class Runs:
         """Fail a run that has not ended and has nothing left to do (W23)."""
         if run.ended or self.stopping:
             return
-        reasons = list(dict.fromkeys(run.oddities))
+        reasons = list(dict.fromkeys(run.stuck_reasons))
         ended = sorted(run.names.get(step, step) for step in run.pending if step in run.memos)
         if ended:
             reasons.append(
-                f"a call that was answered late made it wait for {', '.join(map(repr, ended))}, "
-                "which had ended, and the op that ended last did not say "
-                "parallelMode: race (W69)"
+                "the answer to an earlier call arrived late and made the run wait for "
+                f"{', '.join(map(repr, ended))}, which had ended already, and the op of the "
+                "step that ended last did not have parallelMode: race (W69)"
             )
         self.fail(
             run,
             local_failure(
-                "a server would leave this run hanging, nothing is left to do: "
-                + ("; ".join(reasons) or "no op that goes on was reported")
+                "nothing is left to do in this run, so a real server would leave it hanging: "
+                + ("; ".join(reasons) or "the app reported no op that continues the run")
             ),
         )

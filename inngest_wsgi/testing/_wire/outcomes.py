@@ -50,7 +50,7 @@ class Op:
 
     @property
     def race(self) -> bool:
-        """True if it is one of a group in race mode, or follows one (W69)."""
+        """Return True if it is one of a group in race mode, or follows one (W69)."""
         return self.opts.get("parallelMode") == _protocol.PARALLEL_RACE
 
 

@@ -70,7 +70,7 @@ class SigningKey:
         stamp, digest = match.groups()
         now = time.time() if at is None else at
         if abs(now - int(stamp)) > TOLERANCE:
-            return "the signature of the answer is more than five minutes off"
+            return "the time in the answer's signature is more than five minutes from now"
         if not hmac.compare_digest(digest, self._digest(body, stamp)):
             return (
                 "the signature of the answer does not match its body and the server's signing key"

@@ -1,0 +1,108 @@
+"""Connections of urllib3 that read an answer within a time.
+
+A socket's timeout begins anew with every byte, so a server that sends one
+byte now and then could hold a thread for hours, and urllib3 has no limit for a
+whole answer. Here the time that is left is set on the socket before each read
+from it. That needs no thread, and ends the reading of headers too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import io
+import socket
+import threading
+import time
+import typing as t
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def limited(at: float) -> t.Iterator[None]:
+    """Limit the answers that this thread begins to read meanwhile.
+
+    :param at: the end by ``time.monotonic()``. An answer also ends with the
+        read timeout of its request, counted from where it begins
+    """
+    _thread.at = at
+    try:
+        yield
+    finally:
+        _thread.at = None
+
+
+def prepare(pool: t.Any, url: str) -> None:
+    """Make a pool open connections that :func:`limited` limits.
+
+    :param pool: a ``urllib3.PoolManager``, which may be the user's. The
+        user's own requests by it are as before. Nothing can be done for an
+        object of another kind, or for a connection that is open already
+    """
+    find = getattr(pool, "connection_from_url", None)
+    found: t.Any = None if find is None else find(url)
+    kind = getattr(found, "ConnectionCls", None)
+    if isinstance(kind, type) and issubclass(kind, http.client.HTTPConnection):
+        if kind.response_class is http.client.HTTPResponse:
+            found.ConnectionCls = _connection_class(t.cast(t.Any, kind))
+
+
+@functools.lru_cache(maxsize=16)
+def _connection_class(kind: t.Any) -> t.Any:
+    """Derive a class of connections. urllib3 lets users replace its own."""
+    return type(kind.__name__, (kind,), {"response_class": _Response})
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose headers and body are read within the thread's limit."""
+
+    def __init__(self, sock: socket.socket, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        at = getattr(_thread, "at", None)
+        if at is not None and isinstance(self.fp, io.BufferedReader):
+            limit = sock.gettimeout()
+            if limit is not None:
+                at = min(at, time.monotonic() + limit)
+            # nothing has been read yet, so no byte is lost with this buffer
+            raw = _TimedReader(self.fp.detach(), sock, at)
+            self.fp = io.BufferedReader(raw)
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a time.
+
+    :param raw: the socket's unbuffered file
+    :param at: by ``time.monotonic()``
+    """
+
+    def __init__(self, raw: t.Any, sock: socket.socket, at: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._at = at
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def readinto(self, buffer: t.Any) -> t.Optional[int]:
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise socket.timeout("timed out")
+        limit = self._sock.gettimeout()
+        if limit is not None and limit <= left:
+            return self._raw.readinto(buffer)  # type: ignore[no-any-return]
+        self._sock.settimeout(left)
+        try:
+            return self._raw.readinto(buffer)  # type: ignore[no-any-return]
+        finally:
+            # the connection may serve the next request
+            self._sock.settimeout(limit)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
