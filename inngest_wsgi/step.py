@@ -16,7 +16,7 @@ import typing as t
 from . import _protocol as p, errors
 from ._codec import durations, encode, json as _json
 from ._execution import memos, options, server_ops
-from ._execution.engine import Engine
+from ._execution.engine import NOT_RECALLED, Engine
 from ._execution.sender import Sender
 from ._messages import Call, Idempotency
 from .ai import AI
@@ -105,6 +105,13 @@ class Step:
             raise errors.StepConfigError(
                 step_id, "output_type needs a serializer; give the client one"
             )
+
+        found = self._engine.recall(step_id)
+        if found is not NOT_RECALLED:
+            if output_type is None:
+                return t.cast(T, found)
+            what = self._name(step_id)
+            return t.cast(T, deserialized(self._serializer, found, output_type, what))
 
         def work(*args: t.Any) -> t.Any:
             value = handler(*args, **handler_kwargs)

@@ -144,6 +144,9 @@ def _read(value: t.Dict[str, t.Any], path: str, fields: t.Sequence[_Field]) -> t
     found = {}
     for name, kind, default, required in fields:
         item = value.get(name)
+        if type(item) is kind:
+            found[name] = item
+            continue
         if item is None:
             if required:
                 raise errors.BodyError("body_invalid", f"The body has no {path}{name}.")

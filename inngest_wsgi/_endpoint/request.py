@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 import urllib.parse
@@ -11,6 +12,8 @@ from .._messages import Address, Environ, Request
 from .address import address_of
 
 _DIGITS = re.compile("[0-9]+")
+#: Longer queries are not remembered, in characters.
+_MAX_CACHED = 512
 
 _INCOMPLETE = (
     "The body ended after {} of {} bytes. Either the client has gone, or something in front of "
@@ -46,7 +49,8 @@ def read_head(environ: Environ, max_body_bytes: int) -> Request:
         or too large
     """
     method = environ["REQUEST_METHOD"]
-    query = dict(reversed(urllib.parse.parse_qsl(environ.get("QUERY_STRING") or "")))
+    text = environ.get("QUERY_STRING") or ""
+    query = _query(text) if len(text) <= _MAX_CACHED else _query.__wrapped__(text)
     headers = {}
     for key, name in _HEADERS:
         if key in environ:
@@ -70,6 +74,13 @@ def read_head(environ: Environ, max_body_bytes: int) -> Request:
         length=length,
         has_body=bool(length) or (length is None and "HTTP_TRANSFER_ENCODING" in environ),
     )
+
+
+@functools.lru_cache(maxsize=512)
+def _query(text: str) -> t.Mapping[str, str]:
+    """Return the parameters of a query, the first value of each. Calls of one
+    function have the same query, over and over."""
+    return dict(reversed(urllib.parse.parse_qsl(text)))
 
 
 def read_body(request: Request, max_bytes: int) -> bytes:

@@ -1,10 +1,11 @@
 """Send the steps that have succeeded to the server while their call goes on
 (PROTOCOL section 9, W45 to W50).
 
-A call goes on only as long as the server accepts its checkpoints. What the
-server did not accept is reported in the answer to the call, as it would be
+A call goes on only as long as the server accepts its checkpoints. A step that
+the server did not accept is reported in the answer to the call, as it would be
 without checkpointing: nothing is lost. It may be stored all the same, if only
-the server's answer got lost; the server then keeps the first value.
+the server's answer got lost; the server then keeps the first value. Of several
+steps that were not accepted, the others run again.
 """
 
 from __future__ import annotations
@@ -209,8 +210,10 @@ class Checkpoint:
         if self._is_stale:
             # to repeat a step would be for another call to do
             return Failed(*failures.describe(errors.StaleCallError(_STALE)))
-        ops, self._unsent = self._unsent, []
-        return StepsReported(ops)
+        # only one: after several, the server would make a call after each, side
+        # by side (W25), and such calls plan steps that have ended (W69)
+        first, self._unsent = self._unsent[:1], []
+        return StepsReported(first)
 
     def _send(self) -> bool:
         """Send what there is; return True if the server stored it."""

@@ -7,9 +7,11 @@ another step.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import threading
+import typing as t
 
 from .. import errors
 from .._messages import StepId
@@ -85,6 +87,19 @@ def enter(state: CallState, user_id: str) -> StepId:
     state.uses[user_id] = repeat + 1
     hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
     return StepId(user_id, repeat, hashed)
+
+
+@functools.lru_cache(maxsize=4096)
+def _remembered_hash(text: str) -> str:
+    return hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def plain_hash(user_id: t.Any) -> t.Optional[str]:
+    """Return the hash of the first use of an id; None if the id cannot be used,
+    or may be mistaken for a repeated use of another."""
+    if type(user_id) is not str or not user_id or ":" in user_id or len(user_id) > 200:
+        return None
+    return _remembered_hash(user_id)
 
 
 def refusal(state: CallState, user_id: str, message: str) -> errors.StepConfigError:

@@ -5,11 +5,12 @@ itsdangerous."""
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import secrets
 import typing as t
 
-from itsdangerous import BadData, HMACAlgorithm, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
 from .. import errors
 from .._codec import jcs, json as _json
@@ -24,7 +25,6 @@ MAX_CANONICALIZED = 64 * 1024
 
 #: The form of ``X-Inngest-Signature``: the time, and the signature.
 SIGNATURE = re.compile(r"t=([0-9]{1,15})&s=([0-9a-f]{64})", re.ASCII)
-_hmac = HMACAlgorithm(hashlib.sha256)
 
 
 class SigningKey:
@@ -36,7 +36,7 @@ class SigningKey:
     :ivar bearer: the token after ``Bearer`` in ``Authorization``
     """
 
-    __slots__ = ("bearer", "hash", "_secret")
+    __slots__ = ("bearer", "hash", "_keyed", "_secret")
 
     def __init__(self, text: str) -> None:
         match = SIGNING_KEY.fullmatch(text)
@@ -45,20 +45,27 @@ class SigningKey:
         self.hash = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
         self.bearer = prefix + self.hash
         self._secret = secret.encode("ascii")
+        # the key is hashed here, once
+        self._keyed = hmac.new(self._secret, digestmod=hashlib.sha256)
 
     def sign(self, body: bytes, timestamp: str) -> str:
         """Make the value of ``X-Inngest-Signature`` for exactly these bytes.
 
         :param timestamp: whole seconds since the epoch
         """
-        mac = _hmac.get_signature(self._secret, body + timestamp.encode("ascii"))
-        return f"t={timestamp}&s={mac.hex()}"
+        return f"t={timestamp}&s={self._mac(body, timestamp).hexdigest()}"
 
     def has_signed(self, body: bytes, timestamp: str, mac: bytes) -> bool:
         """Return True if ``mac`` was made with this key, for these bytes and
         this time."""
-        value = body + timestamp.encode("ascii")
-        return _hmac.verify_signature(self._secret, value, mac)
+        return hmac.compare_digest(self._mac(body, timestamp).digest(), mac)
+
+    def _mac(self, body: bytes, timestamp: str) -> "hmac.HMAC":
+        # two updates, because a body may be large and would be copied
+        found = self._keyed.copy()
+        found.update(body)
+        found.update(timestamp.encode("ascii"))
+        return found
 
 
 class Keyring:

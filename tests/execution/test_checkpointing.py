@@ -86,7 +86,8 @@ BUFFERED = inngest.Checkpointing(buffered_steps=2)
         (True, [200, 400], [["a"], ["b"]], 206, [("StepRun", "b")]),
         (True, [413], [["a"]], 206, [("StepRun", "a")]),
         (True, [404], [["a"]], 206, [("StepRun", "a")]),
-        (BUFFERED, [503], [["a", "b"]], 206, [("StepRun", "a"), ("StepRun", "b")]),
+        # the server would make a call after each of several
+        (BUFFERED, [503], [["a", "b"]], 206, [("StepRun", "a")]),
         (
             BUFFERED,
             [200, 503],

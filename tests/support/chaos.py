@@ -4,6 +4,7 @@ The choices: which call is made next and which is answered, which answer is
 slow, which worker dies, and which call is made twice.
 """
 
+import hashlib
 import json
 import logging
 import random
@@ -14,6 +15,7 @@ import urllib3
 import werkzeug.test
 
 import inngest_wsgi as inngest
+from inngest_wsgi._execution import checkpoint
 from inngest_wsgi.testing._stepping import Stepper
 from inngest_wsgi.testing._wire.outcomes import Reported, Returned, server_failure
 
@@ -29,6 +31,9 @@ SERVER_DIES_LATE = "the server's worker dies after it acted on the answer"
 TWICE = "the call comes twice"
 #: After it was answered.
 ONCE_MORE = "the call comes once more"
+
+#: A checkpoint was not accepted, and only the first of its steps is in the answer.
+NOT_SENT = "the application could not send it"
 
 #: The faults that a call may meet before it is answered.
 FAULTS = (APP_DIES_FIRST, APP_DIES_LAST, SERVER_DIES_FIRST, SERVER_DIES_LAST, TWICE, TWICE)
@@ -54,8 +59,12 @@ class Answer:
     def __init__(self, call):
         self.call = call
         self.steps = []
-        #: those of the steps that a checkpoint has stored
+        #: those of the steps that the server has accepted by a checkpoint, and
+        #: of these the ones that it did not have
+        self.accepted = set()
         self.stored = set()
+        #: hashes of those that the answer reports
+        self.reported = set()
         self.lost = None
         self.result = None
 
@@ -91,7 +100,8 @@ POLICIES = (
     True,
     inngest.Checkpointing(buffered_steps=2),
     inngest.Checkpointing(buffered_steps=5),
-    inngest.Checkpointing(max_runtime=1),
+    inngest.Checkpointing(max_runtime="10s"),
+    inngest.Checkpointing(buffered_steps=3, max_runtime="10s"),
 )
 
 
@@ -116,7 +126,7 @@ class Api:
         path = url.partition("8288")[2]
         response = client.open(path, method=method, data=body)
         if response.status_code == 200:
-            self.chaos.stored(op for op in ops if op["id"] not in known)
+            self.chaos.stored(ops, known)
         if chance == 2:
             raise urllib3.exceptions.ProtocolError("the answer is lost")
         return answered(response.status_code, response.data)
@@ -140,6 +150,7 @@ class Chaos:
         self.answers = []
         self.flying = []
         self.log = []
+        self.time = 0.0
         self.jobs = {}
         client = inngest.Inngest(app_id="shop", is_production=False)
         declare = client.create_function(
@@ -151,6 +162,9 @@ class Chaos:
         application = inngest.serve(
             client, [function], checkpointing=checkpointing, http=Api(self)
         )
+        calls = application._router._calls
+        # whether a call is over, or checkpointing off, is a choice too
+        calls._checkpoints = checkpoint.Checkpoints(calls._http, self.clock)
         self.stepper = Stepper(application, REGISTRATION)
         self.event_id = self.stepper.send("test/event")
 
@@ -162,11 +176,23 @@ class Chaos:
     def ran(self, step, well):
         self.answers[-1].steps.append((step, well))
 
-    def stored(self, ops):
-        """Note the steps of a checkpoint that the server has stored."""
-        found = {(op["userland"]["id"], op["userland"]["index"]) for op in ops}
-        self.answers[-1].stored |= found
-        self.log.append(f"stored {sorted(found)}")
+    def clock(self):
+        """Return the time by the application's clock, in seconds."""
+        if self.choose(4) == 3:
+            self.time += self.choose(15)
+        return self.time
+
+    def stored(self, ops, known):
+        """Note the steps of a checkpoint that the server has accepted.
+
+        :param known: those that it had stored before
+        """
+        for op in ops:
+            step = op["userland"]["id"], op["userland"]["index"]
+            self.answers[-1].accepted.add(step)
+            if op["id"] not in known:
+                self.answers[-1].stored.add(step)
+            self.log.append(f"stored {step}")
 
     # -- moments -----------------------------------------------------------
 
@@ -244,6 +270,7 @@ class Chaos:
         answer.result = self.stepper.perform(exchange)
         request, call = exchange.request, exchange.item
         reported = answer.result.ops if isinstance(answer.result, Reported) else []
+        answer.reported = {op.id for op in reported}
         if isinstance(answer.result, Returned) and call.targeted:
             raise Violation("wrong", "a targeted call ended the run")
         again = call.targeted and call.step_id in request.known
@@ -330,12 +357,22 @@ class Chaos:
         for answer in self.answers:
             if answer.lost not in (TWICE, ONCE_MORE):
                 for step, well in answer.steps:
-                    lost = None if step in answer.stored else answer.lost
+                    lost = answer.lost
+                    if step in answer.accepted:
+                        lost = None
+                    elif lost is None and hashed(step) not in answer.reported:
+                        lost = NOT_SENT
                     found.setdefault(step, []).append((well, lost))
         for answer in self.answers:
             for step in answer.stored:
                 found.setdefault(step, [(True, None)])
         return found
+
+
+def hashed(step):
+    name, number = step
+    text = f"{name}:{number}" if number else name
+    return hashlib.sha1(text.encode()).hexdigest()
 
 
 #: Answers to a call whose step has ended.
