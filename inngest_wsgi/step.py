@@ -106,7 +106,9 @@ class Step:
                 step_id, "output_type needs a serializer; give the client one"
             )
 
-        found = self._engine.recall(step_id)
+        found = NOT_RECALLED
+        if self._engine.state.unread > 0:
+            found = self._engine.recall(step_id)
         if found is not NOT_RECALLED:
             if output_type is None:
                 return t.cast(T, found)

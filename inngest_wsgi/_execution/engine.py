@@ -132,6 +132,7 @@ class Engine:
     :param hooks: told how far the call is
     :param checkpoint: told of each step that succeeds; None if the call is to
         end at its first step
+    :ivar state: changes during the call
     :ivar exception: the exception of the user's code that the outcome is
         about, once :meth:`replay` has returned
     :ivar swallowed: True if the function went on after an interrupt, once
@@ -151,7 +152,7 @@ class Engine:
         self._checkpoint = checkpoint
         self._memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
         target_has_run = call.target is not None and has_target_run(call)
-        self._state = CallState(get_ident(), target_has_run)
+        self.state = CallState(get_ident(), target_has_run)
         self.exception: t.Optional[BaseException] = None
         self.swallowed = False
 
@@ -163,7 +164,7 @@ class Engine:
         :param function: returns its output, serialized
         :raises BaseException: only what ends the process
         """
-        state = self._state
+        state = self.state
         value: t.Any = None
         error: t.Optional[BaseException] = None
         interrupted = False
@@ -202,7 +203,7 @@ class Engine:
 
         :raises Interrupt: a hook raised, which ends the call
         """
-        state = self._state
+        state = self.state
         if not state.is_replaying:
             return
         state.is_replaying = False
@@ -224,10 +225,12 @@ class Engine:
 
         :returns: :data:`NOT_RECALLED` if :meth:`run` has to decide
         """
-        state = self._state
-        hashed = placement.plain_hash(user_id)
+        state = self.state
         if (
-            hashed is None
+            type(user_id) is not str
+            # a repeated use of another id may be counted as this one
+            or ":" in user_id
+            or not 0 < len(user_id) <= placement.MAX_REMEMBERED
             or state.phase is not FUNCTION
             or state.group is not None
             or state.misuse is not None
@@ -235,7 +238,7 @@ class Engine:
             or get_ident() != state.thread
         ):
             return NOT_RECALLED
-        memo = self._memos.get(hashed)
+        memo = self._memos.get(placement.hash_of(user_id))
         if type(memo) is not dict or "data" not in memo or "error" in memo:
             return NOT_RECALLED
         state.uses[user_id] = 1
@@ -259,7 +262,7 @@ class Engine:
         :returns: what is remembered of it
         :raises errors.StepError: the step has failed for good
         """
-        state = self._state
+        state = self.state
         step = placement.enter(state, user_id)
         decision, found = decide(state, self._call, self._memos, step)
         if decision is GIVE_BACK:
@@ -309,7 +312,7 @@ class Engine:
         :returns: the step's memo, as the next call would have it
         :raises Interrupt: the call ends here
         """
-        state, hooks = self._state, self._hooks
+        state, hooks = self.state, self._hooks
         state.phase = HOOK
         try:
             concluded = ending.step_ran(ended, state, self._call, hooks)
@@ -340,8 +343,8 @@ class Engine:
     @property
     def running(self) -> StepId:
         """The id of the running step, for use by the step's own work."""
-        assert self._state.step is not None
-        return self._state.step
+        assert self.state.step is not None
+        return self.state.step
 
     def ask(
         self,
@@ -357,7 +360,7 @@ class Engine:
         :returns: the memo, in whatever form this kind of step has
         :raises errors.StepError: the step has failed for good
         """
-        state = self._state
+        state = self.state
         step = placement.enter(state, user_id)
         decision, found = decide(state, self._call, self._memos, step)
         if decision is GIVE_BACK:
@@ -377,18 +380,18 @@ class Engine:
 
     def _note_memo(self) -> None:
         """Count a memo that is given back."""
-        state = self._state
+        state = self.state
         state.unread -= 1
         if state.unread == 0 and self._call.target is None:
             self._begin_new_code()
 
     def _skipped(self, step: StepId) -> Interrupt:
         """End the branch, or the call, at a step that is not the target."""
-        if self._state.group is not None:
+        if self.state.group is not None:
             # the target may be in another branch
-            return self._state.end_branch()
+            return self.state.end_branch()
         found = f"the function came to step {step.user_id!r} instead"
-        return self._state.end(ending.target_not_found(self._state, self._call, found))
+        return self.state.end(ending.target_not_found(self.state, self._call, found))
 
     # -- parallel groups -------------------------------------------------
 
@@ -403,4 +406,4 @@ class Engine:
         :raises Exception: the exception of the first branch that raised one,
             once all branches have ended
         """
-        return call_branches(self._state, self._call, self._hooks, branches, mode)
+        return call_branches(self.state, self._call, self._hooks, branches, mode)

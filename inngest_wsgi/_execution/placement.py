@@ -11,12 +11,14 @@ import functools
 import hashlib
 import sys
 import threading
-import typing as t
 
 from .. import errors
 from .._messages import StepId
 from .interrupt import Interrupt
 from .state import AFTER, BEFORE, ENDED, EXITING, FUNCTION, HOOK, STEP, CallState
+
+#: The longest id whose hash is remembered, in characters.
+MAX_REMEMBERED = 200
 
 #: Why no step can be called while the function's code does not run.
 _OUTSIDE = {
@@ -85,21 +87,15 @@ def enter(state: CallState, user_id: str) -> StepId:
     if repeat or ":" in user_id:
         _check_hash(state, user_id, repeat, text)
     state.uses[user_id] = repeat + 1
-    hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
+    hashed = hash_of(text) if len(text) <= MAX_REMEMBERED else hash_of.__wrapped__(text)
     return StepId(user_id, repeat, hashed)
 
 
 @functools.lru_cache(maxsize=4096)
-def _remembered_hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Return the hash of a use of a step's id (PROTOCOL section 6). A function
+    has the same steps in each call, so the last ones are remembered."""
     return hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def plain_hash(user_id: t.Any) -> t.Optional[str]:
-    """Return the hash of the first use of an id; None if the id cannot be used,
-    or may be mistaken for a repeated use of another."""
-    if type(user_id) is not str or not user_id or ":" in user_id or len(user_id) > 200:
-        return None
-    return _remembered_hash(user_id)
 
 
 def refusal(state: CallState, user_id: str, message: str) -> errors.StepConfigError:
