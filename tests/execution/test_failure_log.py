@@ -140,7 +140,7 @@ def test_a_log_that_raises_fails_nothing(handler, ctx, status, where, monkeypatc
     assert response.status_code == status
     if status == 206:
         assert response.get_json()[0]["op"] == (
-            "StepError" if "error" in response.text else "StepRun"
+            "StepError" if b"error" in response.data else "StepRun"
         )
 
 
