@@ -3,14 +3,13 @@ context, enter the middleware, and replay."""
 
 from __future__ import annotations
 
-import copy
 import functools
 import threading
 import time
 import typing as t
 
 from .. import _protocol as p, errors
-from .._codec import decode
+from .._codec import decode, json as _json
 from .._logs import log, printable
 from .._messages import Call, Op, Outcome, Request
 from .._server_api.body import MAX_STATE_BYTES
@@ -27,7 +26,7 @@ from ..middleware import Opcode, StepMemos, TransformOutputResult, TransformOutp
 from ..serializer import serialized
 from ..step import Step
 from . import logger
-from .checkpoint import Checkpoints
+from .checkpoint import Checkpoint, Checkpoints
 from .current_step import current
 from .engine import Engine
 from .failure_log import log_failure
@@ -141,24 +140,29 @@ class Calls:
             found.append(answer.json())
         return decode.fetched(call, *found)
 
-    def _replay(
+    def _context(
         self,
         call: Call,
-        function: Function[t.Any],
         stack: Stack,
+        hooks: "_Hooks",
         disconnected: t.Optional[threading.Event],
-    ) -> Outcome:
-        checkpoint, policy = None, self._policies[function]
-        if policy is not None and call.queue_item is not None:
-            checkpoint = self._checkpoints.begin(call, policy)
-        hooks = _Hooks(stack, disconnected)
+        engine: t.Optional[Engine],
+        raw_events: t.Optional[t.Sequence[t.Dict[str, t.Any]]],
+        checkpoint: t.Optional[Checkpoint] = None,
+    ) -> t.Tuple[Context, Engine]:
+        """Make the argument of the function.
+
+        :param engine: None to make one, with the checkpoint
+        :param raw_events: as JSON
+        """
         events = []
         try:
-            for event in call.events or ():
+            for event in raw_events or ():
                 events.append(Event.from_wire(event))
         except ValueError as error:
             raise errors.BodyError("body_invalid", f"{error}.") from None
-        engine = Engine(call, time.time_ns, hooks, checkpoint)
+        if engine is None:
+            engine = Engine(call, time.time_ns, hooks, checkpoint)
         run_id = call.run_id
         facts = {
             # the id of the run is the only one that a stranger may have made up
@@ -180,13 +184,30 @@ class Calls:
             step=Step(engine, self._settings.app_id, call, make_sender, self._client.serializer),
             _disconnected=disconnected,
         )
+        return context, engine
+
+    def _replay(
+        self,
+        call: Call,
+        function: Function[t.Any],
+        stack: Stack,
+        disconnected: t.Optional[threading.Event],
+    ) -> Outcome:
+        checkpoint, policy = None, self._policies[function]
+        if policy is not None and call.queue_item is not None:
+            checkpoint = self._checkpoints.begin(call, policy)
+        hooks = _Hooks(stack, disconnected)
+        context, engine = self._context(
+            call, stack, hooks, disconnected, None, call.events, checkpoint
+        )
         if hooks.has_middleware:
             # for a failure handler, the function that has it
             declared = function.declared
-            hooks.transform_input = functools.partial(_transform_input, stack, context, declared)
             if checkpoint is not None:
-                hooks.steps = copy.deepcopy(call.steps or {})
-            hooks.transform_input({} if call.steps is None else call.steps)
+                again = functools.partial(self._context, call, stack, hooks, disconnected, engine)
+                hooks.remember(context, declared, call, again)
+            steps = {} if call.steps is None else call.steps
+            stack.forward("transform_input", context, declared, StepMemos(steps))
         serializer = self._client.serializer
 
         def run(context: Context) -> t.Any:
@@ -199,6 +220,8 @@ class Calls:
             outcome = engine.replay(run, context)
         finally:
             current.reset(token)
+            if checkpoint is not None:
+                checkpoint.close()
             if engine.swallowed:
                 log.error(_SWALLOWED, call.fn_id, call.run_id)
         if engine.exception is not None:
@@ -206,17 +229,42 @@ class Calls:
         return outcome
 
 
-def _transform_input(
-    stack: Stack,
-    context: Context,
-    function: Function[t.Any],
-    steps: t.Dict[str, t.Any],
-) -> None:
-    stack.forward("transform_input", context, function, StepMemos(steps))
+class _NextCall:
+    """The input of the calls that one call with checkpoints stands for.
 
+    Each has memos and events of its own, as the server would send them, because
+    a middleware may have changed those of the call before.
+    """
 
-def _no_input(steps: t.Dict[str, t.Any]) -> None:
-    """There is no middleware."""
+    def __init__(
+        self,
+        context: Context,
+        function: Function[t.Any],
+        call: Call,
+        make_context: t.Callable[[t.Any], t.Tuple[Context, Engine]],
+    ) -> None:
+        self._context = context
+        self._function = function
+        self._make_context = make_context
+        self._events = _json.dumps(call.events)
+        self._steps = {key: _json.dumps(memo) for key, memo in (call.steps or {}).items()}
+
+    def transform_input(self, stack: Stack, hashed_id: str, memo: t.Any) -> t.Dict[str, t.Any]:
+        """Let the middleware transform the input of the next call.
+
+        :returns: the memos as transformed
+        """
+        self._steps[hashed_id] = _json.dumps(memo)
+        steps = {key: _json.loads(text) for key, text in self._steps.items()}
+        # the function keeps its context, and the events in it, which it may
+        # have changed; what the middleware sets goes over into it
+        fresh, _ = self._make_context(_json.loads(self._events))
+        before = dict(vars(fresh))
+        stack.forward("transform_input", fresh, self._function, StepMemos(steps))
+        for name, value in vars(fresh).items():
+            if name not in ("event", "events") and before.get(name) is not value:
+                setattr(self._context, name, value)
+        return steps
 
 
 class _Hooks:
@@ -228,11 +276,22 @@ class _Hooks:
         # where the answer is in one piece, nobody can tell: bool() is False
         self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = logger.Replay()
+        #: for the calls that this one stands for; None if there are none
+        self._next_call: t.Optional[_NextCall] = None
 
-        #: gives memos to the middleware, which may change them
-        self.transform_input: t.Callable[[t.Dict[str, t.Any]], None] = _no_input
-        #: the memos as the server has them
-        self.steps: t.Dict[str, t.Any] = {}
+    def remember(
+        self,
+        context: Context,
+        function: Function[t.Any],
+        call: Call,
+        make_context: t.Callable[[t.Any], t.Tuple[Context, Engine]],
+    ) -> None:
+        """Remember what a next call would bring, before middleware changes it.
+
+        :param make_context: returns another context of the same call, with the
+            events that it is given as JSON
+        """
+        self._next_call = _NextCall(context, function, call, make_context)
 
     def new_code(self) -> None:
         self.replay.over = True
@@ -247,26 +306,25 @@ class _Hooks:
 
     def answered(self) -> None:
         if self.has_middleware:
-            self._stack.forward("before_response")
-            self._stack.close()
+            try:
+                self._stack.forward("before_response")
+            finally:
+                self._stack.close()
 
     def called_again(
         self, memos: t.Dict[str, t.Any], hashed_id: str, memo: t.Any
     ) -> t.Dict[str, t.Any]:
-        if not self.has_middleware:
+        if self._next_call is None:
             memos[hashed_id] = memo
             return memos
         self.replay.over = False
-        self.steps[hashed_id] = memo
-        steps = copy.deepcopy(self.steps)
         self._stack.enter()
         try:
-            self.transform_input(steps)
+            return self._next_call.transform_input(self._stack, hashed_id, memo)
         except BaseException:
             # as in a call that ends here: before_response() is not called
             self._stack.close()
             raise
-        return steps
 
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]

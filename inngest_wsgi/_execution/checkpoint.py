@@ -88,9 +88,10 @@ class Checkpoints:
             return None
         return Checkpoint(self, call, policy, self._clock)
 
-    def send(self, call: Call, body: bytes) -> Answer:
+    def send(self, call: Call, body: bytes, deadline_s: float) -> Answer:
         """Send one checkpoint.
 
+        :param deadline_s: the longest time for all attempts, in seconds
         :raises errors.ApiError: there was no answer in time
         """
         path = p.PATH_CHECKPOINT.format(call.run_id)
@@ -101,7 +102,7 @@ class Checkpoints:
                 body=body,
                 headers=call.trace,
                 retry=CHECKPOINT_RETRY,
-                deadline_s=DEADLINE_S,
+                deadline_s=deadline_s,
             )
         except errors.ApiError as error:
             self._note_failure(str(error))
@@ -173,14 +174,17 @@ class Checkpoint:
         :returns: None if the call may go on, else what it ends in
         """
         self._has_steps = True
+        asked = time.monotonic()
         with self._lock:
             self._unsent.append(op)
             self._unsent_bytes += len(op.data)
+            if op.opts is not None and "input" in op.opts:
+                self._unsent_bytes += encode.MAX_INPUT_BYTES
             is_due = len(self._unsent) >= self._max_steps or self._unsent_bytes >= MAX_BYTES
-            if self._has_failed or self._is_stale or (is_due and not self._send()):
+            if not is_due and not self._has_failed and not self._is_stale:
+                is_due = not self._start_timer()
+            if self._has_failed or self._is_stale or (is_due and not self._send(asked)):
                 return self._answer()
-            if self._unsent:
-                self._start_timer()
         return None
 
     def finish(self, outcome: Outcome) -> Outcome:
@@ -190,11 +194,12 @@ class Checkpoint:
         What the function raised or came to after these comes again, with the
         next call.
         """
+        asked = time.monotonic()
         with self._lock:
             self._stop_timer()
             if self._is_stale:
                 return self._answer()
-            if not self._unsent or (not self._has_failed and self._send()):
+            if not self._unsent or (not self._has_failed and self._send(asked)):
                 return outcome
             if self._is_stale or not isinstance(outcome, Returned):
                 return self._answer()
@@ -215,17 +220,32 @@ class Checkpoint:
         first, self._unsent = self._unsent[:1], []
         return StepsReported(first)
 
-    def _send(self) -> bool:
-        """Send what there is; return True if the server stored it."""
+    def close(self) -> None:
+        """Send nothing more: the call has ended, or its process is about to."""
+        with self._lock:
+            self._stop_timer()
+            self._unsent = []
+
+    def _send(self, asked: float) -> bool:
+        """Send what there is; return True if the server stored it.
+
+        :param asked: since when the call waits, by ``time.monotonic()``: a
+            checkpoint of the timer's may have been under way
+        """
         self._stop_timer()
         call = self._call
         body = encode.checkpoint(call, self._unsent, self._began_ms, int(time.time() * 1000))
+        remaining_s = max(0.05, DEADLINE_S - (time.monotonic() - asked))
         try:
-            answer = self._checkpoints.send(call, body)
+            answer = self._checkpoints.send(call, body, remaining_s)
         except errors.ApiError as error:
             _log.info("Run %s: a checkpoint failed: %s", call.run_id, error)
             self._has_failed = True
             return False
+        except BaseException:
+            # a timeout of gevent's, or the end of the process
+            self._has_failed = True
+            raise
         if 200 <= answer.status < 300:
             self._unsent, self._unsent_bytes = [], 0
             return True
@@ -237,12 +257,18 @@ class Checkpoint:
             _log.info("Run %s: a checkpoint was refused: %s", call.run_id, answer.error())
         return False
 
-    def _start_timer(self) -> None:
-        if self._interval_s is None or self._timer is not None:
-            return
-        self._timer = threading.Timer(self._interval_s, self._send_late)
-        self._timer.daemon = True
-        self._timer.start()
+    def _start_timer(self) -> bool:
+        """Have the steps sent after the interval; return False if the system has
+        no more threads."""
+        if self._interval_s is not None and self._timer is None:
+            timer = threading.Timer(self._interval_s, self._send_late)
+            timer.daemon = True
+            try:
+                timer.start()
+            except RuntimeError:
+                return False
+            self._timer = timer
+        return True
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -253,4 +279,4 @@ class Checkpoint:
         """Send what there is while a step runs, in the timer's thread."""
         with self._lock:
             if self._unsent and not self._has_failed and not self._is_stale:
-                self._send()
+                self._send(time.monotonic())

@@ -196,7 +196,13 @@ class Engine:
             state.phase = AFTER
             self.swallowed = state.swallowed
         outcome, self.exception = ending.conclude(state, self._call, self._hooks, value, error)
-        return outcome if self._checkpoint is None else self._checkpoint.finish(outcome)
+        if self._checkpoint is None:
+            return outcome
+        answer = self._checkpoint.finish(outcome)
+        if answer is not outcome:
+            # whatever was raised comes again, with the next call
+            self.exception = None
+        return answer
 
     def _begin_new_code(self) -> None:
         """Tell the hooks, once, that code runs for the first time.
@@ -278,6 +284,8 @@ class Engine:
             self._begin_new_code()
         if found is not None:
             args = tuple(found)
+            # the next call has a result in the place of this memo
+            state.unread -= 1
         opts: t.Dict[str, t.Any] = {} if kind is None else {"type": kind}
         # now, before the step can change what it is given
         shown = encode.step_input(args) if args else None
@@ -314,6 +322,7 @@ class Engine:
         """
         state, hooks = self.state, self._hooks
         state.phase = HOOK
+        concluded = Concluded(Failed(*failures.describe(errors.Error("The call was broken off."))))
         try:
             concluded = ending.step_ran(ended, state, self._call, hooks)
             op = ending.succeeded(concluded)
@@ -334,6 +343,9 @@ class Engine:
         except BaseException as exc:
             if failures.is_process_exit(exc):
                 state.exit(exc)
+            elif not isinstance(exc, Interrupt):
+                # a timeout of gevent's, say: the step has run all the same
+                state.end(concluded)
             raise
         state.go_on()
         if state.unread == 0:

@@ -15,7 +15,7 @@ import threading
 from .. import errors
 from .._messages import StepId
 from .interrupt import Interrupt
-from .state import AFTER, BEFORE, ENDED, EXITING, FUNCTION, HOOK, STEP, CallState
+from .state import AFTER, BEFORE, ENDED, EXITING, HOOK, STEP, CallState
 
 #: The longest id whose hash is remembered, in characters.
 MAX_REMEMBERED = 200
@@ -40,7 +40,9 @@ def check(state: CallState, user_id: str) -> None:
     :raises BaseException: the exception that is ending the process, again
     """
     phase = state.phase
-    if phase is not FUNCTION and phase in _OUTSIDE:
+    # another thread may come while a hook runs, or while a step is sent
+    in_hook = phase is HOOK and threading.get_ident() == state.thread
+    if phase is BEFORE or phase is AFTER or in_hook:
         raise errors.StepConfigError(user_id, _OUTSIDE[phase])
     if threading.get_ident() != state.thread:
         raise refusal(

@@ -4,11 +4,13 @@ server has not stored."""
 import json
 import logging
 import threading
+import time
 import types
+import typing as t
 
 import pytest
 import urllib3
-from apps import KEY, OTHER_KEY, Endpoint, step_hash
+from apps import KEY, OTHER_KEY, Endpoint, call_body, step_hash
 from streams import inner_of
 
 import inngest_wsgi as inngest
@@ -519,3 +521,145 @@ def test_a_hook_that_raises_ends_the_call_as_it_would_without(hook, at):
                 answers.append((response.status_code, retry))
         found.append((response.get_json(), answers))
     assert found[0] == found[1] == ("abc", [(500, True)])
+
+
+def decoding():
+    class Decodes(inngest.Middleware):
+        """Works on events and memos in place, as if each call had its own."""
+
+        def transform_input(self, ctx, function, steps):
+            ctx.event.data["nested"]["n"] += 1
+            ctx.calls = getattr(ctx, "calls", 0) + 1
+            for memo in steps.values():
+                memo.data.append("decoded")
+
+    return Decodes
+
+
+def with_context(ctx):
+    ctx.own = "kept"
+    found = []
+    for name in "ab":
+        found.append(list(ctx.step.run(name, list)))
+        found.append([ctx.event.data["nested"]["n"], ctx.calls, ctx.own])
+    return found
+
+
+def test_middleware_that_changes_its_input_in_place_changes_it_once():
+    body = dict(CTX)
+    results = []
+    for checkpointing in (False, True):
+        endpoint = Endpoint(
+            with_context,
+            http=Api(),
+            checkpointing=checkpointing,
+            client={"middleware": [decoding()]},
+        )
+        results.append(played(endpoint, body, {"nested": {"n": 1}}))
+    assert results[0] == results[1] == [["decoded"], [2, 1, "kept"], ["decoded"], [2, 1, "kept"]]
+
+
+def played(endpoint, ctx, data=None, steps=None):
+    """Call a function as a server does, until it returns."""
+    steps = dict(steps or {})
+    for _ in range(20):
+        body = call_body(steps, **ctx)
+        for event in (body["event"], *body["events"]):
+            event["data"] = data or {}
+        response = endpoint.request(body=json.dumps(body).encode())
+        if response.status_code != 206:
+            break
+        for op in response.get_json():
+            steps[op["id"]] = {"data": op["data"]}
+    return response.get_json()
+
+
+def test_a_step_with_edited_input_does_not_silence_what_follows():
+    def function(ctx):
+        for name in "abc":
+            ctx.step.run(name, lambda *given: given, 1)
+            ctx.logger.info(name)
+        return "done"
+
+    edited = {step_hash("a"): {"input": [5]}}
+    for checkpointing in (False, True):
+        lines = []
+        logger = logging.Logger("app", logging.INFO)
+        logger.addHandler(Log(lines))
+        endpoint = Endpoint(
+            function,
+            http=Api(),
+            checkpointing=checkpointing,
+            client={"middleware": [inngest.Middleware], "logger": logger},
+        )
+        assert played(endpoint, CTX, steps=edited) == "done"
+        assert lines == ["a", "b", "c"]
+
+
+class Timeout(BaseException):
+    """As gevent's."""
+
+
+def test_a_timeout_within_a_checkpoint_ends_the_call_with_the_step():
+    def function(ctx):
+        try:
+            ctx.step.run("a", lambda: 1)
+        except Timeout:
+            pass
+        return ctx.step.run("b", lambda: 2)
+
+    response = Endpoint(function, http=Api(Timeout())).call(**CTX)
+    assert ops_of(response) == [("StepRun", "a")]
+
+
+def test_without_a_thread_for_the_interval_each_step_is_sent_at_once(monkeypatch):
+    def start(timer):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Timer, "start", start)
+    api = Api()
+    policy = inngest.Checkpointing(buffered_steps=10, max_interval="1s")
+    response = Endpoint(abc, http=api, checkpointing=policy).call(**CTX)
+    assert response.get_json() == "abc"
+    assert api.stored == [["a"], ["b"], ["c"]]
+
+
+def test_what_comes_again_is_not_logged_as_a_failure(caplog):
+    api = Api(503)
+    policy = inngest.Checkpointing(buffered_steps=5)
+    with caplog.at_level(logging.WARNING, "inngest_wsgi"):
+        response = Endpoint(raises, http=api, checkpointing=policy).call(**CTX)
+    assert ops_of(response) == [("StepRun", "a")]
+    assert "failed, attempt" not in caplog.text
+
+
+def test_the_end_of_the_process_stops_the_timer():
+    api = Api()
+
+    def function(ctx):
+        ctx.step.run("a", lambda: 1)
+        ctx.step.run("b", exit)
+
+    policy = inngest.Checkpointing(buffered_steps=10, max_interval=50)
+    before = threading.active_count()
+    with pytest.raises(SystemExit):
+        Endpoint(function, http=api, checkpointing=policy).call(**CTX)
+    until = time.monotonic() + 30
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert api.stored == []
+
+
+def test_deeply_nested_memos_do_not_end_a_call_with_middleware():
+    deep: t.Any = []
+    for _ in range(700):
+        deep = [deep]
+
+    def function(ctx):
+        ctx.step.run("a", lambda: deep)
+        return ctx.step.run("b", lambda: 2)
+
+    api = Api()
+    endpoint = Endpoint(function, http=api, client={"middleware": [inngest.Middleware]})
+    assert endpoint.call(**CTX).get_json() == 2
+    assert api.stored == [["a"], ["b"]]
