@@ -41,7 +41,7 @@ LEVELS = [
     {"experimental", "middleware"},
     {"_execution.middleware_stack"},
     {"_execution.middleware_sender"},
-    {"client"},
+    {"client", "_execution.next_call"},
     {"_dev_page.page", "_execution.call"},
     {"_endpoint.router"},
     {"wsgi"},

@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from .. import _protocol as p, errors
-from .._codec import decode, json as _json
+from .._codec import decode
 from .._logs import log, printable
 from .._messages import Call, Op, Outcome, Request
 from .._server_api.body import MAX_STATE_BYTES
@@ -32,6 +32,7 @@ from .engine import Engine
 from .failure_log import log_failure
 from .middleware_sender import MiddlewareSender
 from .middleware_stack import Stack
+from .next_call import NextCall
 
 _SWALLOWED = (
     "Function %s went on after a step had ended its call (run %s). Something in it catches "
@@ -229,44 +230,6 @@ class Calls:
         return outcome
 
 
-class _NextCall:
-    """The input of the calls that one call with checkpoints stands for.
-
-    Each has memos and events of its own, as the server would send them, because
-    a middleware may have changed those of the call before.
-    """
-
-    def __init__(
-        self,
-        context: Context,
-        function: Function[t.Any],
-        call: Call,
-        make_context: t.Callable[[t.Any], t.Tuple[Context, Engine]],
-    ) -> None:
-        self._context = context
-        self._function = function
-        self._make_context = make_context
-        self._events = _json.dumps(call.events)
-        self._steps = {key: _json.dumps(memo) for key, memo in (call.steps or {}).items()}
-
-    def transform_input(self, stack: Stack, hashed_id: str, memo: t.Any) -> t.Dict[str, t.Any]:
-        """Let the middleware transform the input of the next call.
-
-        :returns: the memos as transformed
-        """
-        self._steps[hashed_id] = _json.dumps(memo)
-        steps = {key: _json.loads(text) for key, text in self._steps.items()}
-        # the function keeps its context, and the events in it, which it may
-        # have changed; what the middleware sets goes over into it
-        fresh, _ = self._make_context(_json.loads(self._events))
-        before = dict(vars(fresh))
-        stack.forward("transform_input", fresh, self._function, StepMemos(steps))
-        for name, value in vars(fresh).items():
-            if name not in ("event", "events") and before.get(name) is not value:
-                setattr(self._context, name, value)
-        return steps
-
-
 class _Hooks:
     """Tells the middleware and the logger of a call what the engine does."""
 
@@ -277,7 +240,7 @@ class _Hooks:
         self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = logger.Replay()
         #: for the calls that this one stands for; None if there are none
-        self._next_call: t.Optional[_NextCall] = None
+        self._next_call: t.Optional[NextCall] = None
 
     def remember(
         self,
@@ -291,7 +254,7 @@ class _Hooks:
         :param make_context: returns another context of the same call, with the
             events that it is given as JSON
         """
-        self._next_call = _NextCall(context, function, call, make_context)
+        self._next_call = NextCall(context, function, call, make_context)
 
     def new_code(self) -> None:
         self.replay.over = True
