@@ -85,7 +85,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     # a Werkzeug request, so Flask's too, keeps what it has read
     in_front = environ.get("werkzeug.request")
     if in_front is not None and "stream" in getattr(in_front, "__dict__", ()):
-        body = _kept_by(in_front)
+        body = _kept_by(in_front, max_bytes + 1 if length is None else length)
     elif "bottle.request.body" in environ:
         # a chunked body does not tell whether it was begun
         body = _read_again(environ["wsgi.input"], max_bytes + 1)
@@ -140,12 +140,18 @@ def _read_stream(stream: t.Any, length: int) -> bytes:
     return b"".join(chunks)
 
 
-def _kept_by(in_front: t.Any) -> bytes:
-    """Return the body that a Werkzeug request has read from the input."""
+def _kept_by(in_front: t.Any, length: int) -> bytes:
+    """Return the body that a Werkzeug request has read from the input, or
+    what its stream still has of it, up to ``length`` bytes."""
+    # get_data() would read a stream that was only touched without a limit
+    kept = getattr(in_front, "_cached_data", None)
+    if kept is not None:
+        return bytes(kept)
     try:
-        return bytes(in_front.get_data())
-    except Exception:
-        # it was read as a stream, and not kept
+        return _read_stream(in_front.stream, length)
+    except errors.BodyError:
+        # the stream raises where it was read to its end, or is over the
+        # limit that was set in front
         return b""
 
 

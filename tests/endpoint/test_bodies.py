@@ -14,7 +14,7 @@ from pyramid.config import Configurator
 from pyramid.wsgi import wsgiapp2
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
 
@@ -263,6 +263,36 @@ def test_a_chunked_body_that_a_hook_has_read_is_read_again(name):
     environ.update({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True})
     response = called(hooked(name), **environ)
     assert (response.status_code, response.get_data()) == (200, b'"done"'), response.get_data()
+
+
+class Endless(io.RawIOBase):
+    """An input whose end never comes."""
+
+    bytes_read = 0
+
+    def readable(self):
+        return True
+
+    def read(self, size=-1):
+        assert size >= 0, "this would be read for ever"
+        self.bytes_read += size
+        return b"x" * size
+
+    def readinto(self, buffer):
+        buffer[:] = self.read(len(buffer))
+        return len(buffer)
+
+
+@pytest.mark.parametrize("touch", [lambda request: request.form, lambda request: request.stream])
+def test_a_body_that_a_hook_has_only_touched_is_read_up_to_the_limit(touch):
+    endpoint = Endpoint(lambda ctx: "done", cloud=True, max_body_bytes=1000)
+    environ = environ_of(b"", HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="")
+    environ.update({"wsgi.input": Endless(), "wsgi.input_terminated": True})
+    environ["HTTP_X_INNGEST_SIGNATURE"] = sign(CALL)
+    touch(Request(environ))
+    response = answered(endpoint.application, environ)
+    assert response.status_code == 413
+    assert environ["wsgi.input"].bytes_read == 1001
 
 
 @pytest.mark.parametrize(
