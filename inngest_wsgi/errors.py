@@ -143,10 +143,12 @@ class RetryAfterError(Error):
     :raises ValueError: the time is malformed or negative
 
     :ivar retry_after: the earliest time of the next attempt, a ``datetime``
-    :ivar header: the value of the ``Retry-After`` header
+    :ivar header: the value of the ``Retry-After`` header, or None
     """
 
     code = "retry_after_error"
+    # of a subclass that does not call this class's __init__
+    header: t.Optional[str] = None
 
     def __init__(
         self,
