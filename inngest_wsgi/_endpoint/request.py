@@ -13,7 +13,7 @@ from .address import address_of
 _DIGITS = re.compile("[0-9]+")
 
 _INCOMPLETE = (
-    "The body ended after {} of {} bytes. Either the client has gone, or something in front of "
+    "The body {}. Either the client has gone, or something in front of "
     "this app has read it, such as a middleware or hook with Django's request.body. Let it leave "
     "requests to this app alone; or give the body back: "
     'environ["wsgi.input"] = io.BytesIO(body).'
@@ -94,7 +94,13 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     if len(body) < (length or 0) or (request.has_body and not body):
         body = _read_again(environ["wsgi.input"], length or max_bytes + 1) or body
         if len(body) < (length or 0):
-            raise errors.BodyError("body_unreadable", _INCOMPLETE.format(len(body), length))
+            ended = f"ended after {len(body)} of {length} bytes"
+            raise errors.BodyError("body_unreadable", _INCOMPLETE.format(ended))
+        if not body and request.method == "POST":
+            # a sync may have none, and a proxy may send that in chunks
+            raise errors.BodyError(
+                "body_unreadable", _INCOMPLETE.format("has chunks, but is empty")
+            )
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     return body

@@ -180,6 +180,14 @@ def read_by_django(endpoint, read):
     return middleware
 
 
+def read_by_nothing_known(endpoint, read):
+    def middleware(environ, start_response):
+        read(environ)
+        return endpoint(environ, start_response)
+
+    return middleware
+
+
 def read_by_webob(endpoint, read):
     def middleware(environ, start_response):
         read(webob.Request(environ))
@@ -295,23 +303,43 @@ def test_a_body_that_a_hook_has_only_touched_is_read_up_to_the_limit(touch):
     assert environ["wsgi.input"].bytes_read == 1001
 
 
-@pytest.mark.parametrize(
-    "mount, read",
-    [
-        (read_by_django, lambda request: request.body),
-        (read_by_flask, lambda request: request.stream.read()),
-        (read_by_webob, lambda request: request.body_file.read(10)),
-        (read_by_flask, lambda request: request.get_data(cache=False)),
-    ],
-)
-def test_a_body_that_is_lost_is_an_error_with_advice(mount, read, caplog):
-    application = hooked((mount, read))
+LOST = {
+    "django": (read_by_django, lambda request: request.body),
+    "webob": (read_by_webob, lambda request: request.body_file.read(10)),
+    "flask stream": (read_by_flask, lambda request: request.stream.read()),
+    "flask data": (read_by_flask, lambda request: request.get_data(cache=False)),
+    "other": (read_by_nothing_known, lambda environ: environ["wsgi.input"].read()),
+}
+
+
+def is_lost(name, caplog, **environ):
     # as most servers do it, where it has been read
-    response = called(application, **{"wsgi.input": Socket(CALL, wait=False)})
+    environ["wsgi.input"] = Socket(CALL, wait=False)
+    response = called(hooked(LOST[name]), **environ)
     problem = response.get_json()
     assert (response.status_code, problem["code"]) == (400, "body_unreadable")
     for text in ("something in front of this app has read it", "Django", "io.BytesIO(body)"):
         assert text in problem["message"] and text in caplog.text
+
+
+@pytest.mark.parametrize("name", list(LOST))
+def test_a_body_that_is_lost_is_an_error_with_advice(name, caplog):
+    is_lost(name, caplog)
+
+
+@pytest.mark.parametrize("name", ["flask stream", "flask data", "other"])
+def test_a_chunked_body_that_is_lost_is_an_error_with_advice(name, caplog):
+    environ = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    is_lost(name, caplog, CONTENT_LENGTH="", **environ)
+
+
+def test_a_sync_may_have_chunks_of_nothing():
+    endpoint = Endpoint(lambda ctx: "done", cloud=True, base_url="http://127.0.0.1:9")
+    environ = environ_of(b"", "PUT", "", HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="")
+    environ.update({"wsgi.input": io.BytesIO(), "wsgi.input_terminated": True})
+    environ["HTTP_X_INNGEST_SIGNATURE"] = sign(b"")
+    response = answered(endpoint.application, environ)
+    assert is_signed(response) and "cannot be reached" in response.get_json()["message"]
 
 
 def test_the_advice_works_for_django():
