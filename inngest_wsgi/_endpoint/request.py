@@ -116,7 +116,8 @@ def _stated_length(environ: Environ) -> t.Optional[int]:
         # int() alone would take signs, underscores and other digits
         if _DIGITS.fullmatch(stated) is None:
             raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
-        return int(stated[:20])
+        # so many digits are too many whatever follows, and int() has a limit
+        return int(stated.lstrip("0")[:20] or "0")
     if environ.get("wsgi.input_terminated"):
         # the server ends the input with the body, chunked or not
         return None

@@ -94,11 +94,24 @@ def test_a_length_that_is_no_number_is_refused(stated, terminated, cloud):
     assert environ["wsgi.input"].bytes_read == 0
 
 
-@pytest.mark.parametrize("stated", [" 12", "12\t", "00012"])
+@pytest.mark.parametrize("stated", [" 12", "12\t", "00012", "0" * 30 + "12", "0" * 5000 + "12"])
 def test_blanks_and_zeros_around_a_length_mean_nothing(stated):
     stated = stated.replace("12", str(len(CALL)))
     endpoint = Endpoint(lambda ctx: "done")
     assert answered(endpoint.application, environ_of(CONTENT_LENGTH=stated)).status_code == 200
+
+
+@pytest.mark.parametrize("stated", ["0", "0" * 30])
+def test_a_length_of_zeros_is_none(stated):
+    endpoint = Endpoint(lambda ctx: "done")
+    environ = environ_of(b"", "GET", "", CONTENT_LENGTH=stated)
+    assert answered(endpoint.application, environ).status_code == 200
+
+
+@pytest.mark.parametrize("stated", ["9" * 21, "9" * 5000, "0" * 5000 + "9" * 5000])
+def test_a_length_of_many_digits_is_too_large(stated):
+    environ = environ_of(CONTENT_LENGTH=stated)
+    assert answered(Endpoint(lambda ctx: "done").application, environ).status_code == 413
 
 
 @pytest.mark.parametrize("cloud", [False, True])
