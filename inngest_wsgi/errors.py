@@ -40,6 +40,11 @@ import typing as t
 from ._codec import durations
 
 
+def _remade(cls: t.Type["Error"], args: t.Tuple[t.Any, ...]) -> "Error":
+    """Make an exception without a call of its ``__init__``."""
+    return cls.__new__(cls, *args)
+
+
 class Error(Exception):
     """Base class of all exceptions of this package.
 
@@ -58,6 +63,11 @@ class Error(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> t.Tuple[t.Any, ...]:
+        # an exception is copied by a call with its args, but these classes
+        # take other arguments
+        return _remade, (type(self), self.args), self.__dict__
 
     @property
     def is_retriable(self) -> bool:

@@ -1,9 +1,11 @@
 """The error of a step, as the function catches it in a later call, and as it
 answers for the function that does not."""
 
+import copy
 import datetime
 import json
 import pathlib
+import pickle
 
 import pytest
 from apps import Endpoint, step_hash
@@ -190,6 +192,39 @@ def test_a_stored_time_that_cannot_be_read_raises_nothing(stored):
     assert isinstance(caught, inngest.RetryAfterError)
     assert caught.retry_after.utcoffset() == datetime.timedelta(0)
     assert caught.header.endswith("Z")
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy}
+for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+    COPIES[f"pickle {protocol}"] = lambda error, n=protocol: pickle.loads(pickle.dumps(error, n))
+
+
+@pytest.mark.parametrize("name", ["ValueError", "NonRetriableError", "RetryAfterError"])
+@pytest.mark.parametrize("copied", list(COPIES.values()), ids=list(COPIES))
+def test_a_caught_error_can_be_copied(copied, name):
+    found = []
+
+    def handler(ctx):
+        try:
+            ctx.step.run("s", int)
+        except inngest.StepError as caught:
+            found.append(caught)
+
+    cause = {"name": "KeyError", "message": "k"}
+    memo = {"name": name, "message": "m", "stack": "...", "cause": cause}
+    memo["data"] = {"code": "c", "data": [1]}
+    Endpoint(handler).call({step_hash("s"): {"error": memo}})
+    (caught,) = found
+    twin = copied(caught)
+    assert type(twin) is type(caught) and twin is not caught
+    assert (str(twin), twin.args, vars(twin)) == (str(caught), caught.args, vars(caught))
+    assert (twin.step_id, twin.name, twin.code, twin.cause) == ("s", name, "c", cause)
+
+
+def test_other_errors_can_be_copied():
+    for error in (inngest.RetryAfterError("m", "1h"), inngest.SettingsError("env", "m")):
+        twin = pickle.loads(pickle.dumps(error))
+        assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
 
 
 def test_an_except_clause_of_the_official_sdk():
