@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
 from . import _protocol as p, errors
 from ._codec import validate
+from ._logs import log as _log
 from ._security import keys
 
 Arguments = t.Mapping[str, t.Any]
@@ -111,18 +113,18 @@ class Sources:
 
     def branch(self) -> t.Optional[str]:
         """Return the name of the branch environment. A hosting platform's name
-        of the branch comes last."""
-        try:
-            return self.header_text("env", p.ENV_ENV, *p.ENV_BRANCHES)
-        except errors.SettingsError as error:
-            if error.setting not in p.ENV_BRANCHES:
-                raise
-            raise errors.SettingsError(
-                error.setting,
-                "names the branch of this deployment, and cannot be sent as the name of a branch "
-                f"environment. Set {p.ENV_ENV}, in printable ASCII text, to the environment's "
-                "name",
-            ) from None
+        of the branch comes last. One that no header can hold is ignored: git
+        allows it, and the user may have no branch environments."""
+        name = self.header_text("env", p.ENV_ENV)
+        if name is not None:
+            return name
+        for variable in p.ENV_BRANCHES:
+            name = keys.stripped(self.environ.get(variable, ""))
+            if _HEADER_SAFE.fullmatch(name):
+                return name
+            if name:
+                _warn_of_branch(variable, name)
+        return None
 
     def platform(self) -> t.Optional[str]:
         """Return the name of the hosting platform, if it is known."""
@@ -131,3 +133,17 @@ class Sources:
             if value and wanted in (None, value):
                 return platform
         return None
+
+
+@functools.lru_cache(maxsize=None)
+def _warn_of_branch(variable: str, name: str) -> None:
+    """Warn of a branch's name that is ignored, once: the settings are read for
+    the client and for each endpoint."""
+    _log.warning(
+        "%s is ignored: %s is the branch of this deployment, and cannot be sent as the name of a "
+        "branch environment. If it has one, set %s to the environment's name, in printable ASCII "
+        "text.",
+        variable,
+        ascii(name),
+        p.ENV_ENV,
+    )

@@ -41,6 +41,11 @@ import typing as t
 from ._codec import durations
 
 
+def _remade(cls: t.Type["Error"], args: t.Tuple[t.Any, ...]) -> "Error":
+    """Make an exception without a call of its ``__init__``."""
+    return cls.__new__(cls, *args)
+
+
 class Error(Exception):
     """Base class of all exceptions of this package.
 
@@ -59,6 +64,11 @@ class Error(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> t.Tuple[t.Any, ...]:
+        # an exception is copied by a call with its args, but these classes
+        # take other arguments
+        return _remade, (type(self), self.args), self.__dict__
 
     @property
     def is_retriable(self) -> bool:
@@ -144,10 +154,12 @@ class RetryAfterError(Error):
     :raises ValueError: the time is malformed or negative
 
     :ivar retry_after: the earliest time of the next attempt, a ``datetime``
-    :ivar header: the value of the ``Retry-After`` header
+    :ivar header: the value of the ``Retry-After`` header, or None
     """
 
     code = "retry_after_error"
+    # of a subclass that does not call this class's __init__
+    header: t.Optional[str] = None
 
     def __init__(
         self,

@@ -314,7 +314,7 @@ def test_forms_of_a_signing_key(key):
             "INNGEST_ENABLE_UNAUTHED_SYNC",
             "write true or false",
         ),
-        ({}, None, {"RENDER_GIT_BRANCH": "f\xfcr"}, "RENDER_GIT_BRANCH", "INNGEST_ENV"),
+        ({}, None, {"INNGEST_ENV": "f\xfcr"}, "INNGEST_ENV", "printable ASCII"),
         ({"signing_key": KEY}, {"streaming": "yes"}, {}, "streaming", "force"),
         ({"signing_key": KEY}, {"streaming": True}, {}, "streaming", "force"),
         ({"signing_key": KEY}, {"log_level": "loud"}, {}, "log_level", "silent"),
@@ -413,6 +413,20 @@ def test_the_branch_environment_is_read_off_the_platforms_variables(n, variable)
     assert dict(found.sdk_headers)["X-Inngest-Env"] == variable.lower()
     assert resolve(environ=dict(environ, INNGEST_ENV="own")).env == "own"
     assert resolve({"env": "argument"}, None, dict(environ, INNGEST_ENV="own")).env == "argument"
+
+
+@pytest.mark.parametrize("variable", BRANCHES)
+def test_a_platforms_branch_that_cannot_be_sent_is_ignored_with_one_warning(variable, caplog):
+    environ = {variable: "f\xfcr-" + variable, "INNGEST_DEV": "1"}
+    for serve in (None, {}, {}):
+        found = resolve(None, serve, environ)
+        assert found.env is None and "X-Inngest-Env" not in dict(found.sdk_headers)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert variable in record.getMessage() and "set INNGEST_ENV" in record.getMessage()
+    assert resolve(environ=dict(environ, INNGEST_ENV="own")).env == "own"
+    if variable != BRANCHES[-1]:
+        assert resolve(environ=dict(environ, HEROKU_BRANCH="next")).env == "next"
 
 
 def test_other_variables_name_no_branch_environment():

@@ -132,8 +132,8 @@ def in_utc(value: datetime.datetime) -> datetime.datetime:
     """Convert a time to UTC.
 
     :param value: local time if it has no time zone
-    :raises ValueError: it cannot be converted: near the years 1 and 9999, and
-        before 1970 on some systems
+    :raises ValueError: it cannot be converted: near the years 1 and 9999,
+        before 1970 on some systems, and with a time zone that has no offset
     """
     try:
         if value.utcoffset() is None:
@@ -142,6 +142,8 @@ def in_utc(value: datetime.datetime) -> datetime.datetime:
         return value.astimezone(datetime.timezone.utc)
     except (OverflowError, OSError, ValueError):
         raise ValueError(f"{value} is out of range") from None
+    except TypeError:
+        raise ValueError(f"the time zone of {value} has no offset from UTC") from None
 
 
 def to_rfc3339(value: datetime.datetime) -> str:

@@ -9,6 +9,7 @@ from .. import _protocol as p, errors
 from .._messages import Environ, Request
 from .._security.signing import SIGNATURE, WINDOW_S, SigningKey, problem_of
 from .._settings import Settings
+from . import redirects
 from .request import read_body, read_head
 
 _SIGNATURE = p.HEADER_SIGNATURE.lower()
@@ -45,7 +46,9 @@ def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Calle
 
     Where a signature is required, nothing of the body is read before the
     signature's form and time are known to be right: a stranger who announces
-    a body and does not send it would hold a thread of the server.
+    a body and does not send it would hold a thread of the server. Nothing is
+    ever read of the body of a GET or a probe, which must not have one, unless
+    it is another request that was redirected.
 
     :returns: the request, its body only where it is needed; and its sender.
         For a refused request see :attr:`Caller.refusal`
@@ -67,9 +70,15 @@ def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Calle
             refusal = None if lenient else problem_of(header, now)
     elif not is_dev:
         refusal = _unsigned_sync(request, settings)
-    if refusal is None and (signature is not None or in_band or (is_dev and method == "POST")):
+    bodiless = method == "GET" or request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST
+    if bodiless and redirects.what_it_was(request) is None:
+        if refusal is None and request.has_body:
+            # signed over its body alone, it may be another request that
+            # somebody has recorded
+            refusal = errors.BodyError("body_unexpected", "A GET or a probe must not have a body.")
+    elif refusal is None and (signature is not None or in_band or (is_dev and method == "POST")):
         request = request._replace(body=read_body(request, settings.max_body_bytes))
-    if signature is not None:
+    if signature is not None and refusal is None:
         stamp, mac = signature.group(1), bytes.fromhex(signature.group(2))
         try:
             # an in-band sync is signed over the canonical form of its body

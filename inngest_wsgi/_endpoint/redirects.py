@@ -21,12 +21,29 @@ _MESSAGE = (
 )
 
 
+def what_it_was(request: Request) -> t.Optional[str]:
+    """Return what a GET was before a redirect; None if it was none, or is no
+    GET. Nothing of its body need be read."""
+    if request.method != "GET":
+        return None
+    fn_id = request.query.get(p.QUERY_FN_ID)
+    if fn_id is not None:
+        return f"A call of function {fn_id[:200]!r}"
+    if p.QUERY_STEP_ID in request.query:
+        return "A call"
+    if p.QUERY_PROBE in request.query:
+        return "A probe"
+    if request.has_body and p.HEADER_REFERER.lower() in request.headers:
+        return "A sync"
+    return None
+
+
 def check(request: Request, settings: Settings) -> None:
     """Refuse a GET that was a POST or a PUT before a redirect.
 
     :raises errors.RedirectedError: names the redirect and the way out
     """
-    what = _what_it_was(request)
+    what = what_it_was(request)
     if what is not None:
         came_by, leads_to = _came_by(request), _leads_to(request, settings)
         raise errors.RedirectedError(
@@ -38,21 +55,6 @@ def check(request: Request, settings: Settings) -> None:
                 p.ENV_SERVE_PATH,
             )
         )
-
-
-def _what_it_was(request: Request) -> t.Optional[str]:
-    if request.method != "GET":
-        return None
-    fn_id = request.query.get(p.QUERY_FN_ID)
-    if fn_id is not None:
-        return f"A call of function {fn_id[:200]!r}"
-    if p.QUERY_STEP_ID in request.query:
-        return "A call"
-    if p.QUERY_PROBE in request.query:
-        return "A probe"
-    if (request.body or request.has_body) and p.HEADER_REFERER.lower() in request.headers:
-        return "A sync"
-    return None
 
 
 def _came_by(request: Request) -> t.Optional[str]:

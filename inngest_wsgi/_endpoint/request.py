@@ -16,7 +16,7 @@ _DIGITS = re.compile("[0-9]+")
 _MAX_CACHED = 512
 
 _INCOMPLETE = (
-    "The body ended after {} of {} bytes. Either the client has gone, or something in front of "
+    "The body {}. Either the client has gone, or something in front of "
     "this app has read it, such as a middleware or hook with Django's request.body. Let it leave "
     "requests to this app alone; or give the body back: "
     'environ["wsgi.input"] = io.BytesIO(body).'
@@ -96,7 +96,7 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     # a Werkzeug request, so Flask's too, keeps what it has read
     in_front = environ.get("werkzeug.request")
     if in_front is not None and "stream" in getattr(in_front, "__dict__", ()):
-        body = _kept_by(in_front)
+        body = _kept_by(in_front, max_bytes + 1 if length is None else length)
     elif "bottle.request.body" in environ:
         # a chunked body does not tell whether it was begun
         body = _read_again(environ["wsgi.input"], max_bytes + 1)
@@ -105,7 +105,13 @@ def read_body(request: Request, max_bytes: int) -> bytes:
     if len(body) < (length or 0) or (request.has_body and not body):
         body = _read_again(environ["wsgi.input"], length or max_bytes + 1) or body
         if len(body) < (length or 0):
-            raise errors.BodyError("body_unreadable", _INCOMPLETE.format(len(body), length))
+            ended = f"ended after {len(body)} of {length} bytes"
+            raise errors.BodyError("body_unreadable", _INCOMPLETE.format(ended))
+        if not body and request.method == "POST":
+            # a sync may have none, and a proxy may send that in chunks
+            raise errors.BodyError(
+                "body_unreadable", _INCOMPLETE.format("has chunks, but is empty")
+            )
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     return body
@@ -121,7 +127,8 @@ def _stated_length(environ: Environ) -> t.Optional[int]:
         # int() alone would take signs, underscores and other digits
         if _DIGITS.fullmatch(stated) is None:
             raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
-        return int(stated[:20])
+        # so many digits are too many whatever follows, and int() has a limit
+        return int(stated.lstrip("0")[:20] or "0")
     if environ.get("wsgi.input_terminated"):
         # the server ends the input with the body, chunked or not
         return None
@@ -151,12 +158,18 @@ def _read_stream(stream: t.Any, length: int) -> bytes:
     return b"".join(chunks)
 
 
-def _kept_by(in_front: t.Any) -> bytes:
-    """Return the body that a Werkzeug request has read from the input."""
+def _kept_by(in_front: t.Any, length: int) -> bytes:
+    """Return the body that a Werkzeug request has read from the input, or
+    what its stream still has of it, up to ``length`` bytes."""
+    # get_data() would read a stream that was only touched without a limit
+    kept = getattr(in_front, "_cached_data", None)
+    if kept is not None:
+        return bytes(kept)
     try:
-        return bytes(in_front.get_data())
-    except Exception:
-        # it was read as a stream, and not kept
+        return _read_stream(in_front.stream, length)
+    except errors.BodyError:
+        # the stream raises where it was read to its end, or is over the
+        # limit that was set in front
         return b""
 
 

@@ -100,15 +100,8 @@ class Router:
                     raise caller.refusal
                 # HEAD is read as GET
                 method = request.method
-                is_probe = request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST
                 if method == "GET":
                     redirects.check(request, self._settings)
-                if (method == "GET" or is_probe) and (request.has_body or request.body):
-                    # signed over its body alone, it may be another request
-                    # that somebody has recorded
-                    raise errors.BodyError(
-                        "body_unexpected", "A GET or a probe must not have a body."
-                    )
                 if self._landing is not None and self._landing.answers(request):
                     extra = PAGE_HEADERS
                     response = self._landing.respond(request)
@@ -118,7 +111,7 @@ class Router:
                     )
                 elif method == "PUT":
                     response = self._sync(request, caller)
-                elif is_probe:
+                elif request.query.get(p.QUERY_PROBE) == p.PROBE_TRUST:
                     response = Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
                 else:
                     started = time.perf_counter()

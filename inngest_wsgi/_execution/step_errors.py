@@ -18,6 +18,7 @@ exception is of its class too.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import typing as t
 
@@ -63,7 +64,9 @@ def details(exc: BaseException) -> t.Optional[t.Dict[str, t.Any]]:
         found["kind"] = _NON_RETRIABLE
     elif isinstance(exc, errors.RetryAfterError):
         found["kind"] = _RETRY_AFTER
-        found["retry_after"] = durations.to_rfc3339(exc.retry_after)
+        # a subclass may have an attribute of its own by that name
+        with contextlib.suppress(Exception):
+            found["retry_after"] = durations.to_rfc3339(exc.retry_after)
     for name in ("code", "data"):
         value = _json_attribute(exc, name)
         if value is not None and value != found.get("kind"):
@@ -118,7 +121,8 @@ def _json_attribute(exc: BaseException, name: str) -> t.Any:
 
 
 def _time(text: t.Any) -> datetime.datetime:
+    """Read a time that was stored; now, if it is none."""
     try:
-        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return durations.in_utc(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")))
     except (AttributeError, ValueError):
         return datetime.datetime.now(datetime.timezone.utc)

@@ -265,6 +265,31 @@ def test_a_time_out_of_range(value, name, zone):
             make()
 
 
+class NoOffset(datetime.tzinfo):
+    def utcoffset(self, moment):
+        return None
+
+    def dst(self, moment):
+        return None
+
+    def tzname(self, moment):
+        return "nowhere"
+
+
+def test_a_time_zone_without_an_offset_is_refused():
+    value = datetime.datetime(2027, 1, 15, 12, tzinfo=NoOffset())
+    for convert in (
+        durations.to_rfc3339,
+        durations.to_datetime,
+        durations.unix_milliseconds,
+        lambda moment: durations.within_a_year(moment, 0),
+        lambda moment: inngest.RetryAfterError("m", moment),
+        lambda moment: inngest.Event(name="a", ts=moment),
+    ):
+        with pytest.raises(ValueError, match="the time zone of 2027-01-15 12:00:00 has no offset"):
+            convert(value)
+
+
 @pytest.mark.parametrize(
     "value, text",
     [

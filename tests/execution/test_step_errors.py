@@ -1,9 +1,11 @@
 """The error of a step, as the function catches it in a later call, and as it
 answers for the function that does not."""
 
+import copy
 import datetime
 import json
 import pathlib
+import pickle
 
 import pytest
 from apps import Endpoint, step_hash
@@ -119,6 +121,110 @@ def test_a_caught_error_is_that_of_the_step(error, also, code, data, parallel):
     assert [isinstance(caught, cls) for cls in classes] == [also is cls for cls in classes]
     if isinstance(caught, inngest.RetryAfterError):
         assert abs(caught.retry_after - error.retry_after) < datetime.timedelta(seconds=1)
+
+
+class OwnTime(inngest.RetryAfterError):
+    def __init__(self, value):
+        super().__init__("busy", 5000)
+        self.retry_after = value
+
+
+class NoTime(inngest.RetryAfterError):
+    def __init__(self):
+        Exception.__init__(self, "busy")
+        self.message = "busy"
+
+
+class RaisingTime(NoTime):
+    @property
+    def retry_after(self):
+        raise KeyError("no")
+
+
+@pytest.mark.parametrize("max_attempts", [1, None])
+@pytest.mark.parametrize(
+    "error",
+    [OwnTime(5), OwnTime("5s"), OwnTime(None), OwnTime(datetime.datetime.max), NoTime()]
+    + [RaisingTime()],
+)
+def test_a_subclass_may_have_a_retry_after_of_its_own(error, max_attempts):
+    def handler(ctx):
+        try:
+            ctx.step.run("charge", raising(error))
+        except inngest.RetryAfterError as caught:
+            return [caught.name, str(caught)]
+
+    endpoint = Endpoint(handler)
+    op = endpoint.op(max_attempts=max_attempts)
+    assert op["op"] == ("StepFailed" if max_attempts else "StepError")
+    assert (op["error"]["name"], op["error"]["message"]) == (type(error).__name__, "busy")
+    answer = endpoint.call({op["id"]: {"error": op["error"]}}).get_json()
+    assert answer == [type(error).__name__, "busy"]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        5,
+        ["x"],
+        "",
+        "soon",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59.999999+00:00",
+        "2027-01-15T12:00:00.000Z",
+    ],
+)
+def test_a_stored_time_that_cannot_be_read_raises_nothing(stored):
+    found = []
+
+    def handler(ctx):
+        try:
+            ctx.step.run("s", int)
+        except inngest.StepError as caught:
+            found.append(caught)
+
+    data = {"kind": "retry_after_error", "retry_after": stored}
+    memo = {"error": {"name": "RetryAfterError", "message": "m", "data": data}}
+    assert Endpoint(handler).call({step_hash("s"): memo}).status_code == 200
+    (caught,) = found
+    assert isinstance(caught, inngest.RetryAfterError)
+    assert caught.retry_after.utcoffset() == datetime.timedelta(0)
+    assert caught.header.endswith("Z")
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy}
+for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+    COPIES[f"pickle {protocol}"] = lambda error, n=protocol: pickle.loads(pickle.dumps(error, n))
+
+
+@pytest.mark.parametrize("name", ["ValueError", "NonRetriableError", "RetryAfterError"])
+@pytest.mark.parametrize("copied", list(COPIES.values()), ids=list(COPIES))
+def test_a_caught_error_can_be_copied(copied, name):
+    found = []
+
+    def handler(ctx):
+        try:
+            ctx.step.run("s", int)
+        except inngest.StepError as caught:
+            found.append(caught)
+
+    cause = {"name": "KeyError", "message": "k"}
+    memo = {"name": name, "message": "m", "stack": "...", "cause": cause}
+    memo["data"] = {"code": "c", "data": [1]}
+    Endpoint(handler).call({step_hash("s"): {"error": memo}})
+    (caught,) = found
+    twin = copied(caught)
+    assert type(twin) is type(caught) and twin is not caught
+    assert (str(twin), twin.args, vars(twin)) == (str(caught), caught.args, vars(caught))
+    assert (twin.step_id, twin.name, twin.code, twin.cause) == ("s", name, "c", cause)
+
+
+def test_other_errors_can_be_copied():
+    for error in (inngest.RetryAfterError("m", "1h"), inngest.SettingsError("env", "m")):
+        twin = pickle.loads(pickle.dumps(error))
+        assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
 
 
 def test_an_except_clause_of_the_official_sdk():

@@ -291,6 +291,12 @@ ENVIRONMENT = [
         "not read",
         "the branch environment, after the others. Fly has no such variable",
     ),
+    (
+        "",
+        "in a variable of a platform, a name that is not printable ASCII text",
+        "the SDK for Python raises at the first request",
+        "ignored, with a warning; in `INNGEST_ENV` refused",
+    ),
 ]
 
 #: What is not listed under "Only here".
