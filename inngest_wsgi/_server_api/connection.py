@@ -34,6 +34,11 @@ def limited(at: float) -> t.Iterator[None]:
         _thread.at = None
 
 
+def is_limited() -> bool:
+    """Return True in a thread that makes a request within :func:`limited`."""
+    return getattr(_thread, "at", None) is not None
+
+
 def prepare(pool: t.Any, url: str) -> None:
     """Make a pool open connections that :func:`limited` limits.
 

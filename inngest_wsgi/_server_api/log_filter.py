@@ -3,16 +3,22 @@
 The key is a part of the event API's path. urllib3 logs the path of each
 request at level DEBUG, and as a WARNING where a header of the answer is
 malformed: then from another logger, with an exception that quotes the answer.
+
+What the user has attached to these loggers may raise, in the middle of a
+request. That is no reason to report as failed what the server has accepted.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
 import typing as t
 import urllib.parse
 
 from .. import _protocol as p
+from .._logs import report_failure
+from .connection import is_limited
 
 #: Shorter event keys, in characters, are replaced in the path only: a dev
 #: server takes any word, and a short one may stand anywhere.
@@ -69,12 +75,24 @@ class EventKeyFilter(logging.Filter):
         return text
 
 
+def _handle(handle: t.Callable[[logging.LogRecord], None], record: logging.LogRecord) -> None:
+    """Do what a logger does with a record. During a request of ours, an
+    exception of a filter or a handler is printed."""
+    try:
+        handle(record)
+    except Exception:
+        if not is_limited():
+            raise
+        report_failure()
+
+
 _filter = EventKeyFilter()
 _loggers = tuple(map(logging.getLogger, LOGGERS))
 
 
 def hide_event_key(quoted: str) -> None:
-    """Keep an event key out of urllib3's logs from now on.
+    """Keep an event key out of urllib3's logs from now on, and let these logs
+    fail no request of ours.
 
     :param quoted: the key, percent-encoded
     """
@@ -85,3 +103,5 @@ def hide_event_key(quoted: str) -> None:
     for logger in _loggers:
         if _filter not in logger.filters:
             logger.addFilter(_filter)
+        if "handle" not in vars(logger):
+            vars(logger)["handle"] = functools.partial(_handle, logger.handle)

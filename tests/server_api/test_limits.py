@@ -310,6 +310,41 @@ def test_the_event_key_is_in_no_log_of_a_malformed_header(headers, caplog):
     assert "SECRET" not in caplog.text
 
 
+class Raises(logging.Handler):
+    """A filter and a handler."""
+
+    def filter(self, record):
+        raise RuntimeError("no log")
+
+    def handle(self, record):
+        raise RuntimeError("no log")
+
+
+@pytest.fixture(params=["filter", "handler", "handler above"])
+def raising_log(request, caplog):
+    name = "urllib3" if request.param == "handler above" else "urllib3.connectionpool"
+    logger = logging.getLogger(name)
+    caplog.set_level(logging.DEBUG, "urllib3.connectionpool")
+    raises = Raises()
+    if request.param == "filter":
+        logger.addFilter(raises)
+    else:
+        logger.addHandler(raises)
+    yield
+    logger.removeFilter(raises)
+    logger.removeHandler(raises)
+
+
+def test_what_the_server_accepted_does_not_fail_by_a_log(raising_log, capsys):
+    answer = head(JSON, "Content-Length: 13", "Connection: close") + b'{"ids":["1"]}'
+    with answering(sending(answer)) as origin:
+        assert send(origin) == ["1"]
+        assert "RuntimeError: no log" in capsys.readouterr().err
+        # as it was without us
+        with pytest.raises(RuntimeError, match="no log"):
+            urllib3.PoolManager().request("GET", origin, retries=False)
+
+
 def test_every_logger_of_urllib3_is_covered():
     root = pathlib.Path(urllib3.__file__).parent
     for path in root.rglob("*.py"):
