@@ -159,7 +159,10 @@ def test_a_fault_is_found_wherever_it_is(value, before):
     ],
 )
 def test_a_serializer_looks_at_each_float_in_c(value, typ, said):
-    lines, error = lines_of(lambda: inngest.PydanticSerializer().serialize(value, typ))
+    serializer = inngest.PydanticSerializer()
+    # pydantic is imported with the first value, and that does not count
+    serializer.serialize([], t.List[float])
+    lines, error = lines_of(lambda: serializer.serialize(value, typ))
     assert (said is None and error is None) or said in str(error)
     assert lines < MANY / 10
 
