@@ -8,6 +8,7 @@ import os
 import socket
 import time
 import typing as t
+import weakref
 
 import urllib3
 
@@ -131,7 +132,10 @@ class Transport:
             return self._pool
         pid = os.getpid()
         if self._own is None or self._own[0] != pid:
-            self._own = (pid, urllib3.PoolManager(maxsize=10))
+            pool = urllib3.PoolManager(maxsize=10)
+            # urllib3 1.26 leaves open what a pool holds that is not used any more
+            weakref.finalize(self, pool.clear)
+            self._own = (pid, pool)
         return self._own[1]
 
 
