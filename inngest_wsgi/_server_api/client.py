@@ -11,7 +11,7 @@ from .._security.keys import BRANCH_KEY_PREFIX
 from .._security.signing import SigningKey
 from .._settings import Settings
 from . import body as _body
-from .log_filter import MIN_SECRET_LENGTH, hide_event_key
+from .log_filter import MIN_SECRET_LENGTH, hide_event_key, let_logs_fail_nothing
 from .response import Answer
 from .retry import Deadline, Retry
 from .transport import Pool, Transport, Unreachable
@@ -184,6 +184,7 @@ class Http:
         deadline: Deadline,
         max_bytes: int = _body.MAX_ANSWER_BYTES,
     ) -> Answer:
+        let_logs_fail_nothing()
         attempt = 1
         while True:
             wait_s = retry.wait_s(attempt)

@@ -91,8 +91,7 @@ _loggers = tuple(map(logging.getLogger, LOGGERS))
 
 
 def hide_event_key(quoted: str) -> None:
-    """Keep an event key out of urllib3's logs from now on, and let these logs
-    fail no request of ours.
+    """Keep an event key out of urllib3's logs from now on.
 
     :param quoted: the key, percent-encoded
     """
@@ -103,5 +102,10 @@ def hide_event_key(quoted: str) -> None:
     for logger in _loggers:
         if _filter not in logger.filters:
             logger.addFilter(_filter)
+
+
+def let_logs_fail_nothing() -> None:
+    """Let no filter or handler of urllib3's logs fail a request of ours."""
+    for logger in _loggers:
         if "handle" not in vars(logger):
             vars(logger)["handle"] = functools.partial(_handle, logger.handle)

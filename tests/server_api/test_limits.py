@@ -19,7 +19,10 @@ from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
 from inngest_wsgi._server_api import body as _body
+from inngest_wsgi._server_api.client import Http
 from inngest_wsgi._server_api.log_filter import LOGGERS
+from inngest_wsgi._server_api.retry import Retry
+from inngest_wsgi._settings import resolve
 
 JSON = "Content-Type: application/json"
 #: In seconds: no request here may take as long, and without a limit each would
@@ -343,6 +346,18 @@ def test_what_the_server_accepted_does_not_fail_by_a_log(raising_log, capsys):
         # as it was without us
         with pytest.raises(RuntimeError, match="no log"):
             urllib3.PoolManager().request("GET", origin, retries=False)
+
+
+def test_no_request_to_the_api_fails_by_a_log(raising_log, capsys):
+    for name in LOGGERS:
+        # as in a process that has sent no event
+        vars(logging.getLogger(name)).pop("handle", None)
+    answer = head(JSON, "Content-Length: 2", "Connection: close") + b"{}"
+    with answering(sending(answer)) as origin:
+        settings = resolve({"app_id": "a", "is_production": False, "api_base_url": origin})
+        found = Http(settings).api("GET", "/v1/runs/x", retry=Retry(attempts=1))
+    assert found.status == 200
+    assert "RuntimeError: no log" in capsys.readouterr().err
 
 
 def test_every_logger_of_urllib3_is_covered():
