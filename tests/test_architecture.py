@@ -16,7 +16,7 @@ LEVELS = [
     {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
     {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
     {"_checks.cron", "_checks.grammar"},
-    {"_server_api.body", "_server_api.connection"},
+    {"_endpoint.threads", "_server_api.body", "_server_api.connection"},
     {"_codec.validate", "_dev_page.static"},
     {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},

@@ -91,9 +91,13 @@ def test_a_call_beyond_the_limit_is_answered_in_one_piece(late, caplog):
 
 def test_the_slot_is_free_when_the_client_has_read_the_answer():
     endpoint = forced(lambda ctx: "done", max_streams=1)
-    slots = streams_of(endpoint)._slots
-    release = slots.release
-    slots.release = lambda: time.sleep(0.05) or release()
+
+    class Slow(dict):
+        def pop(self, *args):
+            time.sleep(0.05)
+            return super().pop(*args)
+
+    streams_of(endpoint)._running = Slow()
     for _ in range(3):
         answer = Opened(endpoint.application)
         assert answer.status == 201
