@@ -129,18 +129,22 @@ class _Worker:
         self.thread.name = _IDLE_NAME
         idle = self._idle
         # the function may have forked, and this be the child
-        if len(idle.workers) >= idle.limit or idle.pid != os.getpid():
+        if not idle.limit or idle.pid != os.getpid():
             return False
         idle.workers.append(self)
+        return len(idle.workers) <= idle.limit or not self._withdraw()
+
+    def _withdraw(self) -> bool:
+        """Take the thread out of the idle ones; return False if it is about to
+        be given a job."""
+        try:
+            self._idle.workers.remove(self)
+        except ValueError:
+            return False
         return True
 
     def _wait(self) -> bool:
         """Wait for a job; return False if none came."""
         if self._is_given.acquire(True, IDLE_S):
             return True
-        try:
-            self._idle.workers.remove(self)
-        except ValueError:
-            # one is about to be given
-            return self._is_given.acquire(True, _LATE_S)
-        return False
+        return not self._withdraw() and self._is_given.acquire(True, _LATE_S)
