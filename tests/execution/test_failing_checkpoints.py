@@ -5,9 +5,72 @@ import json
 
 import failpoints
 import programs
+import pytest
 from hypothesis import given, settings, strategies as st
 
 import inngest_wsgi as inngest
+from inngest_wsgi import Checkpointing, ParallelMode
+
+
+def step(name, failures=0, value=None):
+    return ("step", name, failures, name if value is None else value)
+
+
+ORDER = tuple(map(step, "abca"))
+GROUP = (step("a"), ("seq", (step("b"), step("c"))))
+
+PROGRAMS = {
+    "steps in a row": ORDER,
+    "a sleep": (step("a"), step("b"), ("sleep", "x"), step("c")),
+    "a step that fails twice": (step("a"), step("b"), step("c", 2), step("b")),
+    "a failure that is caught": (step("a"), ("try", step("b", programs.ATTEMPTS)), step("c")),
+    "a failure that is not": (step("a"), step("b"), step("c", programs.ATTEMPTS)),
+    "a group": (step("c"), step("b"), ("parallel", ParallelMode.WAIT, GROUP), *ORDER),
+    "a race": (step("c"), step("b"), ("parallel", ParallelMode.RACE, GROUP), *ORDER),
+    "code that catches everything": (("forget", ("seq", ORDER)), ("swallow", step("b"))),
+}
+
+POLICIES = {
+    "each step": True,
+    "two steps": Checkpointing(buffered_steps=2),
+    "three steps, or half a second": Checkpointing(buffered_steps=3, max_interval=500),
+    "two steps in a call": Checkpointing(buffered_steps=5, max_runtime="1500ms"),
+}
+
+
+def survey(program, places, buffered, seals=False, **options):
+    """Let each thing fail at each point, and compare with a run without
+    checkpointing.
+
+    :param places: the ``checkpointing`` of the function, of ``serve`` and of
+        the client
+    :param seals: whether there is middleware
+    """
+    without = failpoints.Laboratory(program, {"function": False}, seals).play({}, **options)
+    assert without.end == json.loads(json.dumps(programs.Reference().end(program)))
+    laboratory = failpoints.Laboratory(program, places, seals)
+
+    def check(faults):
+        trial = laboratory.play(faults, buffered=buffered, **options)
+        story = f"{program!r}\n{places}\n{faults}\n" + "\n".join(trial.log)
+        assert not trial.problems, "\n".join([*trial.problems, story])
+        assert trial.end == without.end, story
+        assert trial.seen == without.seen, story
+        return trial
+
+    smooth = check({})
+    assert sorted(smooth.bodies) == sorted(without.bodies)
+    for point in smooth.points:
+        for fault in failpoints.FAULTS[point[0]]:
+            check({point: fault})
+
+
+@pytest.mark.parametrize("policy", list(POLICIES))
+@pytest.mark.parametrize("program", list(PROGRAMS))
+def test_a_run_with_one_failure_ends_as_without_checkpointing(program, policy):
+    chosen = POLICIES[policy]
+    buffered = 1 if chosen is True else chosen.buffered_steps
+    survey(("seq", PROGRAMS[program]), {"serve": chosen}, buffered, policy == "two steps")
 
 
 def policies(choose):
@@ -23,32 +86,20 @@ def policies(choose):
     return policy, dict(others, **{places[place]: policy})
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(data=st.data())
-def test_a_run_with_any_one_failure_ends_as_without_checkpointing(data):
+def test_so_does_any_run(data):
     def choose(n):
         return data.draw(st.integers(0, n - 1)) if n > 1 else 0
 
-    program = programs.Maker(choose, leaves=6).program()
+    maker = programs.Maker(choose, leaves=6)
+    program = ("seq", tuple(maker.step() for _ in range(choose(4))) + maker.program()[1])
     policy, places = policies(choose)
-    seals = bool(choose(2))
-    options = {"last_first": bool(choose(2)), "kills_are_attempts": bool(choose(2))}
-    without = failpoints.Laboratory(program, {"function": False}, seals).play({}, **options)
-    reference = programs.Reference()
-    assert without.end == json.loads(json.dumps(reference.end(program)))
-    laboratory = failpoints.Laboratory(program, places, seals)
-    options["buffered"] = policy.buffered_steps
-
-    def check(faults):
-        trial = laboratory.play(faults, **options)
-        story = f"{program!r}\n{places}\n{faults}\n" + "\n".join(trial.log)
-        assert not trial.problems, "\n".join([*trial.problems, story])
-        assert trial.end == without.end, story
-        assert trial.seen == without.seen, story
-        return trial
-
-    smooth = check({})
-    assert sorted(smooth.bodies) == sorted(without.bodies)
-    for point in smooth.points:
-        for fault in failpoints.FAULTS[point[0]]:
-            check({point: fault})
+    survey(
+        program,
+        places,
+        policy.buffered_steps,
+        seals=bool(choose(2)),
+        last_first=bool(choose(2)),
+        kills_are_attempts=bool(choose(2)),
+    )
