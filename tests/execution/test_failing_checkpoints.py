@@ -21,29 +21,36 @@ GROUP = (step("a"), ("seq", (step("b"), step("c"))))
 
 PROGRAMS = {
     "steps in a row": ORDER,
+    # numbers and the order of keys change on the way to the server and back
+    "odd values": (step("a", value={"z": 1.0, "a": [-0.0, 1e21]}), step("b"), step("c")),
     "a sleep": (step("a"), step("b"), ("sleep", "x"), step("c")),
     "a step that fails twice": (step("a"), step("b"), step("c", 2), step("b")),
     "a failure that is caught": (step("a"), ("try", step("b", programs.ATTEMPTS)), step("c")),
     "a failure that is not": (step("a"), step("b"), step("c", programs.ATTEMPTS)),
+    "a step after such a failure": (
+        step("a"),
+        ("finally", step("b", programs.ATTEMPTS), ("seq", (step("c"), step("a")))),
+    ),
     "a group": (step("c"), step("b"), ("parallel", ParallelMode.WAIT, GROUP), *ORDER),
     "a race": (step("c"), step("b"), ("parallel", ParallelMode.RACE, GROUP), *ORDER),
     "code that catches everything": (("forget", ("seq", ORDER)), ("swallow", step("b"))),
 }
 
 POLICIES = {
-    "each step": True,
+    "each step": Checkpointing(),
     "two steps": Checkpointing(buffered_steps=2),
     "three steps, or half a second": Checkpointing(buffered_steps=3, max_interval=500),
     "two steps in a call": Checkpointing(buffered_steps=5, max_runtime="1500ms"),
 }
 
 
-def survey(program, places, buffered, seals=False, **options):
+def survey(program, places, policy, seals=False, **options):
     """Let each thing fail at each point, and compare with a run without
     checkpointing.
 
     :param places: the ``checkpointing`` of the function, of ``serve`` and of
         the client
+    :param policy: the one of them that applies
     :param seals: whether there is middleware
     """
     without = failpoints.Laboratory(program, {"function": False}, seals).play({}, **options)
@@ -51,7 +58,7 @@ def survey(program, places, buffered, seals=False, **options):
     laboratory = failpoints.Laboratory(program, places, seals)
 
     def check(faults):
-        trial = laboratory.play(faults, buffered=buffered, **options)
+        trial = laboratory.play(faults, policy=policy, **options)
         story = f"{program!r}\n{places}\n{faults}\n" + "\n".join(trial.log)
         assert not trial.problems, "\n".join([*trial.problems, story])
         assert trial.end == without.end, story
@@ -69,8 +76,7 @@ def survey(program, places, buffered, seals=False, **options):
 @pytest.mark.parametrize("program", list(PROGRAMS))
 def test_a_run_with_one_failure_ends_as_without_checkpointing(program, policy):
     chosen = POLICIES[policy]
-    buffered = 1 if chosen is True else chosen.buffered_steps
-    survey(("seq", PROGRAMS[program]), {"serve": chosen}, buffered, policy == "two steps")
+    survey(("seq", PROGRAMS[program]), {"serve": chosen}, chosen, policy == "two steps")
 
 
 def policies(choose):
@@ -98,7 +104,7 @@ def test_so_does_any_run(data):
     survey(
         program,
         places,
-        policy.buffered_steps,
+        policy,
         seals=bool(choose(2)),
         last_first=bool(choose(2)),
         kills_are_attempts=bool(choose(2)),

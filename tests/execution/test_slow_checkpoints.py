@@ -2,6 +2,7 @@
 
 import logging
 import time
+import typing as t
 
 import mad_server
 import pytest
@@ -103,7 +104,7 @@ def test_after_two_calls_a_process_does_without_and_says_so_once(caplog, monkeyp
     with mad_server.answering(count) as origin:
         endpoint = Endpoint(abc, client={"api_base_url": origin})
         with caplog.at_level(logging.WARNING, "inngest_wsgi"):
-            names = []
+            names: t.List[t.Any] = []
             for _ in range(4):
                 response = endpoint.call(**CTX)
                 names.append([op["displayName"] for op in response.get_json()])

@@ -59,11 +59,12 @@ def test_a_step_runs_again_only_if_it_was_not_stored(buffered, deaths, twice, tm
     (tmp_path / "deaths").write_text("\n".join(deaths))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with LocalServer(retry_interval=0.5) as server:
+    with LocalServer(retry_interval=1) as server:
         arguments = [str(WORKER), str(tmp_path), server.url, str(port), str(buffered)]
         with restarted(*arguments) as codes:
             urllib3.PoolManager().request("PUT", f"http://127.0.0.1:{port}/api/inngest")
-            run = server.wait(server.send("test/event"), timeout=100)
+            (event_id,) = server.send({"name": "test/event"})
+            run = server.wait_for_run(event_id, timeout=100)
             died = list(codes)
     assert (run.status, run.output) == ("Completed", "abcdef")
     assert died == [-9] * len(deaths)

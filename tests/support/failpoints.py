@@ -133,7 +133,7 @@ class Laboratory:
 
     def __init__(self, program, checkpointing, seals=False):
         self.program = program
-        self.trial = None
+        self.trial: t.Optional[Trial] = None
         client = inngest.Inngest(
             app_id="shop",
             is_production=False,
@@ -175,6 +175,7 @@ class Laboratory:
 
     def request(self, method, url, body=b"", headers=None, **options):
         """As urllib3's, of the server's API."""
+        assert self.trial is not None
         return self.trial.checkpoint(method, url.partition("8288")[2], body)
 
 
@@ -212,9 +213,11 @@ class Trial:
     :ivar seen: the result of each step, as the function got it, as JSON text.
     """
 
-    def __init__(self, stepper, faults, buffered=1, last_first=False, kills_are_attempts=True):
+    def __init__(self, stepper, faults, policy=None, last_first=False, kills_are_attempts=True):
         self.faults = dict(faults)
-        self.buffered = buffered
+        #: the Checkpointing, if there is one
+        self.buffered = policy.buffered_steps if policy else 1
+        self.runtime_s = policy.runtime_s if policy else float("inf")
         self.last_first = last_first
         self.kills_are_attempts = kills_are_attempts
         self.time = 0.0
@@ -280,7 +283,14 @@ class Trial:
         self.calls += 1
         self.log.append(f"call for {exchange.item.name or exchange.item.step_id}")
         call = self.call = types.SimpleNamespace(
-            ran=[], sent=0, refused=[], is_stale=False, is_dead=False, timed_out=False
+            ran=[],
+            sent=0,
+            accepted=[],
+            refused=[],
+            is_stale=False,
+            is_dead=False,
+            timed_out=False,
+            ends=self.time + self.runtime_s,
         )
         self.timers = []
         result = None
@@ -289,8 +299,10 @@ class Trial:
         except BaseException as exc:
             if not isinstance(exc, (ProcessKilled, Timeout)):
                 raise
-            self.timers = []
             call.is_dead = True
+        else:
+            if call.is_dead:
+                self.problems.append("a process that was killed has answered")
         if self.timers:
             self.problems.append("a timer was left")
         if exchange.item.attempt and (len(call.ran) > 1 or call.sent):
@@ -344,6 +356,8 @@ class Trial:
         """Note that the body of a step runs."""
         if self.call.is_stale or self.call.is_dead:
             self.problems.append(f"step {step} ran after the call had ended")
+        if self.call.ran and self.time >= self.call.ends:
+            self.problems.append(f"step {step} ran after the longest runtime")
         if self.call.refused:
             self.problems.append(f"step {step} ran after a checkpoint had failed")
         if hashed(step) in self.run.steps:
@@ -398,8 +412,11 @@ class Trial:
             status, data = response.status_code, response.data
             if status != 200:
                 self.problems.append(f"a checkpoint was refused: {status} {data!r}")
+        if set(steps) & set(call.accepted):
+            self.problems.append("a step was sent again that had been accepted")
         if fault is None:
             call.refused = []
+            call.accepted += steps
             return chaos.answered(status, data)
         call.refused = steps
         if fault.error in (_slow,):

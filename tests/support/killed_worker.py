@@ -54,7 +54,7 @@ client = inngest.Inngest(
 @client.create_function(
     fn_id="f",
     trigger=inngest.TriggerEvent(event="test/event"),
-    retries=4,
+    retries=20,
     checkpointing=inngest.Checkpointing(buffered_steps=buffered),
 )
 def function(ctx):
