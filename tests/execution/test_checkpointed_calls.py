@@ -14,7 +14,7 @@ from apps import Endpoint, call_body
 from streams import Opened, threads, wait_until
 
 import inngest_wsgi as inngest
-from inngest_wsgi._execution import checkpoint
+from inngest_wsgi._execution import checkpoint, next_call
 from inngest_wsgi._server_api import retry
 
 CTX = {
@@ -154,6 +154,45 @@ def test_a_run_whose_state_is_fetched_goes_on_too():
     response = Endpoint(function, http=api).call(**dict(CTX, use_api=True))
     assert response.get_json() == ["a", "b", "c"]
     assert api.stored == [["a"], ["b"], ["c"]]
+
+
+class SetsSession(inngest.Middleware):
+    def transform_input(self, ctx, function, steps):
+        ctx.session = steps.size
+
+
+class LooksAtMemos(inngest.Middleware):
+    def transform_input(self, ctx, function, steps):
+        for memo in steps.values():
+            memo.data.append("seen")
+
+
+@pytest.mark.parametrize(
+    "middleware, reads, result",
+    # events are read for each step; memos, which are lists, once for all of a step
+    [(inngest.Middleware, 0, []), (SetsSession, 1, []), (LooksAtMemos, 2, ["seen"])],
+)
+def test_memos_are_read_again_only_if_middleware_looks_at_them(
+    middleware, reads, result, monkeypatch
+):
+    counted = []
+
+    def loads(text):
+        counted.append(text)
+        return json.loads(text)
+
+    real = next_call._json
+    monkeypatch.setattr(next_call, "_json", types.SimpleNamespace(loads=loads, dumps=real.dumps))
+
+    def function(ctx):
+        return [list(ctx.step.run(f"step {n}", list)) for n in range(40)]
+
+    policy = inngest.Checkpointing(buffered_steps=100)
+    endpoint = Endpoint(
+        function, http=Api(), checkpointing=policy, client={"middleware": [middleware]}
+    )
+    assert endpoint.call(**CTX).get_json() == [result] * 40
+    assert len(counted) <= 40 * reads
 
 
 def test_large_outputs_are_not_kept_back():

@@ -92,7 +92,7 @@ def policies(choose):
     return policy, dict(others, **{places[place]: policy})
 
 
-@settings(max_examples=10)
+@settings(max_examples=settings().max_examples // 10)
 @given(data=st.data())
 def test_so_does_any_run(data):
     def choose(n):
