@@ -169,8 +169,8 @@ class LooksAtMemos(inngest.Middleware):
 
 @pytest.mark.parametrize(
     "middleware, reads, result",
-    # events are read for each step; memos, which are lists, once for all of a step
-    [(inngest.Middleware, 0, []), (SetsSession, 1, []), (LooksAtMemos, 2, ["seen"])],
+    # for each step the events, and its own memo or all of them at once
+    [(inngest.Middleware, 0, []), (SetsSession, 2, []), (LooksAtMemos, 2, ["seen"])],
 )
 def test_memos_are_read_again_only_if_middleware_looks_at_them(
     middleware, reads, result, monkeypatch
