@@ -164,6 +164,7 @@ class SetsSession(inngest.Middleware):
 class LooksAtMemos(inngest.Middleware):
     def transform_input(self, ctx, function, steps):
         for memo in steps.values():
+            assert memo.data == [], "each call has memos of its own"
             memo.data.append("seen")
 
 
