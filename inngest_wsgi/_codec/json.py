@@ -31,7 +31,6 @@ def _refuse_constant(text: str) -> t.NoReturn:
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-_write_text: t.Callable[[str], str] = json.encoder.encode_basestring
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -66,14 +65,6 @@ def dumps(value: JSON) -> bytes:
     except (TypeError, ValueError, RecursionError):
         path, why = _find_fault(value) or ("$", "it is nested too deeply, or contains itself")
         raise errors.OutputError(f"{path} is not JSON: {why}") from None
-
-
-def text(value: str) -> bytes:
-    """Write a string as JSON; otherwise as :func:`dumps`, which is slower."""
-    try:
-        return _write_text(value).encode("utf-8")
-    except UnicodeEncodeError:
-        return dumps(value)
 
 
 def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
@@ -173,3 +164,14 @@ def _is_writable(value: JSON) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+_write_text: t.Callable[[str], str] = json.encoder.encode_basestring
+
+
+def text(value: str) -> bytes:
+    """Write a string as JSON; otherwise as :func:`dumps`, which is slower."""
+    try:
+        return _write_text(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return dumps(value)
