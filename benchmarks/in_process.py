@@ -20,8 +20,6 @@ import time
 
 from floor import Floor
 
-import inngest_wsgi
-
 SECRET = "0123456789abcdef" * 4
 KEY = "signkey-test-" + SECRET
 MEMOS = (0, 10, 100, 1000)
@@ -32,6 +30,8 @@ ROUND_S = 0.02
 
 
 def ours(count):
+    import inngest_wsgi
+
     client = inngest_wsgi.Inngest(app_id="bench", is_production=True)
     trigger = inngest_wsgi.TriggerEvent(event="bench/call")
 
