@@ -93,7 +93,7 @@ def calls(rows, axes):
     grouped_bars(
         axes[0],
         groups,
-        {name: [r["seconds"]["floor"] / r["seconds"][name] for r in rows] for name in names},
+        {name: [row["floor_ratio"][name] for row in rows] for name in names},
     )
     axes[0].set_title("Speed, of the floor")
     axes[0].set_xlabel("memos of the call")
@@ -118,10 +118,7 @@ def servers(rows, axes):
     grouped_bars(
         axes[0],
         groups,
-        {
-            name: [row["per_second"][name] / row["per_second"]["empty"] for row in rows]
-            for name in names
-        },
+        {name: [row["empty_ratio"][name] for row in rows] for name in names},
     )
     axes[0].set_title("Requests a second, of the empty application")
     grouped_bars(

@@ -9,15 +9,15 @@ import importlib.util
 import json
 import pathlib
 import shutil
-import statistics
 import subprocess
 import tempfile
 
 import contestants
 import in_process
 import processes
+import turns
 from calls import CASES
-from report import Skipped, Table, digits, millis, ratio
+from report import Skipped, Table, digits, millis
 
 NAME = "servers"
 TITLE = "Signed calls under gunicorn gthread (1 worker, 4 threads, 4 connections of wrk)"
@@ -86,14 +86,17 @@ def measure_case(case, addresses, folder, rounds):
     return {
         "memos": case,
         "body_bytes": len(body),
-        "per_second": _medians(found, lambda one: one["requests"] / one["us"] * 1e6),
-        "p50_s": _medians(found, lambda one: one["p50_us"] / 1e6),
-        "p99_s": _medians(found, lambda one: one["p99_us"] / 1e6),
+        "per_second": turns.medians(found, per_second),
+        "empty_ratio": turns.ratios(
+            found, contestants.EMPTY.name, lambda one: 1 / per_second(one)
+        ),
+        "p50_s": turns.medians(found, lambda one: one["p50_us"] / 1e6),
+        "p99_s": turns.medians(found, lambda one: one["p99_us"] / 1e6),
     }
 
 
-def _medians(found, value):
-    return {name: statistics.median(map(value, results)) for name, results in found.items()}
+def per_second(result):
+    return result["requests"] / result["us"] * 1e6
 
 
 def find_wrk():
@@ -144,13 +147,12 @@ def tables(rows):
     lines = []
     for row in rows:
         for name in names:
-            rate = row["per_second"]
             lines.append(
                 [
                     row["memos"],
                     name,
-                    digits(rate[name]),
-                    ratio(rate[name], rate["empty"]),
+                    digits(row["per_second"][name]),
+                    digits(row["empty_ratio"][name]),
                     millis(row["p50_s"][name]),
                     millis(row["p99_s"][name]),
                 ]

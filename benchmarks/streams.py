@@ -14,8 +14,9 @@ import time
 import in_process
 import processes
 import runs
+import turns
 import waiting
-from report import Table, kibibytes, micros, millis, ratio
+from report import Table, digits, kibibytes, micros, millis
 
 NAME = "streams"
 TITLE = "Streamed calls"
@@ -36,7 +37,7 @@ WAYS = {
 def measure(quick, skips, others=()):
     """Return the seconds of a call in each way, and what is found of open streams."""
     count, keepalive_s, spaces = (5, 0.25, 3) if quick else (OPEN, KEEPALIVE_S, 8)
-    results = {"call_s": measure_calls(*((3, 5) if quick else (101, 40)))}
+    results = {"call": measure_calls(*((3, 5) if quick else (301, 10)))}
     results["open"] = measure_open(count, keepalive_s, spaces)
     if results["open"]["streamed_bytes"] is None:
         skips.add(f"{NAME}, memory", "without /proc, which Linux has")
@@ -53,7 +54,12 @@ def measure_calls(rounds, times):
     for _ in range(rounds):
         for name, (_, software) in WAYS.items():
             found[name].append(make_calls(applications[name], body, software, times))
-    return {name: statistics.median(seconds) for name, seconds in found.items()}
+    base = next(iter(WAYS))
+    return {
+        "seconds": turns.medians(found),
+        # how much longer, not how much faster
+        "ratio": {name: 1 / each for name, each in turns.ratios(found, base).items()},
+    }
 
 
 def make(streaming):
@@ -184,9 +190,8 @@ class Clients:
 
 
 def tables(results):
-    calls = results["call_s"]
-    base = calls["in one piece, streaming=False"]
-    lines = [[name, micros(seconds), ratio(seconds, base)] for name, seconds in calls.items()]
+    seconds, ratios = results["call"]["seconds"], results["call"]["ratio"]
+    lines = [[name, micros(each), digits(ratios[name])] for name, each in seconds.items()]
     title = "One signed call with 10 memos in process, by the way it is answered"
     found = [Table("stream-calls", title, ["a call", "µs", "of one piece"], lines)]
     row = results["open"]

@@ -69,6 +69,8 @@ def test_a_call_is_timed_for_each_number_of_memos(quick):
     for row in rows:
         assert {"floor", "ours"} <= set(row["seconds"]) <= ALL_CALLS
         assert min(row["seconds"].values()) > 0
+        assert row["floor_ratio"]["floor"] == 1
+        assert set(row["floor_ratio"]) == set(row["seconds"])
         check_names(row["seconds"], ALL_CALLS, results["skipped"], "calls")
 
 
@@ -82,6 +84,7 @@ def test_servers_are_measured_where_there_is_wrk(quick):
         for measured in ("per_second", "p50_s", "p99_s"):
             assert {"empty", "ours"} <= set(row[measured]) <= ALL_SERVERS
             assert min(row[measured].values()) > 0
+        assert row["empty_ratio"]["empty"] == 1
         check_names(row["per_second"], ALL_SERVERS, results["skipped"], "servers")
 
 
@@ -139,7 +142,7 @@ def test_growth_has_a_point_for_each_number_of_steps(quick):
 
 def test_streams_are_measured(quick):
     _, results, _ = quick
-    assert len(results["streams"]["call_s"]) == 3
+    assert len(results["streams"]["call"]["ratio"]) == 3
     row = results["streams"]["open"]
     assert (row["count"], row["spaces"] >= 5 * 3) == (5, True)
     assert row["late_p50_s"] <= row["late_p99_s"] <= row["late_max_s"]
