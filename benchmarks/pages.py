@@ -34,7 +34,10 @@ def write(docs, results, tables, drawn):
     path.write_text(page, encoding="utf-8")
     folder = docs / FOLDER
     folder.mkdir(exist_ok=True)
-    (folder / "results.json").write_text(dump(results), encoding="utf-8")
+    file = folder / "results.json"
+    # what was not measured this time stays
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file.write_text(dump({**known, **results}), encoding="utf-8")
     for chart in drawn:
         (folder / chart.name).write_bytes(chart.read_bytes())
     print(f"Written to {path} and {folder}.")

@@ -30,7 +30,7 @@ CONTESTANTS = (
 def measure(quick, skips, others=()):
     """Return the median seconds of imports, and the median resident bytes after a call."""
     return {
-        "import_s": measure_imports(1 if quick else 15, skips),
+        "import_s": measure_imports(1 if quick else 9, skips),
         "resident_bytes": measure_memory(1 if quick else 5, skips, others),
     }
 

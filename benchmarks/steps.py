@@ -9,7 +9,8 @@ import statistics
 
 import runs
 import stepped
-from report import Table, digits, ratio
+import turns
+from report import Table, digits
 
 NAME = "steps"
 TITLE = "A run of many short steps on the local server"
@@ -23,8 +24,10 @@ ENTRANTS = {
     "official SDK": (runs.OFFICIAL, "off"),
 }
 SHAPES = {"row": "in a row", "group": "side by side"}
+#: The entrant that the others are compared with.
+BASE = "without checkpointing"
 #: A run of a hundred calls after one another waits for fifteen seconds, and does so reliably.
-SLOW = ("without checkpointing", "official SDK")
+SLOW = (BASE, "official SDK")
 
 
 def measure(quick, skips, others=()):
@@ -44,8 +47,9 @@ def measure(quick, skips, others=()):
                 for contestant in {each.name: each for each, _ in entrants.values()}.values()
             }
             for shape in SHAPES:
-                few = slow_rounds if delay_s and shape == "row" else rounds
-                found += measure_shape(entrants, apps, delay_s, shape, steps, rounds, few)
+                number = rounds if delay_s or quick else 2 * rounds
+                few = slow_rounds if delay_s and shape == "row" else number
+                found += measure_shape(entrants, apps, delay_s, shape, steps, number, few)
     return found
 
 
@@ -59,6 +63,7 @@ def measure_shape(entrants, apps, delay_s, shape, steps, rounds, slow_rounds):
                 app.run(shape, setting, 2)
             elif name not in SLOW or turn <= slow_rounds:
                 results[name].append(app.run(shape, setting, steps))
+    faster = turns.ratios(results, BASE, lambda one: one["wall_s"])
     return [
         {
             "queue_delay_s": delay_s,
@@ -66,6 +71,7 @@ def measure_shape(entrants, apps, delay_s, shape, steps, rounds, slow_rounds):
             "entrant": name,
             "steps": steps,
             "rounds": len(each),
+            "wall_ratio": 1 / faster[name],
             **{key: statistics.median(one[key] for one in each) for key in ("wall_s", "cpu_s")},
             **{key: statistics.median_low(one[key] for one in each) for key in ("calls", "sent")},
         }
@@ -79,16 +85,11 @@ def tables(rows):
         chosen = [row for row in rows if row["queue_delay_s"] == delay_s]
         lines = []
         for row in chosen:
-            base = next(
-                other["wall_s"]
-                for other in chosen
-                if (other["shape"], other["entrant"]) == (row["shape"], "without checkpointing")
-            )
             lines.append(
                 [
                     f"{row['steps']} {SHAPES[row['shape']]}, {row['entrant']}",
                     digits(row["wall_s"]),
-                    ratio(row["wall_s"], base),
+                    digits(row["wall_ratio"]),
                     digits(row["cpu_s"]),
                     str(row["calls"]),
                     str(row["sent"]),
