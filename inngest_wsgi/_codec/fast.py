@@ -22,10 +22,16 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 
-#: Makes each digit a "0", and all else something else.
-_DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 1 for byte in range(256))
-#: So many digits in a row may be an integer of more than 64 bits.
+#: Makes each digit a "0", what may be before a number a "-", and all else
+#: something else.
+_KINDS = bytes(
+    ord("0") if byte in b"0123456789" else ord("-") if byte in b"-[:, \t\r\n" else 1
+    for byte in range(256)
+)
+#: So many digits in a row may be an integer of more than 64 bits. In a text they
+#: are not: one hash of a step in a thousand has so many.
 _LONG = b"0" * 19
+_LONG_NUMBER = b"-" + _LONG
 
 # types themselves, since orjson refuses some of their subclasses
 _SAME = frozenset([str, int, bool, type(None)])
@@ -47,7 +53,8 @@ def loads(raw: bytes) -> t.Any:
     """
     if len(raw) > _MOST_BYTES:
         raise ValueError("orjson would need much memory")
-    if _LONG in raw.translate(_DIGITS):
+    kinds = raw.translate(_KINDS)
+    if _LONG_NUMBER in kinds or kinds.startswith(_LONG):
         raise ValueError("an integer may be too long")
     return orjson.loads(raw)
 

@@ -5,12 +5,15 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import hashlib
 import json
+import re
 import subprocess
 import sys
 import types
 import typing as t
 import uuid
+from unittest import mock
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -264,6 +267,32 @@ def test_a_float_is_read_the_same_with_orjson(value):
 def test_depth_is_read_the_same_with_orjson(opening, closing, depth):
     raw = (opening * depth + "1" + closing * depth).encode()
     without, with_orjson = both(_json.loads, raw)
+    assert with_orjson == without
+
+
+@needs_orjson
+def test_hashes_of_many_digits_are_read_with_orjson():
+    """Of a thousand steps nearly always one has such a hash."""
+    hashed = hashlib.sha1(b"page-3116").hexdigest()
+    assert re.search("[0-9]{19}", hashed)
+    raw = b'{"steps": {"%b": {"data": "%b"}}}' % (hashed.encode(), b"1" * 40)
+    with mock.patch.object(_json, "_scan", side_effect=AssertionError("read without orjson")):
+        assert _json.loads(raw) == {"steps": {hashed: {"data": "1" * 40}}}
+
+
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,24})?", fullmatch=True
+)
+PLACES = st.sampled_from(
+    ["%s", "-%s", "[%s]", '{"a":%s}', "[1, %s,2]", "\t%s\n", '{"1":[\r\n%s]}']
+)
+
+
+@needs_orjson
+@settings(max_examples=1000)
+@given(PLACES, NUMBERS)
+def test_a_number_is_read_the_same_with_orjson(place, number):
+    without, with_orjson = both(_json.loads, (place % number).encode())
     assert with_orjson == without
 
 
