@@ -52,8 +52,8 @@ LEVELS = [
 TESTING = [
     {"_wire.canonical", "_wire.ids", "_wire.outcomes", "_wire.signing", "_wire.times"},
     {"_expressions.comparisons", "_http.front", "_run.clock", "_wire.reported"},
-    {"_expressions.expression", "_wire.answers"},
-    {"_flow.cron", "_http.caller", "_model.functions"},
+    {"_expressions.equalities", "_expressions.expression", "_wire.answers"},
+    {"_expressions.listeners", "_flow.cron", "_http.caller", "_model.functions"},
     {"_http.inprocess", "_model.settings", "_model.state"},
     {"_model.events", "_model.registry"},
     {"_run.items", "_run.lifecycle"},

@@ -7,8 +7,9 @@ import threading
 import typing as t
 
 from ... import _protocol
+from .._expressions.listeners import Listeners
 from .._flow.admission import Admission
-from .._flow.cancellation import cancel_by_event, start_timeouts
+from .._flow.cancellation import cancel_by_event, listen, start_timeouts
 from .._flow.concurrency import slots
 from .._model import state
 from .._model.functions import Function
@@ -57,7 +58,8 @@ class Runs:
         self.retry_interval = retry_interval
         self.step_count_limit = STEP_COUNT_LIMIT
         self.state_limit = STATE_LIMIT
-        self.waits: t.List[t.Any] = []
+        self.waits: Listeners[t.Any] = Listeners()
+        self.cancellations: Listeners[t.Tuple[RunState, int]] = Listeners()
         self.signals: t.Dict[str, t.Any] = {}
         self.invokes: t.Dict[str, t.Any] = {}
         #: True once the server stops: from then on no run fails as stuck.
@@ -142,7 +144,7 @@ class Runs:
         self.by_id[run.run_id] = self._live[run.run_id] = run
         for event_id in {name for event in events for name in (event.internal_id, event.id)}:
             self.by_event.setdefault(event_id, []).append(run)
-
+        listen(self, run)
         start_timeouts(self, run)
         return run
 
@@ -221,6 +223,8 @@ class Runs:
         run.output = output
         run.finished = self.now()
         self._live.pop(run.run_id, None)
+        self.waits.forget(run)
+        self.cancellations.forget(run)
         self.note(run, kind, detail=text)
         try:
             events = lifecycle_events(run, run.finished, extra)
