@@ -56,7 +56,7 @@ TESTING = [
     {"_expressions.listeners", "_flow.cron", "_http.caller", "_model.functions"},
     {"_http.inprocess", "_model.settings", "_model.state"},
     {"_model.events", "_model.registry"},
-    {"_run.items", "_run.lifecycle"},
+    {"_model.catalogue", "_run.items", "_run.lifecycle"},
     {"_run.exchange", "_run.machinery", "_run.request"},
     {"_flow.concurrency", "_flow.held", "_flow.keys", "_run.memos", "_run.retries"},
     {"_run.checkpoints"},

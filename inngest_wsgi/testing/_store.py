@@ -8,6 +8,7 @@ import typing as t
 
 from .. import _protocol
 from ._model import registry
+from ._model.catalogue import Catalogue
 from ._model.events import read_batch
 from ._model.functions import Function
 from ._model.registry import Registration
@@ -41,7 +42,7 @@ class Store:
         self._event_keys: t.Optional[t.FrozenSet[str]] = (
             None if event_keys is None else frozenset(event_keys)
         )
-        self._registrations: t.Dict[str, Registration] = {}
+        self._catalogue = Catalogue()
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
@@ -64,8 +65,7 @@ class Store:
     def register(self, registration: Registration) -> bool:
         """Replace an app's functions; return True if the registration differs."""
         with self.changed:
-            previous = self._registrations.get(registration.app_id)
-            self._registrations[registration.app_id] = registration
+            previous = self._catalogue.register(registration)
             self.registered += 1
             self.changed.notify_all()
         logger.info(
@@ -76,21 +76,14 @@ class Store:
         return registry.changed(registration, previous)
 
     def functions(self) -> t.List[Function]:
-        return [
-            function
-            for registration in self._registrations.values()
-            for function in registration.functions
-        ]
+        return self._catalogue.functions()
 
     def function(self, function_id: str) -> Function:
         """Return a function by its full id.
 
         :raise LookupError: no app has it.
         """
-        for function in self.functions():
-            if function.function_id == function_id:
-                return function
-        raise LookupError(f"no function {function_id!r} is registered")
+        return self._catalogue.function(function_id)
 
     # -- events --------------------------------------------------------------
 
@@ -118,10 +111,8 @@ class Store:
         # What is running first: an event does not cancel the run it starts.
         self.runs.receive(event)
         form = event.sent()
-        for function in self.functions():
-            for trigger in function.triggers:
-                if trigger.event != event.name:
-                    continue
+        for function, triggers in self._catalogue.triggered_by(event.name):
+            for trigger in triggers:
                 if trigger.expression is None or trigger.expression.matches(form):
                     self.runs.admission.offer(function, event)
                     break
