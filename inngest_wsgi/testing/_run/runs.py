@@ -223,6 +223,7 @@ class Runs:
         run.output = output
         run.finished = self.now()
         self._live.pop(run.run_id, None)
+        run.encoded.clear()
         self.waits.forget(run)
         self.cancellations.forget(run)
         self.note(run, kind, detail=text)
