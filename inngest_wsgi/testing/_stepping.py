@@ -119,6 +119,10 @@ class Stepper:
             self.settle(exchange, self.perform(exchange))
         return True
 
+    def reset(self) -> None:
+        """Forget all events and runs, and all that is queued. The app stays registered."""
+        self._store.reset()
+
     def pass_time(self) -> bool:
         """Move time forward until another item is due; return False if there is none."""
         due = self._executor.queue.next_due()

@@ -46,7 +46,7 @@ class Store:
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
-        queue = Queue(clock, self.changed)
+        self._queue = queue = Queue(clock, self.changed)
         self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
         self.executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
@@ -59,6 +59,18 @@ class Store:
 
     def accepts_event_key(self, key: str) -> bool:
         return self.key is None or self._event_keys is None or key in self._event_keys
+
+    def reset(self) -> None:
+        """Forget all events and runs, and what is queued for them.
+
+        Apps stay registered, and the clock goes on from where it is. The answer
+        to a call that is under way is not used.
+        """
+        with self.changed:
+            self._events.clear()
+            self._queue.clear()
+            self.runs.clear()
+            self.changed.notify_all()
 
     # -- functions -----------------------------------------------------------
 
@@ -110,12 +122,8 @@ class Store:
             return
         # What is running first: an event does not cancel the run it starts.
         self.runs.receive(event)
-        form = event.sent()
-        for function, triggers in self._catalogue.triggered_by(event.name):
-            for trigger in triggers:
-                if trigger.expression is None or trigger.expression.matches(form):
-                    self.runs.admission.offer(function, event)
-                    break
+        for function in self._catalogue.triggered_by(event.name, event.sent()):
+            self.runs.admission.offer(function, event)
 
     def knows_event(self, event_id: str) -> bool:
         return event_id in self._events
@@ -123,6 +131,11 @@ class Store:
     def runs_of(self, event_id: str) -> t.List[RunState]:
         """Return the runs that an event triggered, by either of its ids."""
         return list(self.runs.by_event.get(event_id, ()))
+
+    def first_run_of(self, event_id: str) -> t.Optional[RunState]:
+        """Return the first of :meth:`runs_of`; None if there is none."""
+        found = self.runs.by_event.get(event_id)
+        return found[0] if found else None
 
     def expects_run_of(self, event_id: str) -> bool:
         """Return True if an event waits in a batch or a burst."""

@@ -14,8 +14,9 @@ class Catalogue:
     def __init__(self) -> None:
         self._registrations: t.Dict[str, Registration] = {}
         self._by_id: t.Dict[str, Function] = {}
-        #: By the name of the event, in the order of the registrations.
-        self._triggered: t.Dict[str, t.List[t.Tuple[Function, t.List[Trigger]]]] = {}
+        #: Triggers by the name of the event; each with the number of the
+        #: function, because all functions of an event run in one order.
+        self._named: t.Dict[str, t.List[t.Tuple[int, Function, Trigger]]] = {}
 
     def register(self, registration: Registration) -> t.Optional[Registration]:
         """Replace an app's functions.
@@ -24,14 +25,11 @@ class Catalogue:
         """
         previous = self._registrations.get(registration.app_id)
         self._registrations[registration.app_id] = registration
-        self._by_id, self._triggered = {}, {}
-        for function in self.functions():
+        self._by_id, self._named = {}, {}
+        for number, function in enumerate(self.functions()):
             self._by_id.setdefault(function.function_id, function)
-            triggers: t.Dict[str, t.List[Trigger]] = {}
             for trigger in function.triggers:
-                triggers.setdefault(trigger.event, []).append(trigger)
-            for name, found in triggers.items():
-                self._triggered.setdefault(name, []).append((function, found))
+                self._named.setdefault(trigger.event, []).append((number, function, trigger))
         return previous
 
     def functions(self) -> t.List[Function]:
@@ -52,6 +50,16 @@ class Catalogue:
             raise LookupError(f"no function {function_id!r} is registered")
         return function
 
-    def triggered_by(self, name: str) -> t.Sequence[t.Tuple[Function, t.Sequence[Trigger]]]:
-        """Return the functions with triggers for the events of a name, and these triggers."""
-        return self._triggered.get(name, ())
+    def triggered_by(self, name: str, form: t.Dict[str, t.Any]) -> t.List[Function]:
+        """Return the functions that an event triggers, in the order of their registration.
+
+        :param name: of the event.
+        :param form: the event, as the app gets it.
+        """
+        found: t.Dict[int, Function] = {}
+        for number, function, trigger in self._named.get(name, ()):
+            if number not in found and (
+                trigger.expression is None or trigger.expression.matches(form)
+            ):
+                found[number] = function
+        return [found[number] for number in sorted(found)]

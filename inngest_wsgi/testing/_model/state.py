@@ -223,6 +223,9 @@ class RunState:
     stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    _snapshot: t.Optional[Run] = field(default=None, init=False, repr=False)
+    #: What the snapshot shows.
+    _stage: t.Optional[t.Tuple[int, int, str]] = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.run_id = self.run_id or ids.ulid(int(self.began * 1000))
@@ -247,15 +250,21 @@ class RunState:
         return found
 
     def snapshot(self) -> Run:
-        return Run(
-            run_id=self.run_id,
-            function_id=self.function.function_id,
-            status=self.status,
-            output=self.output,
-            events=tuple(event.sent() for event in self.events),
-            steps=self.steps,
-            history=tuple(self.history),
-        )
+        # Whatever changes here is followed or preceded by an entry of the
+        # history, under the same lock: a waiting thread asks far more often.
+        stage = len(self.history), len(self.memos), self.status
+        if self._snapshot is None or self._stage != stage:
+            self._stage = stage
+            self._snapshot = Run(
+                run_id=self.run_id,
+                function_id=self.function.function_id,
+                status=self.status,
+                output=self.output,
+                events=tuple(event.sent() for event in self.events),
+                steps=self.steps,
+                history=tuple(self.history),
+            )
+        return self._snapshot
 
 
 def utc(unix_seconds: float) -> datetime:

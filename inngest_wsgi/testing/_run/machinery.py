@@ -28,6 +28,8 @@ class Machinery(t.Protocol):
     waits: Listeners[t.Any]
     #: The runs that events cancel, each with the number of the entry of ``cancel``.
     cancellations: Listeners[t.Tuple[RunState, int]]
+    #: The runs that have not ended, for the functions that are singletons.
+    singletons: t.Any
     #: The newest wait for a signal, by the signal's name.
     signals: t.Dict[str, t.Any]
     #: Steps that wait for the end of a run, by the id of that run.

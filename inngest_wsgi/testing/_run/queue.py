@@ -140,6 +140,10 @@ class Queue:
         entry = self._first()
         return not self._in_flight and (entry is None or entry[0] > until)
 
+    def is_in_flight(self, item: Item) -> bool:
+        """Return True if an item was taken and is not done, and :meth:`clear` was not called."""
+        return item in self._in_flight
+
     def done(self, item: Item) -> None:
         with self._changed:
             self._uncount(item)
@@ -153,8 +157,6 @@ class Queue:
         """Forget all items, and what is under way now: that counts against no limit
         any more, and keeps no clock from going on."""
         with self._changed:
-            for _, _, item in self._heap:
-                item.queued = False
             self._heap.clear()
             self._blocked.clear()
             self._gate = Gate()
