@@ -231,9 +231,7 @@ def branches(count):
     width = 250
 
     def body(ctx):
-        ctx.group.parallel(
-            tuple(lambda n=n: ctx.step.run(f"step-{n}", int) for n in range(width))
-        )
+        ctx.group.parallel(tuple(lambda n=n: ctx.step.run(f"step-{n}", int) for n in range(width)))
 
     client, function = client_and_function(body)
     server = InProcess(client, [function])
@@ -249,9 +247,9 @@ def branches(count):
 def many_functions(count):
     client = inngest.Inngest(app_id="bench", is_production=False)
     functions = [
-        client.create_function(
-            fn_id=f"f{n}", trigger=inngest.TriggerEvent(event=f"bench/go.{n}")
-        )(one_step)
+        client.create_function(fn_id=f"f{n}", trigger=inngest.TriggerEvent(event=f"bench/go.{n}"))(
+            one_step
+        )
         for n in range(500)
     ]
     server = InProcess(client, functions)
@@ -278,23 +276,21 @@ SITUATIONS = {
         ],
     ),
     "waits": waiting("event.data.id == async.data.id"),
-    "waits, two conditions": waiting(
-        "async.data.id >= 0 && async.data.id == event.data.id"
-    ),
+    "waits, two conditions": waiting("async.data.id >= 0 && async.data.id == event.data.id"),
     "sleeps": simple(sleeping),
     "invokes": invoking,
     "cancelled by event": cancelled,
     "cancelled by one": cancelled_at_once,
-    "throttle": simple(
-        one_step, throttle=inngest.Throttle(limit=10, period="60s", key=KEY)
-    ),
+    "throttle": simple(one_step, throttle=inngest.Throttle(limit=10, period="60s", key=KEY)),
     "throttle, one key": simple(one_step, throttle=inngest.Throttle(limit=10, period="60s")),
     "debounce": simple(one_step, debounce=inngest.Debounce(period="60s", key=KEY)),
     "debounce, one key": simple(
         one_step, runs=lambda count: 1, debounce=inngest.Debounce(period="60s")
     ),
     "rate limit": simple(one_step, rate_limit=inngest.RateLimit(limit=1, period="60s", key=KEY)),
-    "rate limit, one key": simple(one_step, rate_limit=inngest.RateLimit(limit=5000, period="60s")),
+    "rate limit, one key": simple(
+        one_step, rate_limit=inngest.RateLimit(limit=5000, period="60s")
+    ),
     "batches": simple(one_step, batch_events=inngest.Batch(max_size=10, timeout="60s", key=KEY)),
     "batches, one key": simple(
         one_step,
@@ -333,11 +329,16 @@ def main(arguments):
             profile.runcall(seconds_of, SITUATIONS[name], sizes[-1])
             pstats.Stats(profile).sort_stats("tottime").print_stats(25)
         return
-    print(f"{'seconds for so many runs':<24}" + "".join(f"{size:>9}" for size in sizes) + "   growth")
+    print(
+        f"{'seconds for so many runs':<24}" + "".join(f"{size:>9}" for size in sizes) + "   growth"
+    )
     for name in chosen:
         times = [seconds_of(SITUATIONS[name], size) for size in sizes]
         growth = times[-1] / times[0] / (sizes[-1] / sizes[0])
-        print(f"{name:<24}" + "".join(f"{each:>9.2f}" for each in times) + f"{growth:>9.2f}", flush=True)
+        print(
+            f"{name:<24}" + "".join(f"{each:>9.2f}" for each in times) + f"{growth:>9.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
