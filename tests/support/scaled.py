@@ -17,8 +17,7 @@ MOST_EVENTS = 500
 class Forwarding:
     """The server's API, as the application's HTTP client sees it."""
 
-    def __init__(self):
-        self.client = None
+    client: werkzeug.test.Client
 
     def request(self, method, url, body=b"", headers=None, **options):
         path = "/" + url.split("/", 3)[3]

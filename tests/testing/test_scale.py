@@ -3,6 +3,7 @@
 import gc
 import sys
 import threading
+import typing as t
 
 import hypothesis
 import pytest
@@ -84,7 +85,7 @@ def everything(ctx):
         ctx.step.sleep("sleep", "1d")
 
 
-SETTINGS = {
+SETTINGS: t.Dict[str, t.Dict[str, t.Any]] = {
     "none": {},
     "concurrency": {"concurrency": [scaled.inngest.Concurrency(limit=1, key=scaled.KEY)]},
     "throttle": {"throttle": scaled.inngest.Throttle(limit=1, period="60s", key=scaled.KEY)},
