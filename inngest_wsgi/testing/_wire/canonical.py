@@ -158,10 +158,7 @@ def _utf16(key: str) -> bytes:
 
 
 def _string(value: str) -> str:
-    if value.isascii():
-        if _TO_ESCAPE.search(value) is None:
-            return f'"{value}"'
-    elif _LONE_SURROGATE.search(value):
+    if not value.isascii() and _LONE_SURROGATE.search(value):
         value = _LONE_SURROGATE.sub("\ufffd", value)
     return encode_basestring(value)
 
