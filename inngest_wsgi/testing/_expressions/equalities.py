@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .comparisons import MISSING, follow
-
 #: Keys and indices that lead to a value.
 Path = t.Tuple[t.Union[str, int], ...]
+
+#: The :func:`lookup_key` of a value that cannot be looked up.
+NO_KEY = object()
 
 _PATH = re.compile(r"(event|async)((?:\.[A-Za-z_]\w*|\[\d{1,15}\]|\[\"[^\"]*\"\]|\['[^']*'\])+)")
 _KEY = re.compile(r"\.(\w+)|\[(\d+)\]|\[[\"']([^\"']*)[\"']\]")
@@ -94,10 +95,9 @@ def _side(text: str) -> t.Tuple[t.Optional[str], t.Any]:
 def lookup_key(value: t.Any) -> t.Any:
     """Return a value that is the same for values that are equal in an expression.
 
-    :return: MISSING for lists and objects, for which there is none.
+    :return: :data:`NO_KEY` for lists and objects, for which there is none.
     """
-    if value is None or value is MISSING:
-        # A path without a value is equal to null.
+    if value is None:
         return None
     if isinstance(value, bool):
         return (value,)
@@ -105,10 +105,21 @@ def lookup_key(value: t.Any) -> t.Any:
         try:
             return float(value)
         except OverflowError:
-            return MISSING
-    return value if isinstance(value, str) else MISSING
+            return NO_KEY
+    return value if isinstance(value, str) else NO_KEY
 
 
 def value_at(form: t.Any, path: Path) -> t.Any:
-    """Return the :func:`lookup_key` of what is at a path of an event."""
-    return lookup_key(follow(form, list(path)))
+    """Return the :func:`lookup_key` of what is at a path of an event.
+
+    A path without a value is equal to null.
+    """
+    value = form
+    for key in path:
+        if isinstance(value, dict) and isinstance(key, str):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return lookup_key(value)

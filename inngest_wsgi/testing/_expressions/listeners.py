@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .comparisons import MISSING
-from .equalities import Equality, Path, equalities, lookup_key, value_at
+from .equalities import NO_KEY, Equality, Path, equalities, lookup_key, value_at
 from .expression import Expression
 
 L = t.TypeVar("L", bound=t.Hashable)
@@ -64,7 +63,7 @@ class Listeners(t.Generic[L]):
         found = () if expression is None else equalities(expression.text)
         paths = tuple(equality.awaited for equality in found)
         values = tuple(_expected(equality, event) for equality in found)
-        if MISSING in values:
+        if NO_KEY in values:
             paths, values = (), ()
         place = _Place(owner, name, paths, values, self._count)
         named = self._named.get(name)
