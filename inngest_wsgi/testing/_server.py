@@ -211,6 +211,15 @@ class LocalServer(Watching):
             raise LookupError(f"no run waits for the signal {name!r}")
         return run.run_id
 
+    def reset(self) -> None:
+        """Forget all events and runs, and all that is queued, for another test.
+
+        Apps stay registered, and the clock is not set back. A call that is
+        under way goes on in the app, but its answer is not used, and counts
+        against no limit any more.
+        """
+        self._store.reset()
+
     # -- time --------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -106,6 +106,23 @@ class Stepper:
         again = self._executor.exchange_for(exchange.item)
         return None if again is None else again.perform(self._caller)
 
+    def run_next(self) -> bool:
+        """Do the next thing that is due, from its call to its answer.
+
+        :return: False if nothing is due.
+        """
+        item = self._executor.queue.take_due()
+        if item is None:
+            return False
+        exchange = self._executor.dispatch(item)
+        if exchange is not None:
+            self.settle(exchange, self.perform(exchange))
+        return True
+
+    def reset(self) -> None:
+        """Forget all events and runs, and all that is queued. The app stays registered."""
+        self._store.reset()
+
     def pass_time(self) -> bool:
         """Move time forward until another item is due; return False if there is none."""
         due = self._executor.queue.next_due()

@@ -137,8 +137,7 @@ class Watching:
         run = self._store.runs.by_id.get(event_or_run_id)
         if run is not None:
             return run
-        found = self._store.runs_of(event_or_run_id)
-        return found[0] if found else None
+        return self._store.first_run_of(event_or_run_id)
 
     def _wait(self, deadline: float, so_far: t.Callable[[], str]) -> None:
         """Wait for a change, or raise; needs the lock."""

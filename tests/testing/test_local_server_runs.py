@@ -100,11 +100,12 @@ class Replayed:
             )
 
     def __call__(self, call):
-        self.arrived[call.number].set()
         with self.lock:
             exchange = next(e for e in self.exchanges if self.fits(e, call))
             self.exchanges.remove(exchange)
             self.pairs.append((call, exchange["request"]))
+        # After it has its place: the calls are compared in this order.
+        self.arrived[call.number].set()
         if call.number in self.meetings:
             self.meetings[call.number].wait()
         if self.number == "84" and call.step_id == hashed("slow"):

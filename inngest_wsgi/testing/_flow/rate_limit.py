@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 from .._model.functions import Function
@@ -13,7 +14,7 @@ class RateLimits:
     """The starts within the last period, by function and key."""
 
     def __init__(self) -> None:
-        self._starts: t.Dict[Key, t.List[float]] = {}
+        self._starts: t.Dict[Key, t.Deque[float]] = {}
 
     def refusal(self, function: Function, event: Event, now: float) -> t.Optional[str]:
         """Count a start, unless the limit is reached.
@@ -25,8 +26,9 @@ class RateLimits:
         if rate is None:
             return None
         key = key_of(function, rate.key, event)
-        starts = [start for start in self._starts.get(key, ()) if start > now - rate.period]
-        self._starts[key] = starts
+        starts = self._starts.setdefault(key, collections.deque())
+        while starts and starts[0] <= now - rate.period:
+            starts.popleft()
         if len(starts) >= rate.limit:
             return "the function's rate limit is reached"
         starts.append(now)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .._wire import ids
+from .._wire.canonical import canonical
 from .functions import Function
 
 RUNNING = "Running"
@@ -124,6 +125,7 @@ class Event:
     ts: int
     user: t.Optional[t.Dict[str, t.Any]] = None
     v: t.Optional[str] = None
+    _encoded: t.Optional[bytes] = field(default=None, repr=False, compare=False)
 
     def stored(self) -> t.Dict[str, t.Any]:
         """Return the form of ``/batch`` and of nested ``events``: no empty user (W8)."""
@@ -144,6 +146,12 @@ class Event:
         form = self.stored()
         form["user"] = self.user or {}
         return form
+
+    def encoded(self) -> bytes:
+        """Return :meth:`sent` in JCS form, as each call contains it."""
+        if self._encoded is None:
+            self._encoded = canonical(self.sent())
+        return self._encoded
 
 
 class Config(t.NamedTuple):
@@ -173,6 +181,8 @@ class RunState:
     finished: t.Optional[float] = None
     #: Memos by hashed step id, in the form that calls carry.
     memos: t.Dict[str, t.Any] = field(default_factory=dict)
+    #: Those of the memos in JCS form that a call has contained, by step.
+    encoded: t.Dict[str, bytes] = field(default_factory=dict)
     #: Bytes of all memos together.
     memo_bytes: int = 0
     #: Edited inputs of steps that have not run yet, in the form of memos (W16).
@@ -213,6 +223,9 @@ class RunState:
     stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    _snapshot: t.Optional[Run] = field(default=None, init=False, repr=False)
+    #: What the snapshot shows.
+    _stage: t.Optional[t.Tuple[int, int, str]] = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.run_id = self.run_id or ids.ulid(int(self.began * 1000))
@@ -226,16 +239,32 @@ class RunState:
         """Return the memos and inputs of steps that a call contains."""
         return {**self.inputs, **self.memos}
 
+    def encoded_steps(self) -> t.Dict[str, bytes]:
+        """Return :attr:`steps`, each in JCS form."""
+        found = {step: canonical(value) for step, value in self.inputs.items()}
+        encoded = self.encoded
+        for step, memo in self.memos.items():
+            if step not in encoded:
+                encoded[step] = canonical(memo)
+        found.update(encoded)
+        return found
+
     def snapshot(self) -> Run:
-        return Run(
-            run_id=self.run_id,
-            function_id=self.function.function_id,
-            status=self.status,
-            output=self.output,
-            events=tuple(event.sent() for event in self.events),
-            steps=self.steps,
-            history=tuple(self.history),
-        )
+        # Whatever changes here is followed or preceded by an entry of the
+        # history, under the same lock: a waiting thread asks far more often.
+        stage = len(self.history), len(self.memos), self.status
+        if self._snapshot is None or self._stage != stage:
+            self._stage = stage
+            self._snapshot = Run(
+                run_id=self.run_id,
+                function_id=self.function.function_id,
+                status=self.status,
+                output=self.output,
+                events=tuple(event.sent() for event in self.events),
+                steps=self.steps,
+                history=tuple(self.history),
+            )
+        return self._snapshot
 
 
 def utc(unix_seconds: float) -> datetime:

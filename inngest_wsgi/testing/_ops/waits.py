@@ -166,7 +166,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
             return
     wait = _wait(report, op, wanted, expression)
     if wait is not None:
-        machinery.waits.append(wait)
+        machinery.waits.add(wait, run, wanted, expression, run.events[0].sent())
 
 
 def _wait_for_signal(report: Report, op: Op) -> None:
@@ -197,8 +197,7 @@ def _wait_for_signal(report: Report, op: Op) -> None:
 
 def _forget(machinery: Machinery, wait: Wait) -> None:
     machinery.drop(wait.timer)
-    if wait in machinery.waits:
-        machinery.waits.remove(wait)
+    machinery.waits.remove(wait)
     if machinery.signals.get(wait.wanted) is wait:
         del machinery.signals[wait.wanted]
 
@@ -206,10 +205,9 @@ def _forget(machinery: Machinery, wait: Wait) -> None:
 def receive(machinery: Machinery, event: Event) -> None:
     """Resume every step that waits for an event (W14)."""
     awaited = event.sent()
-    for wait in list(machinery.waits):
-        if wait.run.ended:
-            _forget(machinery, wait)
-        elif wait.wanted == event.name and (
+    for wait in machinery.waits.find(event.name, awaited):
+        # It may be over because of one before it.
+        if wait in machinery.waits and (
             wait.expression is None or wait.expression.matches(wait.run.events[0].sent(), awaited)
         ):
             _forget(machinery, wait)

@@ -145,6 +145,9 @@ class Executor:
             moment; None if there is none to make, and the item is done.
         """
         with self._changed:
+            if not self.queue.is_in_flight(item):
+                # The server was reset since it was taken.
+                return None
             try:
                 exchange = self.exchange_for(item)
             except Exception as error:

@@ -56,6 +56,7 @@ def save(machinery: Machinery, run: RunState, step_id: str, memo: t.Any) -> t.Op
         )
         return None
     store(run, step_id, memo, len(encoded))
+    run.encoded[step_id] = encoded
     return Saved(True, bool(run.pending))
 
 

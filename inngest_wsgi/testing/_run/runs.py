@@ -7,9 +7,11 @@ import threading
 import typing as t
 
 from ... import _protocol
+from .._expressions.listeners import Listeners
 from .._flow.admission import Admission
-from .._flow.cancellation import cancel_by_event, start_timeouts
+from .._flow.cancellation import cancel_by_event, listen, start_timeouts
 from .._flow.concurrency import slots
+from .._flow.singleton import Singletons
 from .._model import state
 from .._model.functions import Function
 from .._model.state import Event, HistoryEntry, RunState
@@ -57,17 +59,30 @@ class Runs:
         self.retry_interval = retry_interval
         self.step_count_limit = STEP_COUNT_LIMIT
         self.state_limit = STATE_LIMIT
-        self.waits: t.List[t.Any] = []
-        self.signals: t.Dict[str, t.Any] = {}
-        self.invokes: t.Dict[str, t.Any] = {}
         #: True once the server stops: from then on no run fails as stuck.
         self.stopping = False
-        #: All runs by id, oldest first.
         self.by_id: t.Dict[str, RunState] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all runs, and all that rules and steps have recorded or wait for.
+
+        Answers to calls under way are not used any more; no events are sent.
+        """
+        for run in self.by_id.values():
+            if not run.ended:
+                run.status = state.CANCELLED
+        self.waits: Listeners[t.Any] = Listeners()
+        self.cancellations: Listeners[t.Tuple[RunState, int]] = Listeners()
+        self.signals: t.Dict[str, t.Any] = {}
+        self.invokes: t.Dict[str, t.Any] = {}
+        #: All runs by id, oldest first.
+        self.by_id = {}
         #: The runs of an event, by its internal id and by the sender's.
         self.by_event: t.Dict[str, t.List[RunState]] = {}
         #: Those that have not ended.
         self._live: t.Dict[str, RunState] = {}
+        self.singletons = Singletons()
         self.admission = Admission(self)
 
     # -- time and the queue ----------------------------------------------------
@@ -140,9 +155,10 @@ class Runs:
         run = RunState(function, events, self.now())
         run.slots = slots(function, events[0].sent())
         self.by_id[run.run_id] = self._live[run.run_id] = run
+        self.singletons.enter(run)
         for event_id in {name for event in events for name in (event.internal_id, event.id)}:
             self.by_event.setdefault(event_id, []).append(run)
-
+        listen(self, run)
         start_timeouts(self, run)
         return run
 
@@ -221,6 +237,10 @@ class Runs:
         run.output = output
         run.finished = self.now()
         self._live.pop(run.run_id, None)
+        self.singletons.leave(run)
+        run.encoded.clear()
+        self.waits.forget(run)
+        self.cancellations.forget(run)
         self.note(run, kind, detail=text)
         try:
             events = lifecycle_events(run, run.finished, extra)

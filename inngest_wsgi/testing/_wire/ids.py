@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 import secrets
 import typing as t
@@ -85,11 +86,13 @@ def job_of(queue_item: str) -> str:
     return text.partition("::")[0]
 
 
+@functools.lru_cache(maxsize=1024)
 def app_uuid(app_id: str) -> str:
     """Return the ``app_id`` that a server answers; registering again keeps it."""
     return str(uuid.uuid5(_NAMESPACE, f"app {app_id}"))
 
 
+@functools.lru_cache(maxsize=1024)
 def function_uuid(function_id: str) -> str:
     """Return ``ctx.fn_id``: a UUID, never the readable id (W3)."""
     return str(uuid.uuid5(_NAMESPACE, f"function {function_id}"))
