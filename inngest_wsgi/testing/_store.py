@@ -42,6 +42,7 @@ class Store:
             None if event_keys is None else frozenset(event_keys)
         )
         self._registrations: t.Dict[str, Registration] = {}
+        self._warned: t.Set[str] = set()
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
@@ -67,6 +68,7 @@ class Store:
             previous = self._registrations.get(registration.app_id)
             self._registrations[registration.app_id] = registration
             self.registered += 1
+            self._warn(registration)
             self.changed.notify_all()
         logger.info(
             "registered app %s: %s",
@@ -74,6 +76,21 @@ class Store:
             ", ".join(function.function_id for function in registration.functions),
         )
         return registry.changed(registration, previous)
+
+    def _warn(self, registration: Registration) -> None:
+        """Say once of each function what it cannot do here."""
+        for function in registration.functions:
+            texts = [
+                f"function {function.function_id}: no effect in the local server: {option}"
+                for option in function.left_out
+            ]
+            if function.faults:
+                faults = "; ".join(function.faults)
+                texts.append(f"the local server cannot run {function.function_id}: {faults}")
+            for text in texts:
+                if text not in self._warned:
+                    self._warned.add(text)
+                    logger.warning("%s", text)
 
     def functions(self) -> t.List[Function]:
         return [
@@ -120,7 +137,7 @@ class Store:
         form = event.sent()
         for function in self.functions():
             for trigger in function.triggers:
-                if trigger.event != event.name:
+                if not trigger.wants(event.name):
                     continue
                 if trigger.expression is None or trigger.expression.matches(form):
                     self.runs.admission.offer(function, event)

@@ -6,7 +6,7 @@ import typing as t
 
 from .._model.functions import Function
 from .._model.state import Event
-from .keys import Key, key_of
+from .keys import Key, exempt, key_of
 
 
 class RateLimits:
@@ -22,7 +22,7 @@ class RateLimits:
         :return: why there is no run; None if there may be one.
         """
         rate = function.rate_limit
-        if rate is None:
+        if rate is None or exempt(rate.key, event):
             return None
         key = key_of(function, rate.key, event)
         starts = [start for start in self._starts.get(key, ()) if start > now - rate.period]

@@ -18,6 +18,17 @@ class Trigger:
     event: str
     expression: t.Optional[Expression] = None
 
+    def wants(self, name: str) -> bool:
+        """Return True if the name of an event is this one, or fits a wildcard.
+
+        ``shop/*`` and ``shop/order.*`` fit ``shop/order.paid``: a star stands
+        for all that follows a slash or a full stop.
+        """
+        wanted = self.event
+        if wanted.endswith(("/*", ".*")):
+            return name.startswith(wanted[:-1])
+        return name == wanted
+
 
 @dataclass(frozen=True)
 class Batching:
@@ -94,6 +105,7 @@ class Function:
     concurrency: t.Tuple[ConcurrencyLimit, ...] = ()
     debounce: t.Optional[Debounce] = None
     idempotency: t.Optional[Expression] = None
+    priority: t.Optional[Expression] = None
     rate_limit: t.Optional[Rate] = None
     singleton: t.Optional[Singleton] = None
     throttle: t.Optional[Rate] = None
@@ -101,6 +113,10 @@ class Function:
     #: cancelled.
     start_timeout: t.Optional[float] = None
     finish_timeout: t.Optional[float] = None
+    #: Why this server cannot run it; a run of it fails at once.
+    faults: t.Tuple[str, ...] = ()
+    #: Options that have no effect here, and why.
+    left_out: t.Tuple[str, ...] = ()
 
     @property
     def max_attempts(self) -> int:
