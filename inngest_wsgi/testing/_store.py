@@ -7,6 +7,7 @@ import threading
 import typing as t
 
 from .. import _protocol
+from ._flow.schedules import Schedules
 from ._model import registry
 from ._model.events import read_batch
 from ._model.functions import Function
@@ -48,6 +49,7 @@ class Store:
         self._events: t.Dict[str, Event] = {}
         queue = Queue(clock, self.changed)
         self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
+        self.schedules = Schedules(clock, queue.put, self.functions, self.runs.admission.start)
         self.executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
@@ -69,6 +71,7 @@ class Store:
             self._registrations[registration.app_id] = registration
             self.registered += 1
             self._warn(registration)
+            self.schedules.registered()
             self.changed.notify_all()
         logger.info(
             "registered app %s: %s",

@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._expressions.expression import Expression
+from .._flow.cron import Schedule
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Function:
     url: str
     retries: int
     triggers: t.Tuple[Trigger, ...] = ()
-    crons: t.Tuple[str, ...] = ()
+    crons: t.Tuple[Schedule, ...] = ()
     batching: t.Optional[Batching] = None
     cancelling: t.Tuple[Cancelling, ...] = ()
     concurrency: t.Tuple[ConcurrencyLimit, ...] = ()

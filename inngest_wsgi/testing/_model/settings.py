@@ -19,7 +19,7 @@ from .._expressions.expression import (
     ExpressionError,
     UnsupportedExpression,
 )
-from .._flow.cron import is_cron
+from .._flow.cron import CronUnsupported, Schedule, is_cron
 from .._wire.times import parse_duration
 from .functions import (
     Batching,
@@ -86,10 +86,10 @@ class Settings:
         #: Options that have no effect here, and why.
         self.left_out: t.List[str] = []
 
-    def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[str, ...]]:
-        """Return the triggering events and the cron expressions."""
+    def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[Schedule, ...]]:
+        """Return the triggering events and the cron schedules."""
         events: t.List[Trigger] = []
-        crons: t.List[str] = []
+        crons: t.List[Schedule] = []
         listed = self._list(self._fields.get("triggers"), _MOST_TRIGGERS)
         self._refuse_repeated(listed)
         for fields in listed:
@@ -107,7 +107,7 @@ class Settings:
                 if not is_cron(cron):
                     raise invalid()
                 self._check_jitter(fields.get("jitter"))
-                crons.append(cron)
+                crons += self._schedule(cron)
             else:
                 raise invalid()
         return tuple(events), tuple(crons)
@@ -126,6 +126,13 @@ class Settings:
             raise invalid()
         if seconds:
             self.left_out.append("jitter: a cron fires at its exact time")
+
+    def _schedule(self, cron: str) -> t.List[Schedule]:
+        try:
+            return [Schedule(cron)]
+        except CronUnsupported as error:
+            self.faults.append(f"the cron expression {cron!r}: {error}")
+            return []
 
     def batching(self) -> t.Optional[Batching]:
         fields = self._one("batchevents")
