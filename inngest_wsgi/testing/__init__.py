@@ -66,6 +66,7 @@ act while a run waits, hold the server::
 from __future__ import annotations
 
 from ._http.sync import SyncError, SyncResult
+from ._model.messages import Message
 from ._model.state import HistoryEntry, Run
 from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
@@ -74,6 +75,7 @@ __all__ = [
     "Clock",
     "HistoryEntry",
     "LocalServer",
+    "Message",
     "Run",
     "SyncError",
     "SyncResult",

@@ -9,6 +9,7 @@ import time
 import typing as t
 from types import TracebackType
 
+from ._controls import Controls
 from ._flow.schedules import cron_event
 from ._http.api import Api
 from ._http.caller import Caller
@@ -27,7 +28,7 @@ _GRACE = 2.0
 _MOST_WORKERS = 8
 
 
-class LocalServer(Watching):
+class LocalServer(Controls, Watching):
     """An Inngest server in memory, for tests and demos and nothing else.
 
     Usable as a context manager, which starts and stops it.
@@ -144,19 +145,21 @@ class LocalServer(Watching):
 
     # -- apps and events ---------------------------------------------------
 
-    def sync(self, url: str, *, signed: bool = True) -> SyncResult:
+    def sync(self, url: str, *, signed: bool = True, in_band: bool = False) -> SyncResult:
         """Ask the app at this URL to register, as a server does (W51).
 
         :param signed: with a signing key, whether the request is signed: it
             is if the URL was given to the server when it was started, and is
             not if it was given to the server's page (W78).
+        :param in_band: ask the app to answer with its functions, as Inngest
+            Cloud does, instead of registering them by a request of its own.
         :raise SyncError: the app could not be reached, said no, or said yes
             without having registered here.
         :raise RuntimeError: the server is not running.
         """
         if not self._started or self._stopped:
             raise RuntimeError("the local server is not running: call start() before sync()")
-        return sync(self._store, self._syncs, self.url, url, signed)
+        return sync(self._store, self._syncs, self.url, url, signed, in_band)
 
     def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.

@@ -7,10 +7,12 @@ import threading
 import typing as t
 
 from .. import _protocol
+from ._flow.bulk import BulkCancellations
 from ._flow.schedules import Schedules
 from ._model import registry
 from ._model.events import read_batch
-from ._model.functions import Function
+from ._model.functions import Function, patterns_of
+from ._model.messages import Message
 from ._model.registry import Registration
 from ._model.state import Event, RunState
 from ._run.clock import Clock
@@ -44,6 +46,9 @@ class Store:
         )
         self._registrations: t.Dict[str, Registration] = {}
         self._warned: t.Set[str] = set()
+        #: What apps published to channels, oldest first.
+        self.published: t.List[Message] = []
+        self.cancellations = BulkCancellations()
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
@@ -137,10 +142,10 @@ class Store:
             return
         # What is running first: an event does not cancel the run it starts.
         self.runs.receive(event)
-        form = event.sent()
+        form, patterns = event.sent(), patterns_of(event.name)
         for function in self.functions():
             for trigger in function.triggers:
-                if not trigger.wants(event.name):
+                if trigger.event not in patterns:
                     continue
                 if trigger.expression is None or trigger.expression.matches(form):
                     self.runs.admission.offer(function, event)

@@ -39,7 +39,7 @@ def parse(text: str) -> t.Any:
     :raise ValueError: it is not CEL.
     """
     try:
-        tree = CELParser().parse(_COMMA.sub(_without_comma, text))
+        tree: t.Any = CELParser().parse(_COMMA.sub(_without_comma, text))
     except (CELParseError, AssertionError) as error:
         # Old versions of cel-python cannot describe every error.
         words = " ".join(str(error.args[0] if error.args else "").split())

@@ -12,23 +12,25 @@ from .._expressions.expression import Expression
 from .._flow.cron import Schedule
 
 
+def patterns_of(name: str) -> t.List[str]:
+    """Return all that a trigger may name for an event to start its function.
+
+    ``shop/order.paid`` has ``shop/*`` and ``shop/order.*``: a star stands for
+    all that follows a slash or a full stop, and for nothing else.
+
+    :param name: of the event.
+    """
+    return [name] + [name[: at + 1] + "*" for at, sign in enumerate(name) if sign in "/."]
+
+
 @dataclass(frozen=True)
 class Trigger:
     """An event that starts the function."""
 
+    #: Its name, or one with a star at the end: see :func:`patterns_of`.
+
     event: str
     expression: t.Optional[Expression] = None
-
-    def wants(self, name: str) -> bool:
-        """Return True if the name of an event is this one, or fits a wildcard.
-
-        ``shop/*`` and ``shop/order.*`` fit ``shop/order.paid``: a star stands
-        for all that follows a slash or a full stop.
-        """
-        wanted = self.event
-        if wanted.endswith(("/*", ".*")):
-            return name.startswith(wanted[:-1])
-        return name == wanted
 
 
 @dataclass(frozen=True)
