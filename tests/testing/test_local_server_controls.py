@@ -1,5 +1,6 @@
 """Pausing functions, cancelling many runs, publishing, and syncs in band."""
 
+import base64
 import json
 from datetime import datetime, timezone
 
@@ -212,6 +213,27 @@ def test_messages_are_taken_as_recorded():
         assert [m.data for m in server.published("")] == [{"a": 1}]
         assert len(server.published()) == len(sent)
         assert len(server.published()[-1].data) == 512 * 1024
+
+
+def test_a_token_is_made_as_recorded():
+    def claims(token):
+        return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+
+    for exchange in recording(91)["exchanges"]:
+        request, real = exchange["request"], exchange["response"]
+        if request["path"] != "/v1/realtime/token":
+            continue
+        with LocalServer() as server:
+            got = post(server.url + request["path"], request["body"].encode())
+        assert got.status == real["status"]
+        if real["status"] != 201:
+            assert got.text == real["body"]
+            continue
+        ours, theirs = claims(got.json["jwt"]), claims(json.loads(real["body"])["jwt"])
+        assert ours["exp"] - ours["iat"] == theirs["exp"] - theirs["iat"]
+        for name in ("exp", "iat", "jti"):
+            assert type(ours.pop(name)) is type(theirs.pop(name))
+        assert ours == theirs
 
 
 # -- syncs in band -----------------------------------------------------------

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 from ... import _protocol
 from .._flow.bulk import CancellationRefused
 from .._model import registry, settings
-from .._model.messages import read_message
+from .._model.messages import read_message, subscription_token
 from .._model.state import RunState
 from .._run import checkpoints
 from .._store import Store
@@ -55,6 +55,7 @@ class Api:
             "checkpoint": self._checkpoint,
             "event_runs": self._event_runs,
             "publish": self._publish,
+            "token": self._token,
             "cancel_many": self._cancel_many,
             "cancellations": self._cancellations,
             "forget_cancellation": self._forget_cancellation,
@@ -76,6 +77,7 @@ class Api:
                 ),
                 Rule("/v1/events/<event_id>/runs", endpoint="event_runs", methods=["GET"]),
                 Rule("/v1/realtime/publish", endpoint="publish", methods=["POST"]),
+                Rule("/v1/realtime/token", endpoint="token", methods=["POST"]),
                 Rule("/v1/cancellations", endpoint="cancel_many", methods=["POST"]),
                 Rule("/v1/cancellations", endpoint="cancellations", methods=["GET"]),
                 Rule("/v1/cancellations/<id>", endpoint="forget_cancellation", methods=["DELETE"]),
@@ -216,7 +218,16 @@ class Api:
         with self._store.changed:
             self._store.published.append(read_message(request.args, request.get_data()))
             self._store.changed.notify_all()
-        return Response("", 200)
+        response = Response("", 200)
+        response.headers.remove("Content-Type")
+        return response
+
+    def _token(self, request: Request) -> Response:
+        try:
+            token = subscription_token(loads(request.get_data()), self._store.runs.now())
+        except ValueError:
+            return _error(400, "Invalid request: must provide a list of topics")
+        return _json({"jwt": token}, 201, _JSON)
 
     # -- many runs at once -----------------------------------------------------
 
@@ -255,7 +266,9 @@ class Api:
         header = request.headers.get(_protocol.HEADER_AUTHORIZATION)
         if key is None or key.accepts(header):
             return None
-        return Response("Authentication failed\n", 401, content_type=_TEXT)
+        response = Response("Authentication failed\n", 401, content_type=_TEXT)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 def _describe(run: RunState) -> t.Dict[str, t.Any]:

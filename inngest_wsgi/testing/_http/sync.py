@@ -49,7 +49,6 @@ def sync(
     body = json.dumps({"url": url}, separators=(",", ":")).encode("utf-8")
     headers = [
         ("User-Agent", "Go-http-client/1.1"),
-        ("Connection", "close"),
         ("Content-Length", str(len(body))),
         ("Content-Type", "application/json"),
         (_protocol.HEADER_SERVER_KIND, store.kind),
@@ -59,6 +58,7 @@ def sync(
     key = store.key
     if key is not None and signed:
         headers.append((_protocol.HEADER_SIGNATURE, key.sign(body)))
+    headers.append(("Accept-Encoding", "gzip"))
     before = store.registered
     try:
         answer = caller.request("PUT", url, headers, body)
