@@ -290,16 +290,54 @@ def test_a_cron_singleton_that_is_running():
 
 
 def test_a_rate_limit():
-    settings = with_settings(rateLimit={"limit": 2, "period": "1h", "key": "event.data.k"})
+    settings = with_settings(rateLimit={"limit": 1, "period": "1h", "key": "event.data.k"})
     with served(lambda call: DONE, settings) as (app, server):
-        ids = server.send([event(k=1), event(k=1), event(k=1), event(k=2)])
-        assert started(server) == [[{"k": 1}], [{"k": 1}], [{"k": 2}]]
+        ids = server.send([event(k=1), event(k=1), event(k=2)])
+        assert started(server) == [[{"k": 1}], [{"k": 2}]]
         with pytest.raises(LookupError, match="rate limit"):
-            server.wait_for_run(ids[2])
+            server.wait_for_run(ids[1])
         with server.hold():
             server.advance(3600)
             server.send([event(k=1), event(k=1), event(k=1)])
-        assert len(server.runs()) == 5
+        assert len(server.runs()) == 3
+        finish(server)
+
+
+@pytest.mark.parametrize(
+    "limit, period, at_once, seconds", [(4, "8s", 1, 2), (20, "60s", 3, 3), (100, "100m", 11, 60)]
+)
+def test_a_rate_limit_is_spread_over_its_period(limit, period, at_once, seconds):
+    """The first two rows were seen at a server."""
+    settings = with_settings(rateLimit={"limit": limit, "period": period})
+    with served(lambda call: DONE, settings) as (app, server):
+        with server.hold():
+            server.send([event()] * (at_once + 2))
+            assert len(server.runs()) == at_once
+            server.advance(seconds - 0.5)
+            server.send(event())
+            assert len(server.runs()) == at_once
+            server.advance(0.5)
+            server.send([event(), event()])
+            assert len(server.runs()) == at_once + 1
+        finish(server)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rateLimit": {"limit": 1, "period": "1h", "key": "event.data.gone"}},
+        {"idempotency": "event.data.gone"},
+        {"singleton": {"mode": "skip", "key": "event.data.gone"}},
+        {"rateLimit": {"limit": 1, "period": "1h", "key": "event.data.no"}},
+    ],
+    ids=str,
+)
+def test_a_limit_whose_key_has_no_value_does_not_apply(settings):
+    """As was seen at a server."""
+    with served(napping, with_settings(**settings)) as (app, server):
+        with server.hold():
+            server.send([event(no=False)] * 3)
+            assert len(server.runs()) == 3
         finish(server)
 
 
