@@ -184,17 +184,23 @@ def test_an_expression_that_is_not_read_fails_its_own_function_alone(settings, w
 def test_an_option_that_has_no_effect_is_warned_of_once(caplog):
     settings = {
         "timeouts": {"start": "soon"},
-        "triggers": [{"event": "*"}, {"cron": "0 3 * * *", "jitter": "9s"}],
+        "triggers": [
+            {"event": "*"},
+            {"event": "inngest/deferred.schedule"},
+            {"cron": "0 3 * * *", "jitter": "9s"},
+        ],
+        "concurrency": {"fn": [{"limit": 1}], "step": [{"limit": 2}]},
     }
     with LocalServer() as server:
         assert register(server, **settings).status == 200
         assert register(server, name="again", **settings).status == 200
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warned) == 3
+    assert len(warned) == 5
     assert all(
         text.startswith("function raw-fn: no effect in the local server:") for text in warned
     )
-    for part in ("timeouts.start: 'soon'", "trigger '*'", "jitter"):
+    parts = ("timeouts.start: 'soon'", "trigger '*'", "jitter", "defer()", "concurrency.fn")
+    for part in parts:
         assert any(part in text for text in warned)
 
 
@@ -270,6 +276,7 @@ def test_registrations_as_recorded(exchange):
         {"steps": {}},
         {"steps": None},
         {"triggers": [{}]},
+        {"concurrency": [{"limit": 5, "scope": "env"}]},
         {"steps": {"step": {"id": "step", "name": "step", "runtime": {"type": "http"}}}},
         {"steps": {"step": {"runtime": {"url": "http://h/"}, "retries": {"attempts": "x"}}}},
     ],
@@ -290,6 +297,8 @@ def test_invalid_functions_are_refused_without_details(changes):
         {"concurrency": []},
         {"new": 1},
         {"concurrency": 5},
+        {"concurrency": {"step": [{"limit": 5}]}},
+        {"concurrency": [{"limit": 5, "scope": "env", "key": "'a'"}]},
         {"timeouts": {}},
         {"debounce": None},
     ],
@@ -318,6 +327,19 @@ def test_retries(attempts, calls):
         run_of(server)
     assert len(app.calls) == calls
     assert {call.ctx["max_attempts"] for call in app.calls} == {calls}
+
+
+@pytest.mark.parametrize("of_step, calls", [(None, 2), (2, 3)])
+def test_retries_of_the_function_hold_where_its_step_has_none(of_step, calls):
+    def register(url):
+        fn = function(url)
+        fn["retries"] = 1
+        fn["steps"]["step"]["retries"] = of_step and {"attempts": of_step}
+        return [fn]
+
+    with served(lambda call: answer(500, "no"), register) as (app, server):
+        run_of(server)
+    assert len(app.calls) == calls
 
 
 # -- reading back --------------------------------------------------------------

@@ -93,7 +93,7 @@ def _read_function(app_id: str, entry: t.Any) -> Function:
         app_id=app_id,
         name=str(name),
         url=str(url),
-        retries=_retries(step.get("retries")),
+        retries=_retries(step.get("retries"), fields.get("retries")),
         triggers=triggers,
         crons=crons,
         batching=settings.batching(),
@@ -116,8 +116,9 @@ def _one_step(steps: t.Any) -> t.Dict[str, t.Any]:
     return values[0] if len(values) == 1 and isinstance(values[0], dict) else {}
 
 
-def _retries(retries: t.Any) -> int:
-    attempts = retries.get("attempts") if isinstance(retries, dict) else None
+def _retries(retries: t.Any, of_function: t.Any) -> int:
+    """Return the retries of the step, or else those of the function."""
+    attempts = retries.get("attempts") if isinstance(retries, dict) else of_function
     if attempts is None:
         return _DEFAULT_RETRIES
     if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 0:

@@ -41,6 +41,8 @@ _DAY = 86400.0
 _MOST_JITTER = 300.0
 #: Bytes of the name of an event that triggers.
 _LONGEST_NAME = 255
+#: The event of a deferred run.
+_DEFERRED = "inngest/deferred.schedule"
 _NOT_WITH_BATCHES = ("cancel", "debounce", "singleton", "priority")
 
 
@@ -97,6 +99,8 @@ class Settings:
             if isinstance(event, str) and event:
                 if len(event.encode("utf-8", "replace")) > _LONGEST_NAME:
                     raise invalid()
+                if event == _DEFERRED:
+                    self.left_out.append(f"trigger {event!r}: defer() is not supported")
                 if "*" in event and not event.endswith(("/*", ".*")):
                     self.left_out.append(
                         f"trigger {event!r}: a server knows * at the end, after / or . only"
@@ -176,12 +180,18 @@ class Settings:
         value = self._fields.get("concurrency")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = [{"limit": value}]
+        if isinstance(value, dict) and "fn" in fold(value):
+            self.left_out.append("concurrency.fn: a run counts only while it is called")
+        if isinstance(value, dict):
+            value = fold(value).get("step")
         found = []
         for fields in self._list(value, _MOST_LIMITS):
             scope = fields.get("scope", "fn")
             if scope not in ("fn", "env", "account"):
                 raise unreadable(f"{scope or ''} does not belong to ConcurrencyScope values")
             key = self._expression("concurrency", fields.get("key"), PARSED)
+            if scope != "fn" and fields.get("key") is None:
+                raise invalid()
             limit = fields.get("limit")
             if not isinstance(limit, int) or isinstance(limit, bool):
                 raise invalid()
