@@ -6,6 +6,7 @@ has a value for it; ``&&``, ``||`` and ``?:`` take operands of any type.
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -33,8 +34,9 @@ def _without_comma(match: "re.Match[str]") -> str:
     return " " if match.group() == "," else match.group()
 
 
+@functools.lru_cache(maxsize=256)
 def parse(text: str) -> t.Any:
-    """Return the tree of an expression.
+    """Return the tree of an expression; the same one for the same text.
 
     :raise ValueError: it is not CEL.
     """
