@@ -7,20 +7,18 @@ import json
 import logging
 import time
 import typing as t
-from datetime import datetime, timezone
 from types import TracebackType
 
-from .. import _protocol
+from ._controls import Controls
+from ._flow.schedules import cron_event
 from ._http.api import Api
 from ._http.caller import Caller
 from ._http.front import Front
 from ._http.sync import SYNC_TIMEOUT, SyncResult, sync
-from ._model.state import Event
 from ._run.clock import Clock, SystemClock
 from ._run.request import BODY_LIMIT
 from ._store import Store
 from ._watching import Watching
-from ._wire import ids
 from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
@@ -30,7 +28,7 @@ _GRACE = 2.0
 _MOST_WORKERS = 8
 
 
-class LocalServer(Watching):
+class LocalServer(Controls, Watching):
     """An Inngest server in memory, for tests and demos and nothing else.
 
     Usable as a context manager, which starts and stops it.
@@ -147,19 +145,21 @@ class LocalServer(Watching):
 
     # -- apps and events ---------------------------------------------------
 
-    def sync(self, url: str, *, signed: bool = True) -> SyncResult:
+    def sync(self, url: str, *, signed: bool = True, in_band: bool = False) -> SyncResult:
         """Ask the app at this URL to register, as a server does (W51).
 
         :param signed: with a signing key, whether the request is signed: it
             is if the URL was given to the server when it was started, and is
             not if it was given to the server's page (W78).
+        :param in_band: ask the app to answer with its functions, as Inngest
+            Cloud does, instead of registering them by a request of its own.
         :raise SyncError: the app could not be reached, said no, or said yes
             without having registered here.
         :raise RuntimeError: the server is not running.
         """
         if not self._started or self._stopped:
             raise RuntimeError("the local server is not running: call start() before sync()")
-        return sync(self._store, self._syncs, self.url, url, signed)
+        return sync(self._store, self._syncs, self.url, url, signed, in_band)
 
     def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.
@@ -174,7 +174,7 @@ class LocalServer(Watching):
         return accepted
 
     def fire_cron(self, function_id: str) -> str:
-        """Start a cron-triggered function now. No schedule starts one.
+        """Start a cron-triggered function now, whatever its schedule.
 
         :param function_id: the full id, ``<app>-<function>``.
         :return: the id of the run.
@@ -184,16 +184,9 @@ class LocalServer(Watching):
         with self._store.changed:
             function = self._store.function(function_id)
             if not function.crons:
-                raise LookupError(f"the function {function_id!r} has no cron trigger")
-            now = int(self._store.runs.now())
-            moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-            event = Event(
-                internal_id=ids.ulid(now * 1000),
-                name=_protocol.EVENT_SCHEDULED_TIMER,
-                data={"cron": function.crons[0], "fireAt": moment, "scheduledAt": moment},
-                id=moment,
-                ts=now * 1000,
-            )
+                reason = "; ".join(function.faults) or "it has no cron trigger"
+                raise LookupError(f"the function {function_id!r} cannot be started: {reason}")
+            event = cron_event(function.crons[0].text, self._store.runs.now())
             return self._store.fire(function, event).run_id
 
     def signal(self, name: str, data: t.Any = None) -> str:
@@ -249,7 +242,7 @@ class LocalServer(Watching):
         """Move virtual time forward within :meth:`hold`.
 
         All that is due meanwhile is done, at its time, and what follows from
-        it. Waits for calls in flight.
+        it; cron schedules fire. Waits for calls in flight.
 
         :param seconds: virtual seconds; with 0, what is due now is done.
         :param timeout: real seconds that this may take.
@@ -265,7 +258,9 @@ class LocalServer(Watching):
             executor = self._store.executor
             if not executor.held:
                 raise RuntimeError("advance() needs a VirtualClock, and works only within hold()")
-            arrived = executor.advance(self._store.runs.now() + seconds)
+            until = self._store.runs.now() + seconds
+            self._store.schedules.move_to(until)
+            arrived = executor.advance(until)
             while not arrived():
                 self._wait(deadline, lambda: f"advance({seconds:g}) has not finished in time")
 

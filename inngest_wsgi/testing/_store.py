@@ -7,10 +7,13 @@ import threading
 import typing as t
 
 from .. import _protocol
+from ._flow.bulk import BulkCancellations
+from ._flow.schedules import Schedules
 from ._model import registry
 from ._model.catalogue import Catalogue
 from ._model.events import read_batch
 from ._model.functions import Function
+from ._model.messages import Message
 from ._model.registry import Registration
 from ._model.state import Event, RunState
 from ._run.clock import Clock
@@ -43,11 +46,18 @@ class Store:
             None if event_keys is None else frozenset(event_keys)
         )
         self._catalogue = Catalogue()
+        self._warned: t.Set[str] = set()
+        #: What apps published to channels, oldest first.
+        self.published: t.List[Message] = []
+        self.cancellations = BulkCancellations()
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
         self._queue = queue = Queue(clock, self.changed)
         self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
+        self.schedules = Schedules(
+            clock, queue.put, self.functions, lambda *due: self.runs.admission.start(*due)
+        )
         self.executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
@@ -68,8 +78,11 @@ class Store:
         """
         with self.changed:
             self._events.clear()
+            self.published.clear()
+            self.cancellations.made.clear()
             self._queue.clear()
             self.runs.clear()
+            self.schedules.restart()
             self.changed.notify_all()
 
     # -- functions -----------------------------------------------------------
@@ -79,6 +92,8 @@ class Store:
         with self.changed:
             previous = self._catalogue.register(registration)
             self.registered += 1
+            self._warn(registration)
+            self.schedules.registered()
             self.changed.notify_all()
         logger.info(
             "registered app %s: %s",
@@ -86,6 +101,21 @@ class Store:
             ", ".join(function.function_id for function in registration.functions),
         )
         return registry.changed(registration, previous)
+
+    def _warn(self, registration: Registration) -> None:
+        """Say once of each function what it cannot do here."""
+        for function in registration.functions:
+            texts = [
+                f"function {function.function_id}: no effect in the local server: {option}"
+                for option in function.left_out
+            ]
+            if function.faults:
+                faults = "; ".join(function.faults)
+                texts.append(f"the local server cannot run {function.function_id}: {faults}")
+            for text in texts:
+                if text not in self._warned:
+                    self._warned.add(text)
+                    logger.warning("%s", text)
 
     def functions(self) -> t.List[Function]:
         return self._catalogue.functions()

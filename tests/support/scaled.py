@@ -253,7 +253,7 @@ SITUATIONS = {
     ),
     "rate limit": simple(one_step, rate_limit=inngest.RateLimit(limit=1, period="60s", key=KEY)),
     "rate limit, one key": simple(
-        one_step, rate_limit=inngest.RateLimit(limit=5000, period="60s")
+        one_step, rate_limit=inngest.RateLimit(limit=50000, period="60s")
     ),
     "batches": simple(one_step, batch_events=inngest.Batch(max_size=10, timeout="60s", key=KEY)),
     "batches, one key": simple(

@@ -96,7 +96,9 @@ SETTINGS: t.Dict[str, t.Dict[str, t.Any]] = {
     "singleton": {"singleton": scaled.inngest.Singleton(mode="skip", key=scaled.KEY)},
     "cancel": {
         "cancel": [
-            scaled.inngest.Cancel(event="bench/paid", if_exp="event.data.id + 1 == async.data.id")
+            scaled.inngest.Cancel(
+                event="bench/paid", if_exp="event.data.id > 50 && async.data.id < 2"
+            )
         ]
     },
     "timeouts": {"timeouts": scaled.inngest.Timeouts(start="1h", finish="2h")},
@@ -137,6 +139,20 @@ def test_a_thousand_runs_leave_no_memory_in_use():
 def only(pair):
     client, function = pair
     return client, [function]
+
+
+def test_a_reset_forgets_paused_functions_messages_and_bulk_cancellations():
+    with raw_app.served(lambda call: raw_app.answer(200, "done")) as (_, server):
+        publish = server.url + "/v1/realtime/publish?channel=c&topic=t"
+        for _ in range(2):
+            assert server.published() == []
+            assert raw_app.ask("GET", server.url + "/v1/cancellations").json["data"] == []
+            server.pause("raw-fn")
+            server.cancel_many("raw-fn")
+            raw_app.post(publish, 1)
+            assert len(server.published()) == 1
+            server.reset()
+        assert raw_app.run_of(server).output == "done"
 
 
 def test_a_reset_forgets_runs_and_events_and_keeps_the_app():
@@ -253,7 +269,8 @@ def test_the_queue_gives_what_is_first_and_may_be_done(actions):
         now = clock.now()
         possible = model.possible(now)
         if action in ("call", "timer"):
-            run, due = run_with(limits), now + number
+            # Calls of a run with a priority are due before what is due now.
+            run, due = run_with(limits), now + number - 1
             item = Call(run, due) if action == "call" else Timer(run, due, lambda: None)
             queue.put(item)
             model.items.append(item)
@@ -343,7 +360,7 @@ def test_no_listener_is_missed(added, arriving, left):
     listeners = Listeners()
     all_of_them = []
     for number, (text, data) in enumerate(added):
-        expression = None if text is None else Expression(text, (EVENT, ASYNC))
+        expression = None if text is None else Expression(text)
         listeners.add(number, number % 2, "bench/paid", expression, form(data))
         all_of_them.append((number, expression, form(data)))
     if left < len(added):
@@ -383,7 +400,7 @@ def test_no_listener_is_missed(added, arriving, left):
 )
 def test_only_the_listeners_that_an_event_may_concern_are_asked(text, few):
     listeners = Listeners()
-    expression = Expression(text, (EVENT, ASYNC))
+    expression = Expression(text)
     for number in range(100):
         listeners.add(number, number, "bench/paid", expression, form({"a": number}))
     found = listeners.find("bench/paid", form({"a": 5, "b": "x"}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .functions import Function, Trigger
+from .functions import Function, Trigger, patterns_of
 from .registry import Registration
 
 
@@ -14,7 +14,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._registrations: t.Dict[str, Registration] = {}
         self._by_id: t.Dict[str, Function] = {}
-        #: Triggers by the name of the event; each with the number of the
+        #: Triggers by the event that they name; each with the number of the
         #: function, because all functions of an event run in one order.
         self._named: t.Dict[str, t.List[t.Tuple[int, Function, Trigger]]] = {}
 
@@ -57,9 +57,10 @@ class Catalogue:
         :param form: the event, as the app gets it.
         """
         found: t.Dict[int, Function] = {}
-        for number, function, trigger in self._named.get(name, ()):
-            if number not in found and (
-                trigger.expression is None or trigger.expression.matches(form)
-            ):
-                found[number] = function
+        for pattern in patterns_of(name):
+            for number, function, trigger in self._named.get(pattern, ()):
+                if number not in found and (
+                    trigger.expression is None or trigger.expression.matches(form)
+                ):
+                    found[number] = function
         return [found[number] for number in sorted(found)]

@@ -35,6 +35,9 @@ class Machinery(t.Protocol):
     #: Steps that wait for the end of a run, by the id of that run.
     invokes: t.Dict[str, t.Any]
 
+    #: The functions that are paused, and their calls.
+    pauses: t.Any
+
     def now(self) -> float:
         """Return unix seconds by the server's clock."""
 

@@ -11,6 +11,8 @@ from .._expressions.listeners import Listeners
 from .._flow.admission import Admission
 from .._flow.cancellation import cancel_by_event, listen, start_timeouts
 from .._flow.concurrency import slots
+from .._flow.pause import Pauses
+from .._flow.priority import priority_of, turn
 from .._flow.singleton import Singletons
 from .._model import state
 from .._model.functions import Function
@@ -83,6 +85,7 @@ class Runs:
         #: Those that have not ended.
         self._live: t.Dict[str, RunState] = {}
         self.singletons = Singletons()
+        self.pauses = Pauses()
         self.admission = Admission(self)
 
     # -- time and the queue ----------------------------------------------------
@@ -91,6 +94,8 @@ class Runs:
         return self._clock.now()
 
     def put(self, item: Item) -> None:
+        if isinstance(item, Call):
+            item.due = turn(item, self.now())
         self._queue.put(item)
 
     def put_once(self, job: str, item: Item) -> bool:
@@ -153,7 +158,8 @@ class Runs:
 
     def _enter(self, function: Function, events: t.List[Event]) -> RunState:
         run = RunState(function, events, self.now())
-        run.slots = slots(function, events[0].sent())
+        event = events[0].sent()
+        run.slots, run.priority = slots(function, event), priority_of(function, event)
         self.by_id[run.run_id] = self._live[run.run_id] = run
         self.singletons.enter(run)
         for event_id in {name for event in events for name in (event.internal_id, event.id)}:
