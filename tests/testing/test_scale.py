@@ -257,6 +257,7 @@ ACTIONS = st.one_of(
 
 @hypothesis.settings(max_examples=200, deadline=None)
 @hypothesis.given(st.lists(ACTIONS, max_size=60))
+@hypothesis.example([("call", "one", 1)] * 3 + [("take", None, 0), ("done", None, 0)])
 def test_the_queue_gives_what_is_first_and_may_be_done(actions):
     clock = VirtualClock(start=100)
     queue, model = Queue(clock, threading.Condition(threading.RLock())), Model()

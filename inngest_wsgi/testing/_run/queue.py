@@ -108,6 +108,8 @@ class Queue:
                 if entry is None:
                     break
                 entries.append(entry)
+                # Where one has room, the next one could be taken in its place.
+                self._unblock(_slots(entry[2]))
             for entry in entries:
                 heapq.heappush(self._heap, entry)
             return [item for _, _, item in entries]
