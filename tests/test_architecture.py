@@ -44,14 +44,15 @@ LEVELS = [
     {"client", "_execution.next_call"},
     {"_dev_page.page", "_execution.call"},
     {"_endpoint.router"},
+    {"_endpoint.binding"},
     {"wsgi"},
     {""},
 ]
 
 #: The same for the local server, which shares ``_protocol`` with the rest.
 TESTING = [
-    {"_wire.canonical", "_wire.ids", "_wire.outcomes", "_wire.signing", "_wire.times"},
-    {"_expressions.comparisons", "_http.front", "_run.clock", "_wire.reported"},
+    {"_wire.canonical", "_wire.outcomes", "_wire.randomness", "_wire.signing", "_wire.times"},
+    {"_expressions.comparisons", "_http.front", "_run.clock", "_wire.ids", "_wire.reported"},
     {"_expressions.expression", "_wire.answers"},
     {"_flow.cron", "_http.caller", "_model.functions"},
     {"_http.inprocess", "_model.settings", "_model.state"},
@@ -69,9 +70,14 @@ TESTING = [
     {"_run.call"},
     {"_run.executor"},
     {"_store"},
-    {"_http.api", "_http.sync", "_watching"},
-    {"_stepping"},
+    {"_acting", "_http.api", "_http.sync"},
+    {"_stepping", "_watching"},
     {"_server"},
+    {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
+    {"_toolkit.binding", "_toolkit.resolving", "_toolkit.timeline"},
+    {"_toolkit.views"},
+    {"_toolkit.server"},
+    {"_toolkit.cases"},
     {""},
 ]
 

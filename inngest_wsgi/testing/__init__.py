@@ -69,14 +69,31 @@ from ._http.sync import SyncError, SyncResult
 from ._model.state import HistoryEntry, Run
 from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
+from ._toolkit.cases import InngestTestCase, InngestTestMixin
+from ._toolkit.server import TestServer
+from ._toolkit.stubs import TIMEOUT, Stub, StubbedFailure, UnusedStubError
+from ._toolkit.views import CallRecord, RunFailed, Sent, SentEvent, TestRun, TestStep
 
 __all__ = [
+    "CallRecord",
     "Clock",
     "HistoryEntry",
+    "InngestTestCase",
+    "InngestTestMixin",
     "LocalServer",
     "Run",
+    "RunFailed",
+    "Sent",
+    "SentEvent",
+    "Stub",
+    "StubbedFailure",
     "SyncError",
     "SyncResult",
     "SystemClock",
+    "TIMEOUT",
+    "TestRun",
+    "TestServer",
+    "TestStep",
+    "UnusedStubError",
     "VirtualClock",
 ]

@@ -7,20 +7,16 @@ import json
 import logging
 import time
 import typing as t
-from datetime import datetime, timezone
 from types import TracebackType
 
-from .. import _protocol
 from ._http.api import Api
 from ._http.caller import Caller
 from ._http.front import Front
 from ._http.sync import SYNC_TIMEOUT, SyncResult, sync
-from ._model.state import Event
 from ._run.clock import Clock, SystemClock
 from ._run.request import BODY_LIMIT
 from ._store import Store
 from ._watching import Watching
-from ._wire import ids
 from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
@@ -173,44 +169,6 @@ class LocalServer(Watching):
             raise ValueError(error)
         return accepted
 
-    def fire_cron(self, function_id: str) -> str:
-        """Start a cron-triggered function now. No schedule starts one.
-
-        :param function_id: the full id, ``<app>-<function>``.
-        :return: the id of the run.
-        :raise LookupError: no such function, it has no cron trigger, or one
-            of its settings forbids another run (its singleton is running).
-        """
-        with self._store.changed:
-            function = self._store.function(function_id)
-            if not function.crons:
-                raise LookupError(f"the function {function_id!r} has no cron trigger")
-            now = int(self._store.runs.now())
-            moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-            event = Event(
-                internal_id=ids.ulid(now * 1000),
-                name=_protocol.EVENT_SCHEDULED_TIMER,
-                data={"cron": function.crons[0], "fireAt": moment, "scheduledAt": moment},
-                id=moment,
-                ts=now * 1000,
-            )
-            return self._store.fire(function, event).run_id
-
-    def signal(self, name: str, data: t.Any = None) -> str:
-        """Send a signal, as by ``POST /v1/signals``.
-
-        :param data: any JSON value.
-        :return: the id of the run that waited for it.
-        :raise LookupError: no run waits for it.
-        :raise ValueError: the data is not JSON.
-        """
-        data = json.loads(json.dumps(data, allow_nan=False))
-        with self._store.changed:
-            run = self._store.runs.signal(name, data)
-        if run is None:
-            raise LookupError(f"no run waits for the signal {name!r}")
-        return run.run_id
-
     # -- time --------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -259,49 +217,3 @@ class LocalServer(Watching):
             arrived = executor.advance(self._store.runs.now() + seconds)
             while not arrived():
                 self._wait(deadline, lambda: f"advance({seconds:g}) has not finished in time")
-
-    # -- runs: what is done to them; Watching has what is asked -----------------
-
-    def cancel(self, run_id: str) -> bool:
-        """Cancel a run, as by ``DELETE /v1/runs/<id>``.
-
-        A call in flight is not broken off; its answer is ignored.
-
-        :return: whether the run had not ended yet.
-        :raise LookupError: there is no such run.
-        """
-        with self._store.changed:
-            return self._store.runs.cancel(self._run(run_id), "by the test")
-
-    def rerun(
-        self,
-        run_id: str,
-        from_step: t.Optional[str] = None,
-        input: t.Optional[t.List[t.Any]] = None,
-    ) -> str:
-        """Start a run like an old one, with the same events.
-
-        :param run_id: the old run; it may have ended.
-        :param from_step: display name of the step to begin with; the results
-            of the steps that were finished before it are taken over, and the
-            first call targets it (W16). All of the run if None.
-        :param input: arguments for that step in place of its own; the app
-            gets them as ``{"input": [...]}``.
-        :return: the id of the new run.
-        :raise LookupError: there is no such run, or it reported no such step.
-        :raise ValueError: an input without a step, or one that is not JSON.
-        """
-        if input is not None and from_step is None:
-            raise ValueError("rerun() with input needs from_step, the step that the input is for")
-        override = None
-        if input is not None:
-            override = {"input": json.loads(json.dumps(list(input), allow_nan=False))}
-        with self._store.changed:
-            old = self._run(run_id)
-            step_id = None
-            if from_step is not None:
-                found = [key for key, name in old.names.items() if name == from_step]
-                if not found:
-                    raise LookupError(f"run {run_id} reported no step {from_step!r}")
-                step_id = found[0]
-            return self._store.runs.rerun(old, step_id, override).run_id

@@ -6,12 +6,12 @@ internal, and touched only with the server's lock held.
 
 from __future__ import annotations
 
-import secrets
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from .._wire import ids
+from .._wire import ids, randomness
+from .._wire.outcomes import Op
 from .functions import Function
 
 RUNNING = "Running"
@@ -159,6 +159,14 @@ class Config(t.NamedTuple):
     version: int = -1
 
 
+class StepReport(t.NamedTuple):
+    """One report of a step, in an answer or a checkpoint."""
+
+    #: Unix seconds by the server's clock.
+    at: float
+    op: Op
+
+
 @dataclass(eq=False)
 class RunState:
     """A run while the server works on it."""
@@ -212,7 +220,11 @@ class RunState:
     #: Unusual answers, named in the error if the run has nothing left to do.
     stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
-    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    #: Every op that the app reported for a step, oldest first.
+    reports: t.List[StepReport] = field(default_factory=list)
+    #: When each step got its memo, in unix seconds, by its hashed id.
+    ended_at: t.Dict[str, float] = field(default_factory=dict)
+    trace_id: str = field(default_factory=lambda: randomness.token_hex(16))
 
     def __post_init__(self) -> None:
         self.run_id = self.run_id or ids.ulid(int(self.began * 1000))

@@ -80,6 +80,15 @@ class Queue:
                     self._changed.wait(None if patience is None else min(patience, 3600.0))
             return None
 
+    def take_due(self) -> t.Optional[Item]:
+        """Take the next due item, as :meth:`take` does; None if there is none now."""
+        with self._changed:
+            item = self._next()
+            if item is not None:
+                item.queued = False
+                self._in_flight += 1
+            return item
+
     def ready(self) -> t.List[Item]:
         """Return what :meth:`take` could return now, in any order.
 
