@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-_TOOLKIT = "inngest_wsgi.testing._toolkit.server"
+_CORE = "inngest_wsgi.testing._toolkit.core"
 
 
 def pytest_configure(config: t.Any) -> None:
@@ -41,22 +41,22 @@ def inngest_server(request: t.Any) -> t.Iterator[t.Any]:
 
 
 def pytest_runtest_setup(item: t.Any) -> None:
-    toolkit = sys.modules.get(_TOOLKIT)
-    item._inngest_since = 0 if toolkit is None else toolkit.TestServer.latest
+    core = sys.modules.get(_CORE)
+    item._inngest_since = 0 if core is None else core.Core.latest
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: t.Any, call: t.Any) -> t.Iterator[None]:
     outcome: t.Any = yield
-    toolkit = sys.modules.get(_TOOLKIT)
-    if toolkit is None or not toolkit.servers:
+    core = sys.modules.get(_CORE)
+    if core is None or not core.servers:
         return
     report = outcome.get_result()
     if call.when == "call":
         item._inngest_report = report
     if report.failed:
         since = getattr(item, "_inngest_since", 0)
-        found = [each for each in toolkit.servers if each.number > since or each.is_open]
+        found = [each for each in core.servers if each.number > since or each.is_open]
         for server in sorted(found, key=lambda each: t.cast(int, each.number)):
             told = server.describe()
             if told:

@@ -46,6 +46,7 @@ LEVELS = [
     {"_endpoint.router"},
     {"_endpoint.binding"},
     {"wsgi"},
+    {"experimental.mocked"},
     {""},
 ]
 
@@ -74,8 +75,9 @@ TESTING = [
     {"_stepping", "_watching"},
     {"_server"},
     {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
-    {"_toolkit.binding", "_toolkit.resolving", "_toolkit.timeline"},
+    {"_toolkit.binding", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
     {"_toolkit.views"},
+    {"_toolkit.core", "_toolkit.sent"},
     {"_toolkit.server"},
     {"_toolkit.cases"},
     {""},

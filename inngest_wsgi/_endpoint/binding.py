@@ -12,9 +12,11 @@ takes from its configuration is text, which is ignored here.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from .. import _settings
+from .._execution import options
 from .._messages import Call, StepId
 from .._server_api.client import Http
 from .._settings import Settings
@@ -39,6 +41,9 @@ class Binding(t.Protocol):
     def sleep(self, seconds: float) -> None:
         """Do as ``time.sleep`` between two attempts of a request."""
 
+    def now(self) -> float:
+        """Return the present time by the server's clock, in seconds since the epoch."""
+
     def replace(self, run_id: str, step_id: str, index: int, body: Body) -> Body:
         """Return what is called in place of a step's code; called when the
         step runs.
@@ -52,7 +57,7 @@ class Binding(t.Protocol):
         endpoint."""
 
 
-_METHODS = ("request", "sleep", "replace", "bound")
+_METHODS = ("request", "sleep", "now", "replace", "bound")
 
 
 class Endpoint:
@@ -95,9 +100,8 @@ class Endpoint:
         def replace(call: Call, step: StepId, body: Body) -> Body:
             return t.cast(Body, binding.replace(call.run_id, step.user_id, step.repeat, body))
 
-        router = Router(
-            settings, self._functions, http, self._client, None, self._contexts, replace
-        )
+        contexts = (lambda environ: _by_clock(binding.now), *self._contexts)
+        router = Router(settings, self._functions, http, self._client, None, contexts, replace)
         self._bound = binding, router
 
         def unbind() -> None:
@@ -106,3 +110,13 @@ class Endpoint:
 
         binding.bound(unbind)
         return router
+
+
+@contextlib.contextmanager
+def _by_clock(now: t.Callable[[], float]) -> t.Iterator[None]:
+    """Compare the dates in steps with the time of another clock meanwhile."""
+    token = options.clock.set(now)
+    try:
+        yield
+    finally:
+        options.clock.reset(token)

@@ -70,9 +70,11 @@ from ._model.state import HistoryEntry, Run
 from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
 from ._toolkit.cases import InngestTestCase, InngestTestMixin
+from ._toolkit.records import CallRecord, SentEvent
+from ._toolkit.sent import Sent
 from ._toolkit.server import TestServer
 from ._toolkit.stubs import TIMEOUT, Stub, StubbedFailure, UnusedStubError
-from ._toolkit.views import CallRecord, RunFailed, Sent, SentEvent, TestRun, TestStep
+from ._toolkit.views import RunFailed, TestRun, TestStep
 
 __all__ = [
     "CallRecord",

@@ -7,6 +7,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from .. import _protocol
+from ._model.events import read_batch
 from ._model.state import Event, RunState
 from ._store import Store
 from ._wire import ids
@@ -17,6 +18,22 @@ class Acting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def start_run(self, function_id: str, events: t.Sequence[t.Dict[str, t.Any]]) -> str:
+        """Start a run of a function, whatever its triggers and its flow control are.
+
+        :param function_id: the full id, ``<app>-<function>``.
+        :param events: at least one; of several, a batch is made.
+        :return: the id of the run.
+        :raise LookupError: there is no such function.
+        :raise ValueError: the event API would refuse an event, or there is none.
+        """
+        with self._store.changed:
+            runs = self._store.runs
+            batch = read_batch(json.dumps(list(events), allow_nan=False), None, runs.now())
+            if batch.error is not None or not batch.events:
+                raise ValueError(batch.error or "a run needs at least one event")
+            return runs.begin(self._store.function(function_id), batch.events).run_id
 
     def fire_cron(self, function_id: str) -> str:
         """Start a cron-triggered function now. No schedule starts one.

@@ -49,6 +49,9 @@ class Shop:
         self.charged.append(order)
         return {"receipt": order}
 
+    def paid(self):
+        return inngest.Event("shop/order.paid", {"by": "card"})
+
     def serve(self, **options):
         return inngest.serve(self.client, self.functions, **options)
 

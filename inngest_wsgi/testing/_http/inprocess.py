@@ -49,6 +49,11 @@ def call(application: Application, environ: t.Dict[str, t.Any]) -> Answer:
     )
 
 
+def shown(error: Exception) -> bytes:
+    """Return what an application raised, as the body of an answer in its place."""
+    return f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
 def environ_of(
     method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
 ) -> t.Dict[str, t.Any]:
@@ -102,7 +107,7 @@ def _call(
             close = getattr(iterable, "close", None)
             if close is not None:
                 close()
-    except Exception:
+    except Exception as error:
         logger.exception("the application raised, and a WSGI server would answer 500")
-        return "500 Internal Server Error", [], []
+        return "500 Internal Server Error", [], [shown(error)]
     return status, answered, chunks

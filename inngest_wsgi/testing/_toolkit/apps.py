@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ... import _protocol
 from .._http.caller import Caller, CallFailed
-from .._http.inprocess import Application, call, environ_of
+from .._http.inprocess import Application, call, environ_of, shown
 from .._wire.answers import Answer
 
 logger = logging.getLogger("inngest_wsgi.testing")
@@ -126,10 +126,10 @@ class AppCaller(Caller):
             environ[_protocol.ENVIRON_TEST] = self.binding
             try:
                 return app.call(environ)
-            except Exception:
+            except Exception as error:
                 # of a test client, for a WSGI application's own are answered
-                logger.exception("the application raised")
-                return Answer(500, {}, b"")
+                logger.exception("the application raised, and a server would answer 500")
+                return Answer(500, {}, shown(error))
         if self._allow_network or _origin(url) in self._origins:
             return super()._once(method, url, headers, body)
         raise CallFailed(f"no application is served at {url.partition('?')[0]}")

@@ -6,7 +6,9 @@ A step that the app runs meets its stub in the app, see ``binding.py``.
 from __future__ import annotations
 
 import json
+import time
 import typing as t
+import warnings
 from dataclasses import replace
 
 from ... import _protocol
@@ -19,6 +21,8 @@ from .._run.parallel import resume
 from .._wire import ids
 from .._wire.canonical import normalised
 from .._wire.outcomes import Op, local_failure
+from .._wire.times import parse_date
+from .durations import utc
 from .stubs import FOR_REAL, TIMEOUT, Stubs
 
 _REQUESTS = (_protocol.OP_GATEWAY, _protocol.OP_AI_GATEWAY)
@@ -45,6 +49,7 @@ class Resolver:
         """End an op; return False if it is to be carried out for real."""
         if op.op not in _RESOLVED:
             return False
+        _warn_of_another_clock(report, op)
         function = report.run.function
         stub = self._stubs.find(function.function_id, function.app_id, op.display_name, op.index)
         if stub is not None:
@@ -99,6 +104,21 @@ class _StubbedRequest(gateway.Request):
 
     def perform(self, caller: Caller) -> t.Dict[str, t.Any]:
         return self._memo
+
+
+def _warn_of_another_clock(report: Report, op: Op) -> None:
+    """Warn of a date that has passed in virtual time, and not by this process's clock."""
+    wanted = op.opts.get("duration" if op.op == _protocol.OP_SLEEP else "timeout")
+    moment = parse_date(wanted) if isinstance(wanted, str) else None
+    if moment is None or not time.time() < moment.timestamp() <= report.machinery.now():
+        return
+    warnings.warn(
+        f"the step {op.display_name!r} of {report.run.function.function_id} waits until {wanted}. "
+        f"That has passed in virtual time, where it is {utc(report.machinery.now())}, and has not "
+        "by the clock of this process. If the app made the date by its own clock, have that "
+        "follow: TestServer(freeze_app_time=True), or server.on_time() with freezegun",
+        stacklevel=2,
+    )
 
 
 def _answer(report: Report, op: Op, value: t.Any, error: t.Optional[Exception]) -> None:

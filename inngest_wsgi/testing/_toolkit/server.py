@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import random
 import typing as t
-import weakref
-from datetime import datetime
 from types import TracebackType
 
-from .._acting import Acting
 from .._http.caller import Caller
 from .._http.front import Front
 from .._http.sync import SYNC_TIMEOUT, SyncError, sync
-from .._model.state import RunState
-from .._run.clock import TestClock
-from .._run.exchange import Exchange
 from .._run.request import BODY_LIMIT
-from .._stepping import Stepper
-from .._wire import randomness
-from .app_time import AppTime
-from .apps import AppCaller
-from .binding import AppBinding
-from .durations import Duration, Moment, seconds_of, unix_seconds_of, utc
-from .resolving import Resolver
-from .stubs import NOT_GIVEN, Stub, Stubs, is_named
-from .timeline import timeline
-from .views import CallRecord, Sent, SentEvent, TestRun
-
-#: The most things that are done at one moment of virtual time.
-MOST_AT_ONCE = 100_000
-#: The most virtual seconds that :meth:`TestServer.run_until_idle` goes on for.
-_LONGEST = 2 * 366 * 86400.0
-
-_GRACE = 2.0
-
-#: The servers of this process that something still refers to.
-servers: "weakref.WeakSet[TestServer]" = weakref.WeakSet()
+from .core import Core
+from .durations import Moment
+from .records import CallRecord, SentEvent
+from .sent import Sent, only
+from .stubs import NOT_GIVEN, Stub, is_named
+from .views import TestRun
 
 
-class _RecordingStepper(Stepper):
-    """A stepper that keeps each call and its answer."""
-
-    def __init__(self, caller: AppCaller, *arguments: t.Any) -> None:
-        super().__init__(caller, *arguments)
-        self.app_caller = caller
-        self.calls: t.List[CallRecord] = []
-
-    def perform(self, exchange: Exchange) -> t.Any:
-        request = getattr(exchange, "request", None)
-        if request is None:
-            return super().perform(exchange)
-        at = self.clock.now()
-        self.app_caller.last = None
-        try:
-            return super().perform(exchange)
-        finally:
-            last = self.app_caller.last
-            self.calls.append(
-                CallRecord(
-                    at,
-                    exchange.item.run.run_id,
-                    "POST",
-                    request.url,
-                    request.headers,
-                    request.body,
-                    None if last is None else last.status,
-                    {} if last is None else last.headers,
-                    b"" if last is None else last.body,
-                )
-            )
-
-
-class TestServer:
+class TestServer(Core):
     """An Inngest server for tests: in the test's own thread, and in virtual time::
 
         with TestServer() as server:
@@ -114,9 +59,6 @@ class TestServer:
 
     __test__ = False
 
-    #: The number of the newest server.
-    latest: t.ClassVar[int] = 0
-
     def __init__(
         self,
         *,
@@ -127,76 +69,7 @@ class TestServer:
         allow_network: bool = False,
         body_limit: int = BODY_LIMIT,
     ) -> None:
-        self._start = None if start is None else unix_seconds_of(start)
-        self._seed = seed
-        self._freeze = freeze_app_time
-        self._options = (retry_interval, body_limit)
-        self._allow_network = allow_network
-        self._front: t.Optional[Front] = None
-        self._closed = False
-        self._begin()
-        TestServer.latest += 1
-        #: Tells servers apart, by their age.
-        self.number = TestServer.latest
-        servers.add(self)
-
-    def _begin(self) -> None:
-        """Begin with nothing."""
-        self._random = random.Random(self._seed)
-        self._busy = False
-        self._stubs = Stubs()
-        self._callers = AppCaller(self._allow_network)
-        clock = TestClock(self._start)
-        self._stepper = _RecordingStepper(self._callers, clock, *self._options)
-        self._binding = AppBinding(
-            self._stepper.store, self._stepper.api, self._stubs, self._drawing
-        )
-        self._callers.binding = self._binding
-        self._store = self._stepper.store
-        self._acting = Acting(self._store)
-        self._store.runs.intercept = Resolver(self._stubs, self._allow_network)
-        self._app_time = AppTime(clock) if self._freeze else None
-
-    # -- the beginning and the end -------------------------------------------------
-
-    def close(self, check_stubs: bool = True) -> None:
-        """Unbind the apps, so that all is as before; harmless a second time.
-
-        :param check_stubs: whether a stub that was not used is an error.
-        :raise UnusedStubError: a stub was not used.
-        """
-        if self._closed:
-            return
-        self._closed = True
-        self._end()
-        if check_stubs:
-            self._stubs.check_used(self._seen_steps())
-
-    @property
-    def is_open(self) -> bool:
-        """True until :meth:`close`."""
-        return not self._closed
-
-    def _end(self) -> None:
-        self._binding.unbind()
-        if self._app_time is not None:
-            self._app_time.stop()
-            self._app_time = None
-        if self._front is not None:
-            self._front.stop(_GRACE)
-            self._front = None
-
-    def reset(self, check_stubs: bool = True) -> None:
-        """Begin anew: forget apps, runs, events and stubs; time is as at first.
-
-        :raise UnusedStubError: a stub was not used.
-        """
-        seen, stubs = self._seen_steps(), self._stubs
-        self._end()
-        self._closed = False
-        self._begin()
-        if check_stubs:
-            stubs.check_used(seen)
+        super().__init__(start, seed, freeze_app_time, retry_interval, allow_network, body_limit)
 
     def __enter__(self) -> "TestServer":
         return self
@@ -226,16 +99,16 @@ class TestServer:
         :raise SyncError: the app did not register; says why.
         """
         if isinstance(app, str):
-            self._callers.allow(app)
+            self._caller.allow(app)
             with self._drawing():
                 sync(self._store, Caller(timeout=SYNC_TIMEOUT), self.url, app, False)
             return
         url = f"{base_url.rstrip('/')}/{path.lstrip('/')}"
-        self._callers.add(url, app)
+        self._caller.add(url, app)
         bound = self._binding.count
         with self._drawing():
             try:
-                sync(self._store, self._callers, "the test's server", url, False)
+                sync(self._store, self._caller, "the test's server", url, False)
             except SyncError as error:
                 if error.status == 404 or self._binding.count == bound:
                     raise SyncError(
@@ -279,81 +152,37 @@ class TestServer:
         if error is not None:
             raise ValueError(error)
         self._settle()
-        return Sent(ids, lambda: self._views(self._runs_of(ids)), self._only(ids))
+        return Sent(ids, lambda: self._runs_of(ids), lambda: self._why_no_run(ids))
 
-    def _runs_of(self, ids: t.Sequence[str]) -> t.List[RunState]:
+    def _runs_of(self, ids: t.Sequence[str]) -> t.List[TestRun]:
         found = {run.run_id: run for each in ids for run in self._store.runs_of(each)}
-        return list(found.values())
+        return list(self._views(found.values()))
 
-    def _only(
-        self, ids: t.Sequence[str]
-    ) -> t.Callable[[t.Optional[str], t.List[TestRun]], TestRun]:
-        def find(function: t.Optional[str], runs: t.List[TestRun]) -> TestRun:
-            if function is not None:
-                runs = [run for run in runs if run.is_of(function)]
-            if len(runs) == 1:
-                return runs[0]
-            of = "" if function is None else f" of {function!r}"
-            if runs:
-                raise LookupError(f"the events started {len(runs)} runs{of}: {runs}")
-            others = self._views(self._runs_of(ids))
-            why = f"they started {others}" if others else self._store.why_no_run(ids[0])
-            raise LookupError(
-                f"the events started no run{of}: {why}. The functions are: {self._function_ids()}"
-            )
+    def _why_no_run(self, ids: t.Sequence[str] = ()) -> str:
+        """Return a text that says why there is no other run."""
+        reasons = dict.fromkeys(self._store.why_no_run(each) for each in ids)
+        known = ", ".join(each.function_id for each in self._store.functions()) or "none"
+        return "".join(f"{reason}. " for reason in reasons) + f"The functions are: {known}"
 
-        return find
+    def start_run(self, function: str, events: t.Any) -> TestRun:
+        """Start a run of a function, whatever its triggers and its flow control are.
 
-    def _function_ids(self) -> str:
-        return ", ".join(each.function_id for each in self._store.functions()) or "none"
-
-    # -- time --------------------------------------------------------------------
-
-    def now(self) -> datetime:
-        """Return the present moment of virtual time (UTC)."""
-        return utc(self._stepper.clock.now())
-
-    def advance(self, duration: Duration) -> None:
-        """Let time pass, and do all that is due meanwhile, each thing at its time.
-
-        :param duration: seconds, a ``timedelta``, or a text such as ``"3d"``,
-            ``"1h30m"`` or ``"500ms"``.
-        :raise ValueError: it is not a duration, or negative.
+        :param function: its id, with the app's or without.
+        :param events: an ``Event``, a dict, or a list of them, for one run.
+        :raise LookupError: there is no such function.
+        :raise ValueError: an event is not one, or there is none.
         """
-        until = self._stepper.clock.now() + seconds_of(duration)
-        self._settle()
-        while self._stepper.pass_time(until):
-            self._settle()
-        self._stepper.clock.move(until)
-        self._settle()
+        events = events if isinstance(events, (list, tuple)) else [events]
+        with self._drawing():
+            run = self._acting.start_run(self._full_id(function), [_wire(e) for e in events])
+        return self._view(run)
 
-    def run_until_idle(self) -> None:
-        """Let time pass until no run is going on and no event waits for one.
-
-        :raise RuntimeError: that takes longer than two years of virtual time.
-        """
-        until = self._stepper.clock.now() + _LONGEST
-        self._settle()
-        while self._store.runs.busy():
-            if not self._stepper.pass_time(until):
-                going_on = [f"{run.run_id}" for run in self._store.runs.running()]
-                raise RuntimeError(f"runs are still going on after two years: {going_on}")
-            self._settle()
-
-    def on_time(self, follower: t.Callable[[datetime], t.Any]) -> None:
-        """Call a function with the present moment, now and whenever time moves.
-
-        So the clock of the app can follow the server's by freezegun::
-
-            with freezegun.freeze_time() as frozen:
-                server.on_time(frozen.move_to)
-
-        :param follower: given a ``datetime`` in UTC.
-        """
-        clock = self._stepper.clock
-        # freezegun wants one without a time zone, and takes it for UTC
-        clock.followers.append(lambda now: follower(utc(now).replace(tzinfo=None)))
-        clock.followers[-1](clock.now())
+    def _full_id(self, function: str) -> str:
+        """Return the id of a function with its app's, if there is one."""
+        for each in self._store.functions():
+            if is_named(function, each.function_id, each.app_id):
+                return each.function_id
+        return function
 
     # -- what is done to runs --------------------------------------------------------
 
@@ -385,13 +214,8 @@ class TestServer:
         :raise LookupError: no such function, it has no cron trigger, or one
             of its settings forbids another run.
         """
-        found = [
-            each.function_id
-            for each in self._store.functions()
-            if is_named(function, each.function_id, each.app_id)
-        ]
         with self._drawing():
-            return self._view(self._acting.fire_cron((found or [function])[0]))
+            return self._view(self._acting.fire_cron(self._full_id(function)))
 
     def rerun(
         self,
@@ -409,7 +233,7 @@ class TestServer:
 
     def _view(self, run_id: str) -> TestRun:
         self._settle()
-        return TestRun(self._store.runs.by_id[run_id], self._stepper.calls)
+        return next(self._views([self._store.runs.by_id[run_id]]))
 
     # -- stubs -------------------------------------------------------------------
 
@@ -472,22 +296,18 @@ class TestServer:
         self._settle()
         return [
             run
-            for run in self._views(self._store.runs.by_id.values())
+            for run in self._all()
             if (function is None or run.is_of(function)) and status in (None, run.status)
         ]
 
     def run(self, function: t.Optional[str] = None) -> TestRun:
         """Return the only run, of a function.
 
-        :raise LookupError: there is no run, or there are several.
+        :param function: its id, with the app's or without; None if there is
+            only one run.
+        :raise LookupError: there is no such run, or there are several.
         """
-        runs = self.runs(function)
-        if len(runs) == 1:
-            return runs[0]
-        of = "" if function is None else f" of {function!r}"
-        raise LookupError(
-            f"there are {len(runs)} runs{of}: {runs}. The functions are: {self._function_ids()}"
-        )
+        return only(self.runs(), function, self._why_no_run)
 
     def events(self, name: t.Optional[str] = None, internal: bool = False) -> t.List[SentEvent]:
         """Return the events that the server accepted, in their order.
@@ -508,48 +328,6 @@ class TestServer:
     def calls(self) -> t.List[CallRecord]:
         """The calls of functions that the server made, each with its answer."""
         return list(self._stepper.calls)
-
-    def describe(self) -> str:
-        """Return the timelines of all runs as a text."""
-        runs = list(self._store.runs.by_id.values())
-        return "\n\n".join(timeline(run) for run in runs)
-
-    def _views(self, runs: t.Iterable[RunState]) -> t.List[TestRun]:
-        return [TestRun(run, self._stepper.calls) for run in runs]
-
-    def _seen_steps(self) -> t.List[str]:
-        return [name for run in self._store.runs.by_id.values() for name in run.names.values()]
-
-    # -- work --------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _drawing(self) -> t.Iterator[None]:
-        """Draw what is random from the test's seed meanwhile."""
-        token = randomness.source.set(self._random)
-        try:
-            yield
-        finally:
-            randomness.source.reset(token)
-
-    def _settle(self) -> None:
-        """Do all that is due at the present moment.
-
-        Not within a call: what a function sends is due when its call has ended.
-        """
-        if self._busy or self._closed:
-            return
-        self._busy = True
-        try:
-            with self._drawing():
-                for _ in range(MOST_AT_ONCE):
-                    if not self._stepper.run_next():
-                        return
-        finally:
-            self._busy = False
-        raise RuntimeError(
-            f"{MOST_AT_ONCE} things were done at {self.now()} and more are due: do functions "
-            f"start each other without end?\n{self.runs()[-1]}"
-        )
 
 
 def _wire(event: t.Any) -> t.Any:

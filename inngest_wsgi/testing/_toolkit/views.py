@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from .._model import state
 from .._model.state import HistoryEntry, RunState
 from .._wire.outcomes import Op
 from .durations import utc
+from .records import CallRecord
 from .stubs import is_named
 from .timeline import error_of, timeline
 
@@ -45,74 +45,6 @@ class RunFailed(Exception):
         self.name = name
         self.message = message
         self.stack = stack
-
-
-class SentEvent(t.NamedTuple):
-    """An event that the server accepted."""
-
-    name: str
-    data: t.Dict[str, t.Any]
-    id: str
-    #: Milliseconds since the epoch.
-    ts: int
-    user: t.Dict[str, t.Any]
-    v: t.Optional[str]
-
-
-class CallRecord:
-    """A request of the server to an app, and the answer.
-
-    :ivar at: when it was made, by the server's clock (UTC).
-    :ivar run_id: of the run that was called; empty for another request.
-    :ivar method: of the request.
-    :ivar url: of the request.
-    :ivar request_body: as sent.
-    :ivar status: of the answer; None if there was none.
-    :ivar headers: of the answer, their names in lower case.
-    :ivar response_body: as received.
-    """
-
-    def __init__(
-        self,
-        at: float,
-        run_id: str,
-        method: str,
-        url: str,
-        request_headers: t.Sequence[t.Tuple[str, str]],
-        request_body: bytes,
-        status: t.Optional[int],
-        headers: t.Dict[str, str],
-        response_body: bytes,
-    ) -> None:
-        self.at = utc(at)
-        self.run_id = run_id
-        self.method = method
-        self.url = url
-        self.request_headers = list(request_headers)
-        self.request_body = request_body
-        self.status = status
-        self.headers = headers
-        self.response_body = response_body
-
-    @property
-    def request(self) -> t.Any:
-        """The body of the request, read as JSON; None if it is not JSON."""
-        return _read(self.request_body)
-
-    @property
-    def response(self) -> t.Any:
-        """The body of the answer, read as JSON; None if it is not JSON."""
-        return _read(self.response_body)
-
-    def __repr__(self) -> str:
-        return f"<{self.method} {self.url}: {self.status}>"
-
-
-def _read(body: bytes) -> t.Any:
-    try:
-        return json.loads(body.decode("utf-8"))
-    except ValueError:
-        return None
 
 
 class TestStep:
@@ -340,42 +272,3 @@ class TestRun:
     def __repr__(self) -> str:
         error = f" by {self.error}" if self.error is not None else ""
         return f"<run {self.id} of {self.function_id}: {self.status}{error}>"
-
-
-class Sent:
-    """Events that were sent, and their runs.
-
-    :ivar ids: the ids that the server gave the events.
-    """
-
-    def __init__(
-        self,
-        ids: t.List[str],
-        runs: t.Callable[[], t.List[TestRun]],
-        find: t.Callable[[t.Optional[str], t.List[TestRun]], TestRun],
-    ) -> None:
-        self.ids = ids
-        self._runs = runs
-        self._find = find
-
-    @property
-    def id(self) -> str:
-        """The id of the first event."""
-        return self.ids[0]
-
-    @property
-    def runs(self) -> t.List[TestRun]:
-        """The runs that the events have started so far, oldest first."""
-        return self._runs()
-
-    def run(self, function: t.Optional[str] = None) -> TestRun:
-        """Return the run of a function that the events started.
-
-        :param function: its id, with the app's or without; None if there is
-            only one run.
-        :raise LookupError: there is no such run, or there are several.
-        """
-        return self._find(function, self._runs())
-
-    def __repr__(self) -> str:
-        return f"<sent {', '.join(self.ids)}: {self.runs}>"
