@@ -145,7 +145,7 @@ def test_a_retry_interval():
         server.serve(app_of(broken, retries=3))
         run = server.send("go").run()
         server.run_until_idle()
-    assert run.ended is not None
+        assert run.ended is not None
         assert (run.ended - run.began).total_seconds() == 6
 
 

@@ -142,11 +142,11 @@ class Core:
         :param check_stubs: whether a stub that was not used is an error.
         :raise UnusedStubError: a stub was not used.
         """
-        seen, stubs = self._seen_steps(), self._stubs
+        seen, stubs, was_open = self._seen_steps(), self._stubs, self.is_open
         self._end()
         self._closed = False
         self._begin()
-        if check_stubs:
+        if check_stubs and was_open:
             stubs.check_used(seen)
 
     def _seen_steps(self) -> t.List[str]:
