@@ -78,6 +78,7 @@ TESTING = [
     {"_toolkit.binding", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
     {"_toolkit.views"},
     {"_toolkit.core", "_toolkit.sent"},
+    {"_toolkit.controls"},
     {"_toolkit.server"},
     {"_toolkit.cases"},
     {""},
