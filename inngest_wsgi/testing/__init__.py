@@ -27,37 +27,15 @@ whole protocol and a page that shows runs. In production, apps are served by
 Inngest Cloud or by a self-hosted Inngest server.
 
 It is an independent reading of the protocol: of the SDK it shares the names
-on the wire and no logic, so that it can find the SDK's mistakes. It differs
-from a real server on purpose where that helps a test:
+on the wire and no logic, so that it can find the SDK's mistakes. Recorded
+traffic of a real server is replayed against it, field by field. What differs on
+purpose, and what is left out, is listed in one place, ``docs/local-server.md``.
+An option that has no effect here is named in the log, once, when a function is
+registered with it.
 
-- A run that a real server would leave hanging fails as soon as nothing is
-  left to do for it. An answer over which a real server would loop, or retry
-  twenty times whatever was configured, fails the run at once, and so does an
-  op that it does not know. The error says why; its name is
-  ``LocalServerError``.
-- With a signing key, answers to calls must be signed; the open-source server
-  takes unsigned ones.
-- Expressions are read in part: comparisons, ``&& || !``, ``in``, ``has()``,
-  ``+`` and ``? :`` over literals and paths. A registration with another one
-  is refused, and a wait with another one fails its run; both errors name the
-  expression. A path without a value is neither less nor greater than anything.
-- A run that was started by ``inngest/function.failed``, ``.cancelled`` or
-  ``.finished`` makes no such events itself, to avoid endless loops.
-- The output of a run that ends with ``RunComplete`` is its data; of a
-  cancelled run it is None.
-- An event whose id was seen before does nothing at all.
-- An invoked function starts at once, without batches and debounce; where
-  another setting forbids it, the invoking step fails.
-- ``priority`` is read and has no effect. A singleton that cancels does so at
-  once.
-- The address of an app is used as it was registered; a real server turns
-  ``127.0.0.1`` into ``localhost``.
-
-What it does not do: checkpoints (a function that asks for them is refused by
-name), ``defer()``, realtime, durable endpoints, in-band sync, pausing and
-bulk cancellation. Event names with wildcards are refused. No cron
-expression starts a run; use :meth:`LocalServer.fire_cron`. The
-``_inngest`` data of an invoked function has no fields for tracing.
+CEL expressions and cron schedules need the extra:
+``pip install 'inngest-wsgi[testing]'``. Without it, a function that has one
+fails whenever it would run, and its error says so; the others run.
 
 A :class:`LocalServer` is used like this::
 
@@ -76,11 +54,16 @@ act while a run waits, hold the server::
             server.wait_for(event_id, "waiting", step="payment")
             server.send({"name": "shop/order.paid", "data": {}})
         run = server.wait_for_run(event_id)
+
+Cron schedules fire by real time, and while :meth:`LocalServer.advance` moves
+the time. A virtual clock that jumps by itself passes over them: a schedule would
+keep it going for ever.
 """
 
 from __future__ import annotations
 
 from ._http.sync import SyncError, SyncResult
+from ._model.messages import Message
 from ._model.state import HistoryEntry, Run
 from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
@@ -98,6 +81,7 @@ __all__ = [
     "InngestTestCase",
     "InngestTestMixin",
     "LocalServer",
+    "Message",
     "Run",
     "RunFailed",
     "Sent",

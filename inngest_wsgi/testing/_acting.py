@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import typing as t
-from datetime import datetime, timezone
 
-from .. import _protocol
+from ._controls import Controls
+from ._flow.schedules import cron_event
 from ._model.events import read_batch
-from ._model.state import Event, RunState
+from ._model.state import RunState
 from ._store import Store
-from ._wire import ids
 
 
-class Acting:
+class Acting(Controls):
     """The methods of a server that act on runs."""
 
     def __init__(self, store: Store) -> None:
@@ -36,7 +35,7 @@ class Acting:
             return runs.begin(self._store.function(function_id), batch.events).run_id
 
     def fire_cron(self, function_id: str) -> str:
-        """Start a cron-triggered function now. No schedule starts one.
+        """Start a cron-triggered function now, whatever its schedule.
 
         :param function_id: the full id, ``<app>-<function>``.
         :return: the id of the run.
@@ -46,16 +45,9 @@ class Acting:
         with self._store.changed:
             function = self._store.function(function_id)
             if not function.crons:
-                raise LookupError(f"the function {function_id!r} has no cron trigger")
-            now = int(self._store.runs.now())
-            moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-            event = Event(
-                internal_id=ids.ulid(now * 1000),
-                name=_protocol.EVENT_SCHEDULED_TIMER,
-                data={"cron": function.crons[0], "fireAt": moment, "scheduledAt": moment},
-                id=moment,
-                ts=now * 1000,
-            )
+                reason = "; ".join(function.faults) or "it has no cron trigger"
+                raise LookupError(f"the function {function_id!r} cannot be started: {reason}")
+            event = cron_event(function.crons[0].text, self._store.runs.now())
             return self._store.fire(function, event).run_id
 
     def signal(self, name: str, data: t.Any = None) -> str:

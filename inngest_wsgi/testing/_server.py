@@ -143,19 +143,21 @@ class LocalServer(Watching):
 
     # -- apps and events ---------------------------------------------------
 
-    def sync(self, url: str, *, signed: bool = True) -> SyncResult:
+    def sync(self, url: str, *, signed: bool = True, in_band: bool = False) -> SyncResult:
         """Ask the app at this URL to register, as a server does (W51).
 
         :param signed: with a signing key, whether the request is signed: it
             is if the URL was given to the server when it was started, and is
             not if it was given to the server's page (W78).
+        :param in_band: ask the app to answer with its functions, as Inngest
+            Cloud does, instead of registering them by a request of its own.
         :raise SyncError: the app could not be reached, said no, or said yes
             without having registered here.
         :raise RuntimeError: the server is not running.
         """
         if not self._started or self._stopped:
             raise RuntimeError("the local server is not running: call start() before sync()")
-        return sync(self._store, self._syncs, self.url, url, signed)
+        return sync(self._store, self._syncs, self.url, url, signed, in_band)
 
     def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.
@@ -198,7 +200,7 @@ class LocalServer(Watching):
         """Move virtual time forward within :meth:`hold`.
 
         All that is due meanwhile is done, at its time, and what follows from
-        it. Waits for calls in flight.
+        it; cron schedules fire. Waits for calls in flight.
 
         :param seconds: virtual seconds; with 0, what is due now is done.
         :param timeout: real seconds that this may take.
@@ -214,6 +216,8 @@ class LocalServer(Watching):
             executor = self._store.executor
             if not executor.held:
                 raise RuntimeError("advance() needs a VirtualClock, and works only within hold()")
-            arrived = executor.advance(self._store.runs.now() + seconds)
+            until = self._store.runs.now() + seconds
+            self._store.schedules.move_to(until)
+            arrived = executor.advance(until)
             while not arrived():
                 self._wait(deadline, lambda: f"advance({seconds:g}) has not finished in time")

@@ -7,9 +7,12 @@ import threading
 import typing as t
 
 from .. import _protocol
+from ._flow.bulk import BulkCancellations
+from ._flow.schedules import Schedules
 from ._model import registry
 from ._model.events import read_batch
-from ._model.functions import Function
+from ._model.functions import Function, patterns_of
+from ._model.messages import Message
 from ._model.registry import Registration
 from ._model.state import Event, RunState
 from ._run.clock import Clock
@@ -42,6 +45,10 @@ class Store:
             None if event_keys is None else frozenset(event_keys)
         )
         self._registrations: t.Dict[str, Registration] = {}
+        self._warned: t.Set[str] = set()
+        #: What apps published to channels, oldest first.
+        self.published: t.List[Message] = []
+        self.cancellations = BulkCancellations()
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
@@ -49,6 +56,7 @@ class Store:
         self.accepted: t.List[Event] = []
         queue = Queue(clock, self.changed)
         self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
+        self.schedules = Schedules(clock, queue.put, self.functions, self.runs.admission.start)
         self.executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
@@ -69,6 +77,8 @@ class Store:
             previous = self._registrations.get(registration.app_id)
             self._registrations[registration.app_id] = registration
             self.registered += 1
+            self._warn(registration)
+            self.schedules.registered()
             self.changed.notify_all()
         logger.info(
             "registered app %s: %s",
@@ -76,6 +86,21 @@ class Store:
             ", ".join(function.function_id for function in registration.functions),
         )
         return registry.changed(registration, previous)
+
+    def _warn(self, registration: Registration) -> None:
+        """Say once of each function what it cannot do here."""
+        for function in registration.functions:
+            texts = [
+                f"function {function.function_id}: no effect in the local server: {option}"
+                for option in function.left_out
+            ]
+            if function.faults:
+                faults = "; ".join(function.faults)
+                texts.append(f"the local server cannot run {function.function_id}: {faults}")
+            for text in texts:
+                if text not in self._warned:
+                    self._warned.add(text)
+                    logger.warning("%s", text)
 
     def functions(self) -> t.List[Function]:
         return [
@@ -120,10 +145,10 @@ class Store:
             return
         # What is running first: an event does not cancel the run it starts.
         self.runs.receive(event)
-        form = event.sent()
+        form, patterns = event.sent(), patterns_of(event.name)
         for function in self.functions():
             for trigger in function.triggers:
-                if trigger.event != event.name:
+                if trigger.event not in patterns:
                     continue
                 if trigger.expression is None or trigger.expression.matches(form):
                     self.runs.admission.offer(function, event)

@@ -7,7 +7,7 @@ import typing as t
 from .._model.functions import Function
 from .._model.state import Event
 from .._run.machinery import Machinery
-from .keys import value_of
+from .keys import exempt, value_of
 
 
 def cancel_or_refuse(machinery: Machinery, function: Function, event: Event) -> t.Optional[str]:
@@ -17,7 +17,7 @@ def cancel_or_refuse(machinery: Machinery, function: Function, event: Event) -> 
         with the same key has not ended; else None.
     """
     singleton = function.singleton
-    if singleton is None:
+    if singleton is None or exempt(singleton.key, event):
         return None
     value = value_of(singleton.key, event)
     for run in machinery.running(function):

@@ -211,6 +211,8 @@ class RunState:
     generations: t.Dict[str, int] = field(default_factory=dict)
     #: How many times in a row another call was asked for, and nothing else.
     discoveries: int = 0
+    #: Seconds by which its calls come forward in the queue, or back if negative.
+    priority: int = 0
     #: The concurrency limits that its calls count against.
     slots: t.Tuple[t.Tuple[str, int], ...] = ()
     #: ``error`` of its lifecycle events, if it failed.

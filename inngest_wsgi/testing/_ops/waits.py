@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from ... import _protocol
 from .._expressions.expression import (
-    ASYNC,
-    EVENT,
     Expression,
     ExpressionError,
     UnsupportedExpression,
@@ -149,7 +147,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
         try:
             if not isinstance(text, str):
                 raise ExpressionError(f"{text!r} is not a string")
-            expression = Expression(text, (EVENT, ASYNC))
+            expression = Expression(text)
         except UnsupportedExpression as error:
             machinery.fail(
                 run,

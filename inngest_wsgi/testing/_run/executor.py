@@ -160,6 +160,8 @@ class Executor:
         if run is not None and run.ended:
             return None
         if isinstance(item, Call):
+            if self._runs.pauses.hold(item):
+                return None
             item.run.called = True
             if item.run.unsendable is not None:
                 retry_or_fail(self._runs, item, server_failure(item.run.unsendable))

@@ -32,6 +32,9 @@ class Machinery(t.Protocol):
     #: Carries out an op, in place of its handler, if it returns True.
     intercept: t.Callable[[t.Any, Op], bool]
 
+    #: The functions that are paused, and their calls.
+    pauses: t.Any
+
     def now(self) -> float:
         """Return unix seconds by the server's clock."""
 

@@ -27,7 +27,7 @@ class Queue:
         self._changed = changed
         self._heap: t.List[t.Tuple[float, int, Item]] = []
         #: Due calls that wait for others of their function to end.
-        self._back: t.List[Call] = []
+        self._back: t.List[t.Tuple[float, int, Item]] = []
         self._gate = Gate()
         self._count = 0
         self._in_flight = 0
@@ -95,8 +95,8 @@ class Queue:
         For callers of :meth:`take_this`; worker threads use :meth:`take`.
         """
         with self._changed:
-            items: t.List[Item] = list(self._back)
-            items += [entry[2] for entry in sorted(self._heap, key=lambda entry: entry[:2])]
+            entries = sorted(self._back + self._heap, key=lambda entry: entry[:2])
+            items = [entry[2] for entry in entries]
             return [
                 item
                 for item in items
@@ -110,8 +110,7 @@ class Queue:
         with self._changed:
             if not item.live or (isinstance(item, Call) and not self._gate.enter(item.run.slots)):
                 return False
-            if item in self._back:
-                self._back.remove(item)
+            self._back = [entry for entry in self._back if entry[2] is not item]
             item.queued = False
             self._in_flight += 1
             return True
@@ -125,15 +124,11 @@ class Queue:
 
     def _next(self) -> t.Optional[Item]:
         """Return the next item that is due and may be done; None if there is none."""
-        for call in self._back[:]:
-            if not call.live:
-                self._back.remove(call)
-                self.drop(call)
-            elif self._gate.enter(call.run.slots):
-                self._back.remove(call)
-                return call
+        for entry in self._back:
+            heapq.heappush(self._heap, entry)
+        self._back.clear()
         while self._heap:
-            due, _, item = self._heap[0]
+            due, count, item = self._heap[0]
             # Items of an ended run must not move a virtual clock, say to the
             # end of a sleep that is not needed any more.
             if not item.live:
@@ -145,14 +140,13 @@ class Queue:
             heapq.heappop(self._heap)
             if not isinstance(item, Call) or self._gate.enter(item.run.slots):
                 return item
-            self._back.append(item)
+            self._back.append((due, count, item))
         return None
 
     def quiet(self, until: float) -> bool:
         """Return True if nothing is in flight, and nothing due until then."""
         return self._in_flight == 0 and not any(
-            item.live and item.due <= until
-            for item in self._back + [entry[2] for entry in self._heap]
+            item.live and item.due <= until for _, _, item in self._back + self._heap
         )
 
     def done(self, item: Item) -> None:

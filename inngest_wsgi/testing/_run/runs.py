@@ -10,6 +10,8 @@ from ... import _protocol
 from .._flow.admission import Admission
 from .._flow.cancellation import cancel_by_event, start_timeouts
 from .._flow.concurrency import slots
+from .._flow.pause import Pauses
+from .._flow.priority import priority_of, turn
 from .._model import state
 from .._model.functions import Function
 from .._model.state import Event, HistoryEntry, RunState
@@ -69,6 +71,7 @@ class Runs:
         self.by_event: t.Dict[str, t.List[RunState]] = {}
         #: Those that have not ended.
         self._live: t.Dict[str, RunState] = {}
+        self.pauses = Pauses()
         self.admission = Admission(self)
 
     # -- time and the queue ----------------------------------------------------
@@ -80,6 +83,8 @@ class Runs:
         return self._clock.app_now()
 
     def put(self, item: Item) -> None:
+        if isinstance(item, Call):
+            item.due = turn(item, self.now())
         self._queue.put(item)
 
     def put_once(self, job: str, item: Item) -> bool:
@@ -142,7 +147,8 @@ class Runs:
 
     def _enter(self, function: Function, events: t.List[Event]) -> RunState:
         run = RunState(function, events, self.now())
-        run.slots = slots(function, events[0].sent())
+        event = events[0].sent()
+        run.slots, run.priority = slots(function, event), priority_of(function, event)
         self.by_id[run.run_id] = self._live[run.run_id] = run
         for event_id in {name for event in events for name in (event.internal_id, event.id)}:
             self.by_event.setdefault(event_id, []).append(run)

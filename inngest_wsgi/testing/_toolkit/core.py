@@ -173,6 +173,7 @@ class Core:
         """
         until = self._clock.now() + seconds_of(duration)
         self._settle()
+        self._store.schedules.move_to(until)
         while not self._busy and self._stepper.pass_time(until):
             self._settle()
         self._clock.move(until)
