@@ -307,6 +307,38 @@ def test_what_is_done_to_runs(server):
         server.start_run("shop-x", [inngest.Event("a")])
 
 
+def test_paused_functions_and_many_runs_that_are_cancelled(server):
+    server.serve(Shop().application)
+    server.pause("fulfil-order")
+    sent = server.send("shop/order.placed", {"id": 1})
+    assert [run.function_id for run in sent.runs] == ["shop-expire-order"]
+    server.unpause("fulfil-order")
+    server.send("shop/order.placed", {"id": 2})
+    run = server.run("fulfil-order")
+    assert run.step("charge").status == "Completed"
+    assert [each.id for each in server.cancel_many("fulfil-order")] == [run.id]
+    assert run.status == "Cancelled"
+    assert server.published() == []
+
+
+def test_cron_schedules_fire_while_time_passes():
+    pytest.importorskip("cronsim")
+    shop = Shop()
+    shop.functions.clear()
+    every_night = inngest.TriggerCron(cron="0 3 * * *")
+    declare = shop.client.create_function(fn_id="nightly", trigger=every_night)
+    shop.functions.append(declare(lambda ctx: ctx.step.sleep("s", "1h")))
+    with TestServer(start="2030-01-01") as server:
+        server.serve(shop.application)
+        server.advance("3d")
+        assert [run.began.isoformat() for run in server.runs()] == [
+            f"2030-01-0{day}T03:00:00+00:00" for day in (1, 2, 3)
+        ]
+        assert {run.status for run in server.runs()} == {"Completed"}
+        server.run_until_idle()
+        assert len(server.runs()) == 3
+
+
 # -- reset ------------------------------------------------------------------------
 
 

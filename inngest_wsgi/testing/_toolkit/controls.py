@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 
+from .._model.messages import Message
 from .core import Core
 from .stubs import is_named
 from .views import TestRun
@@ -76,6 +78,50 @@ class Controls(Core):
         run_id = run if isinstance(run, str) else run.id
         with self._drawing():
             return self._view(self._acting.rerun(run_id, from_step, input))
+
+    def pause(self, function: str) -> None:
+        """Pause a function: it gets no new runs, and those it has make no calls.
+
+        :param function: its id, with the app's or without.
+        :raise LookupError: no such function.
+        """
+        self._acting.pause(self._full_id(function))
+
+    def unpause(self, function: str) -> None:
+        """Let a paused function go on, and do all that is due then.
+
+        :raise LookupError: no such function.
+        """
+        with self._drawing():
+            self._acting.unpause(self._full_id(function))
+        self._settle()
+
+    def cancel_many(
+        self,
+        function: str,
+        *,
+        started_before: t.Optional[datetime] = None,
+        started_after: t.Optional[datetime] = None,
+        if_exp: t.Optional[str] = None,
+    ) -> t.List[TestRun]:
+        """Cancel the runs of a function; see :meth:`LocalServer.cancel_many`.
+
+        :param function: its id, with the app's or without.
+        :return: the runs that were cancelled.
+        """
+        with self._drawing():
+            cancelled = self._acting.cancel_many(
+                self._full_id(function),
+                started_before=started_before,
+                started_after=started_after,
+                if_exp=if_exp,
+            )
+        self._settle()
+        return [self._view(run_id) for run_id in cancelled]
+
+    def published(self, channel: t.Optional[str] = None) -> t.List[Message]:
+        """Return what apps published to a channel, or to all of them, oldest first."""
+        return self._acting.published(channel)
 
     def _view(self, run_id: str) -> TestRun:
         self._settle()
