@@ -1,6 +1,7 @@
 """Expressions, compared with what a server makes of them."""
 
 import json
+import subprocess
 import sys
 import types
 
@@ -124,6 +125,16 @@ def test_now_is_the_servers_time():
     assert Expression("date(event.data.at) < now_minus('1h')").matches(
         {"data": {"at": "2024-05-01T00:59:00Z"}}, None, 1714521600.0 + 2 * 3600
     )
+
+
+def test_nothing_of_the_extra_is_imported_until_it_is_needed():
+    code = (
+        "import sys, inngest_wsgi.testing as testing\n"
+        "with testing.LocalServer(clock=testing.VirtualClock()): pass\n"
+        "print({'celpy', 'cronsim', 'lark'} & sys.modules.keys())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert ran.stdout.split() == [b"set()"]
 
 
 def test_without_cel_python_an_expression_names_the_extra(monkeypatch):
