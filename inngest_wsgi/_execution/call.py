@@ -80,7 +80,8 @@ class Calls:
         self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
-        self._checkpoints = Checkpoints(http)
+        # a test's app has no thread but the test's
+        self._checkpoints = Checkpoints(http, timers=replace is None)
         self._client = client
         self._observe = observe
         self._no_middleware = Stack((), client, None)
