@@ -11,6 +11,7 @@ steps that were not accepted, the others run again.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import typing as t
@@ -161,6 +162,7 @@ class Checkpoint:
         self._began_ms = int(time.time() * 1000)
         self._end = clock() + policy.runtime_s
         self._has_steps = False
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._unsent: t.List[Op] = []
         self._unsent_bytes = 0
@@ -182,7 +184,7 @@ class Checkpoint:
         """
         self._has_steps = True
         asked = time.monotonic()
-        with self._lock:
+        with self._locked():
             self._unsent.append(op)
             self._unsent_bytes += len(op.data)
             if op.opts is not None and "input" in op.opts:
@@ -202,7 +204,7 @@ class Checkpoint:
         next call.
         """
         asked = time.monotonic()
-        with self._lock:
+        with self._locked():
             self._stop_timer()
             if self._is_stale:
                 return self._answer()
@@ -229,9 +231,16 @@ class Checkpoint:
 
     def close(self) -> None:
         """Send nothing more: the call has ended, or its process is about to."""
-        with self._lock:
+        with self._locked():
             self._stop_timer()
             self._unsent = []
+
+    def _locked(self) -> threading.Lock:
+        """Return the lock. In a process that a step has forked it is another
+        one: the timer's thread may have held the first, and is not there."""
+        if self._pid != os.getpid():
+            self._pid, self._lock, self._timer = os.getpid(), threading.Lock(), None
+        return self._lock
 
     def _send(self, asked: float) -> bool:
         """Send what there is; return True if the server stored it.
