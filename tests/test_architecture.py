@@ -13,10 +13,11 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.fast", "_codec.jcs"},
+    {"_dev_page.samples"},
     {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
     {"_checks.cron", "_checks.grammar"},
-    {"_server_api.body", "_server_api.connection"},
+    {"_endpoint.threads", "_server_api.body", "_server_api.connection"},
     {"_codec.validate", "_dev_page.static"},
     {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
@@ -102,6 +103,7 @@ LEVEL_OF = {module: n for n, modules in enumerate(LEVELS) for module in modules}
 #: Third parties and parts of the standard library that one module alone uses.
 SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
+    "orjson": {"_codec.fast"},
     "urllib3": {"_server_api.transport"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
     "os.environ": {"_settings"},

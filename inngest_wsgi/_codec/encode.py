@@ -112,13 +112,18 @@ def streamed(response: Response) -> bytes:
 
     :raises errors.OutputError: it exceeds the server's limit
     """
-    head = _json.dumps({"status": response.status, "headers": dict(response.headers)})[:-1]
-    text = b'%b,"body":%b}' % (head, _json.dumps(response.body.decode("utf-8")))
+    fields = {
+        "status": response.status,
+        "headers": dict(response.headers),
+        "body": response.body.decode("utf-8"),
+    }
+    text = _json.dumps(fields)
     if len(text) > MAX_STREAM_BYTES and response.body[:1] != b'"':
         # in a JSON string each quote and backslash of the body is escaped; the
         # server also takes the body as JSON (W31), unless that is a string,
         # which it would decode
-        text = b'%b,"body":%b}' % (head, response.body)
+        fields["body"] = 0
+        text = _json.dumps(fields)[: -len("0}")] + b"%b}" % response.body
     if len(text) > MAX_STREAM_BYTES:
         raise errors.OutputError(
             f"The answer to the call has {len(text)} bytes when it is streamed, and "

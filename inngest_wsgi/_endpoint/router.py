@@ -19,7 +19,6 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import encode
-from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures
 from .._execution.call import AcceptedCall, Calls, Replace
 from .._execution.interrupt import Interrupt, stray_interrupt_error
@@ -33,6 +32,9 @@ from .authentication import Caller, authenticate, wants_in_band
 from .call_context import CallContext, Maker
 from .functions import Functions
 from .streaming import Streams
+
+if t.TYPE_CHECKING:
+    from .._dev_page.page import Landing
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _ALLOW = ("Allow", ", ".join(METHODS))
@@ -76,6 +78,9 @@ class Router:
         self._unknown = Caller(trusted=settings.is_dev)
         self._landing: t.Optional[Landing] = None
         if settings.is_dev and settings.landing_page:
+            # its modules are not needed in production
+            from .._dev_page.page import Landing
+
             self._landing = Landing(settings, functions, http, client)
         observe = None if self._landing is None else self._landing.saw
         self._calls = Calls(settings, functions, http, client, observe, replace)
@@ -105,7 +110,7 @@ class Router:
                 if method == "GET":
                     redirects.check(request, self._settings)
                 if self._landing is not None and self._landing.answers(request):
-                    extra = PAGE_HEADERS
+                    extra = self._landing.headers
                     response = self._landing.respond(request)
                 elif method == "GET":
                     response = introspection.respond(

@@ -80,7 +80,8 @@ class Calls:
         self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
-        self._checkpoints = Checkpoints(http)
+        # a test's app has no thread but the test's
+        self._checkpoints = Checkpoints(http, timers=replace is None)
         self._client = client
         self._observe = observe
         self._no_middleware = Stack((), client, None)
@@ -214,7 +215,7 @@ class Calls:
         if hooks.has_middleware:
             # for a failure handler, the function that has it
             declared = function.declared
-            if checkpoint is not None:
+            if checkpoint is not None and stack.transforms_input():
                 again = functools.partial(self._context, call, stack, hooks, disconnected, engine)
                 hooks.remember(context, declared, call, again)
             steps = {} if call.steps is None else call.steps
@@ -249,7 +250,8 @@ class _Hooks:
         # where the answer is in one piece, nobody can tell: bool() is False
         self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = logger.Replay()
-        #: for the calls that this one stands for; None if there are none
+        #: for the calls that this one stands for; None if there are none, or if
+        #: no middleware looks at their input
         self._next_call: t.Optional[NextCall] = None
 
     def remember(
@@ -289,9 +291,12 @@ class _Hooks:
     ) -> t.Dict[str, t.Any]:
         if self._next_call is None:
             memos[hashed_id] = memo
+        if not self.has_middleware:
             return memos
         self.replay.over = False
         self._stack.enter()
+        if self._next_call is None:
+            return memos
         try:
             return self._next_call.transform_input(self._stack, hashed_id, memo)
         except BaseException:
