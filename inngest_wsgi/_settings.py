@@ -100,6 +100,8 @@ class Settings:
     sync_timeout: float = SYNC_TIMEOUT_S
     max_body_bytes: int = MAX_BODY_BYTES
     platform: t.Optional[str] = None
+    #: False if the server is to say when an event was sent
+    stamps_events: bool = True
 
     # cached, because every request needs them
 
@@ -192,6 +194,26 @@ def resolve(
     if serve is not None:
         _check_keys(settings)
     return settings
+
+
+def in_test(settings: Settings) -> Settings:
+    """Return the settings of a client or endpoint that a test calls in its own
+    thread: whatever they were, nothing is signed, streamed, or sent to a real
+    server, and the address of the endpoint is that of the test's requests."""
+    return dataclasses.replace(
+        settings,
+        mode=p.DEV,
+        api_origin=p.TEST_ORIGIN,
+        event_api_origin=p.TEST_ORIGIN,
+        event_key=None,
+        signing_key=None,
+        signing_key_fallback=None,
+        serve_origin=None,
+        serve_path=None,
+        streaming=False,
+        landing_page=False,
+        stamps_events=False,
+    )
 
 
 def _mode(sources: Sources) -> t.Tuple[str, t.Optional[str]]:

@@ -115,6 +115,9 @@ class Step:
             what = self._name(step_id)
             return t.cast(T, deserialized(self._serializer, found, output_type, what))
 
+        if self._engine.replace is not None:
+            handler = self._engine.replaced(handler)
+
         def work(*args: t.Any) -> t.Any:
             value = handler(*args, **handler_kwargs)
             if inspect.iscoroutine(value):
@@ -164,7 +167,10 @@ class Step:
                     error.too_large,
                 ) from None
 
-        return t.cast(t.List[str], self._engine.run(step_id, p.TYPE_SEND_EVENT, work, ()))
+        return t.cast(
+            t.List[str],
+            self._engine.run(step_id, p.TYPE_SEND_EVENT, self._engine.replaced(work), ()),
+        )
 
     def send_signal(self, step_id: str, *, signal: str, data: t.Any = None) -> t.Optional[str]:
         """Send a signal, once, to the run that waits for it.
@@ -173,9 +179,11 @@ class Step:
         :returns: the id of the run that waited; None if no run waited
         """
         options.text(step_id, "signal", signal)
-        found = self._engine.run(
-            step_id, p.TYPE_SEND_SIGNAL, lambda: self._make_sender().send_signal(signal, data), ()
-        )
+
+        def work() -> t.Optional[str]:
+            return self._make_sender().send_signal(signal, data)
+
+        found = self._engine.run(step_id, p.TYPE_SEND_SIGNAL, self._engine.replaced(work), ())
         return t.cast(t.Optional[str], found)
 
     # -- steps that the server carries out -------------------------------

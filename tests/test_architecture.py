@@ -45,15 +45,17 @@ LEVELS = [
     {"client", "_execution.next_call"},
     {"_dev_page.page", "_execution.call"},
     {"_endpoint.router"},
+    {"_endpoint.binding"},
     {"wsgi"},
+    {"experimental.mocked"},
     {""},
 ]
 
 #: The same for the local server, which shares ``_protocol`` with the rest.
 TESTING = [
-    {"_wire.canonical", "_wire.ids", "_wire.outcomes", "_wire.signing", "_wire.times"},
+    {"_wire.canonical", "_wire.outcomes", "_wire.randomness", "_wire.signing", "_wire.times"},
     {"_expressions.checks", "_expressions.values", "_http.front", "_run.clock", "_wire.reported"},
-    {"_expressions.equalities", "_expressions.functions", "_wire.answers"},
+    {"_expressions.equalities", "_expressions.functions", "_wire.answers", "_wire.ids"},
     {"_expressions.evaluator"},
     {"_expressions.expression"},
     {"_expressions.listeners", "_flow.cron", "_http.caller"},
@@ -82,9 +84,17 @@ TESTING = [
     {"_run.call"},
     {"_run.executor"},
     {"_store"},
-    {"_controls", "_http.api", "_http.sync", "_watching"},
-    {"_stepping"},
+    {"_controls", "_http.api", "_http.sync"},
+    {"_acting"},
+    {"_stepping", "_watching"},
     {"_server"},
+    {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
+    {"_toolkit.binding", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
+    {"_toolkit.views"},
+    {"_toolkit.core", "_toolkit.sent"},
+    {"_toolkit.controls"},
+    {"_toolkit.server"},
+    {"_toolkit.cases"},
     {""},
 ]
 

@@ -20,7 +20,7 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import encode
 from .._execution import failures
-from .._execution.call import AcceptedCall, Calls
+from .._execution.call import AcceptedCall, Calls, Replace
 from .._execution.interrupt import Interrupt, stray_interrupt_error
 from .._logs import log as _log
 from .._messages import Environ, Request, Response
@@ -51,6 +51,7 @@ class Router:
     :param functions: with the failure handlers
     :param streams: None where every call is answered in one piece
     :param contexts: make the context managers entered around each call
+    :param replace: replaces the code of steps, in a test
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Router:
         client: Inngest,
         streams: t.Optional[Streams] = None,
         contexts: t.Sequence[Maker] = (),
+        replace: t.Optional[Replace] = None,
     ) -> None:
         self._settings = settings
         self._functions = functions
@@ -81,7 +83,7 @@ class Router:
 
             self._landing = Landing(settings, functions, http, client)
         observe = None if self._landing is None else self._landing.saw
-        self._calls = Calls(settings, functions, http, client, observe)
+        self._calls = Calls(settings, functions, http, client, observe, replace)
 
     def respond(self, environ: Environ) -> Response:
         """Answer one request.

@@ -11,7 +11,7 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import decode
 from .._logs import log, printable
-from .._messages import Call, Op, Outcome, Request
+from .._messages import Call, Op, Outcome, Request, StepId
 from .._server_api.body import MAX_STATE_BYTES
 from .._server_api.client import Http
 from .._server_api.events import EventApi
@@ -41,6 +41,11 @@ _SWALLOWED = (
 )
 
 
+#: Returns what is called in place of a step's code, for a test: given the call,
+#: the step, and the code.
+Replace = t.Callable[[Call, StepId, t.Callable[..., t.Any]], t.Callable[..., t.Any]]
+
+
 class AcceptedCall(t.NamedTuple):
     """A call that was read, and whose function is known.
 
@@ -57,6 +62,7 @@ class Calls:
 
     :param functions: with the failure handlers
     :param observe: given each call before its function runs
+    :param replace: replaces the code of steps, in a test
     """
 
     def __init__(
@@ -66,13 +72,16 @@ class Calls:
         http: Http,
         client: Inngest,
         observe: t.Optional[t.Callable[[Call], None]] = None,
+        replace: t.Optional[Replace] = None,
     ) -> None:
         self._settings = settings
+        self._replace = replace
         self._functions = {f.full_id(settings.app_id): f for f in functions}
         self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
-        self._checkpoints = Checkpoints(http)
+        # a test's app has no thread but the test's
+        self._checkpoints = Checkpoints(http, timers=replace is None)
         self._client = client
         self._observe = observe
         self._no_middleware = Stack((), client, None)
@@ -164,6 +173,8 @@ class Calls:
             raise errors.BodyError("body_invalid", f"{error}.") from None
         if engine is None:
             engine = Engine(call, time.time_ns, hooks, checkpoint)
+            if self._replace is not None:
+                engine.replace = functools.partial(self._replace, call)
         run_id = call.run_id
         facts = {
             # the id of the run is the only one that a stranger may have made up

@@ -53,6 +53,8 @@ class Store:
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
+        #: All of them, in their order.
+        self.accepted: t.List[Event] = []
         self._queue = queue = Queue(clock, self.changed)
         self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
         self.schedules = Schedules(
@@ -78,6 +80,7 @@ class Store:
         """
         with self.changed:
             self._events.clear()
+            self.accepted.clear()
             self.published.clear()
             self.cancellations.made.clear()
             self._queue.clear()
@@ -146,6 +149,7 @@ class Store:
         # An id that was seen before, given by the sender or made from a
         # repeated seed, starts nothing (W8, W64), and is not awaited again.
         seen = event.id in self._events or event.internal_id in self._events
+        self.accepted.append(event)
         self._events[event.internal_id] = event
         self._events.setdefault(event.id, event)
         if seen:

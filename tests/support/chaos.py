@@ -16,6 +16,7 @@ import werkzeug.test
 
 import inngest_wsgi as inngest
 from inngest_wsgi._execution import checkpoint
+from inngest_wsgi.testing._http.inprocess import InProcessCaller
 from inngest_wsgi.testing._stepping import Stepper
 from inngest_wsgi.testing._wire.outcomes import Reported, Returned, server_failure
 
@@ -165,7 +166,8 @@ class Chaos:
         calls = application._router._calls
         # whether a call is over, or checkpointing off, is a choice too
         calls._checkpoints = checkpoint.Checkpoints(calls._http, self.clock)
-        self.stepper = Stepper(application, REGISTRATION)
+        self.stepper = Stepper(InProcessCaller(application), retry_interval=1.0)
+        self.stepper.register(REGISTRATION)
         self.event_id = self.stepper.send("test/event")
 
     @property

@@ -1,69 +1,39 @@
 """Situations of many runs on the local server, in process."""
 
-import json
-import types
-
-import werkzeug.test
-
 import inngest_wsgi as inngest
-from inngest_wsgi.testing._stepping import Stepper
+from inngest_wsgi.testing import TestServer
 
-URL = "http://app.test/api/inngest"
-
-#: The most events in one request of :meth:`InProcess.send`.
+#: The most events in one request.
 MOST_EVENTS = 500
 
 
-class Forwarding:
-    """The server's API, as the application's HTTP client sees it."""
-
-    client: werkzeug.test.Client
-
-    def request(self, method, url, body=b"", headers=None, **options):
-        path = "/" + url.split("/", 3)[3]
-        response = self.client.open(path, method=method, data=body)
-        return types.SimpleNamespace(status=response.status_code, data=response.data, headers={})
-
-
 class InProcess:
-    """A server without threads that calls an application with these functions."""
+    """A server that calls an application with these functions in this thread."""
 
     def __init__(self, client, functions):
-        forwarding = Forwarding()
-        application = inngest.serve(client, functions, http=forwarding, checkpointing=False)
-        empty = {"appName": client.app_id, "url": URL, "functions": []}
-        self.stepper = Stepper(application, empty)
-        self._api = forwarding.client = werkzeug.test.Client(self.stepper.api)
-        answer = werkzeug.test.Client(application).put("/api/inngest", base_url="http://app.test")
-        assert answer.status_code == 200, answer.data
-        self.event_ids = []
+        self.application = inngest.serve(client, functions, checkpointing=False)
+        self.server = TestServer()
+        self.serve()
+
+    def serve(self):
+        self.server.serve(self.application)
+
+    @property
+    def store(self):
+        return self.server._store
 
     def send(self, events):
+        """Send events, and do what is due now, and all that follows from it."""
         for start in range(0, len(events), MOST_EVENTS):
-            body = json.dumps(events[start : start + MOST_EVENTS])
-            answer = self._api.post("/e/key", data=body)
-            assert answer.status_code == 200, answer.data
-            self.event_ids += json.loads(answer.data)["ids"]
-
-    def work(self):
-        """Do what is due now, and all that follows from it."""
-        while self.stepper.run_next():
-            pass
+            self.server.send(events[start : start + MOST_EVENTS])
 
     def finish(self):
         """Do all there is, and let time pass."""
-        self.work()
-        while self.stepper.pass_time():
-            self.work()
+        self.server.run_until_idle()
 
     def check(self, status, count):
         """Make sure that so many runs ended so, and no others."""
-        runs = {run.run_id: run for each in self.event_ids for run in self.stepper.runs(each)}
-        assert [run.status for run in runs.values()] == [status] * count
-
-    def reset(self):
-        self.stepper.reset()
-        self.event_ids = []
+        assert [run.status for run in self.server.runs()] == [status] * count
 
 
 def client_and_function(body, **options):
@@ -122,7 +92,6 @@ def waiting(expression):
 
         def play():
             server.send(go(count))
-            server.work()
             server.send(go(count, "bench/paid"))
             server.finish()
             server.check("Completed", count)
@@ -145,7 +114,6 @@ def cancelled(count):
 
     def play():
         server.send(go(count))
-        server.work()
         server.send(go(count, "bench/stop"))
         server.finish()
         server.check("Cancelled", count)
@@ -159,7 +127,6 @@ def cancelled_at_once(count):
 
     def play():
         server.send(go(count))
-        server.work()
         server.send(go(1, "bench/stop"))
         server.finish()
         server.check("Cancelled", count)
@@ -180,7 +147,7 @@ def invoking(count):
     def play():
         server.send(go(count))
         server.finish()
-        server.check("Completed", count)
+        server.check("Completed", 2 * count)
 
     return play
 

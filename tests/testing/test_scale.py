@@ -63,8 +63,7 @@ def test_a_run_that_has_ended_is_asked_for_no_event():
         )
     )
     server.send(scaled.go(3))
-    server.work()
-    runs = server.stepper._store.runs
+    runs = server.store.runs
     assert (len(runs.waits), len(runs.cancellations)) == (3, 3)
     server.send(scaled.go(1, "bench/stop"))
     server.finish()
@@ -105,18 +104,28 @@ SETTINGS: t.Dict[str, t.Dict[str, t.Any]] = {
 }
 
 
+def reset_store(server):
+    """Reset as a LocalServer does; the list of calls belongs to the TestServer."""
+    server.store.reset()
+    server.server._stepper.calls.clear()
+
+
+def reset_all(server):
+    server.server.reset()
+    server.serve()
+
+
+@pytest.mark.parametrize("reset", [reset_store, reset_all])
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_a_reset_leaves_no_memory_in_use(setting):
+def test_a_reset_leaves_no_memory_in_use(setting, reset):
     client, function = scaled.client_and_function(everything, **SETTINGS[setting])
     server = scaled.InProcess(client, [function])
 
     def round_of(count):
         server.send(scaled.go(count))
-        server.work()
         server.send(scaled.go(count // 2, "bench/paid"))
-        server.work()
         # Half of the runs still sleep or wait.
-        server.reset()
+        reset(server)
         gc.collect()
         return len(gc.get_objects())
 
@@ -124,13 +133,14 @@ def test_a_reset_leaves_no_memory_in_use(setting):
     assert sizes[-1] - sizes[1] < 50
 
 
-def test_a_thousand_runs_leave_no_memory_in_use():
+@pytest.mark.parametrize("reset", [reset_store, reset_all])
+def test_a_thousand_runs_leave_no_memory_in_use(reset):
     server = scaled.InProcess(*only(scaled.client_and_function(scaled.one_step)))
     sizes = []
     for _ in range(5):
         server.send(scaled.go(1000))
         server.finish()
-        server.reset()
+        reset(server)
         gc.collect()
         sizes.append(len(gc.get_objects()))
     assert sizes[-1] - sizes[1] < 50
@@ -155,19 +165,20 @@ def test_a_reset_forgets_paused_functions_messages_and_bulk_cancellations():
         assert raw_app.run_of(server).output == "done"
 
 
-def test_a_reset_forgets_runs_and_events_and_keeps_the_app():
+@pytest.mark.parametrize("reset", [reset_store, reset_all])
+def test_a_reset_forgets_runs_and_events(reset):
     server = scaled.InProcess(
         *only(scaled.client_and_function(everything, idempotency=scaled.KEY))
     )
     for _ in range(3):
         # The same ids and keys start runs again, and nothing of the last round wakes up.
         server.send([{"name": "bench/go", "id": "same", "data": {"id": 1}}])
-        server.work()
-        (run,) = server.stepper.runs("same")
-        assert (run.status, run.history[-1].kind) == ("Running", "waiting")
-        server.reset()
-        assert server.stepper.runs("same") == []
-        assert not server.stepper.pass_time()
+        (run,) = server.server.runs()
+        assert (run.status, run.timeline[-1].kind) == ("Running", "waiting")
+        reset(server)
+        assert server.server.runs() == server.server.events() == server.server.calls == []
+        server.server.advance("30d")
+        assert server.server.runs() == []
 
 
 def test_the_answer_to_a_call_from_before_a_reset_is_not_used():

@@ -71,6 +71,10 @@ class Admission:
         """Return True if an event waits in a batch or is delayed by a debounce."""
         return event_id in self._held
 
+    def holds_any(self) -> bool:
+        """Return True if any event waits in a batch or for a debounce."""
+        return bool(self._held)
+
     def why_skipped(self, event_id: str) -> t.List[str]:
         """Return why functions that an event triggers did not run."""
         return self._skipped.get(event_id, [])

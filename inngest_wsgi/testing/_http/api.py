@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import typing as t
-import uuid
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
@@ -22,7 +21,7 @@ from .._model.messages import read_message, subscription_token
 from .._model.state import RunState
 from .._run import checkpoints
 from .._store import Store
-from .._wire import ids
+from .._wire import ids, randomness
 from .._wire.canonical import loads
 from .._wire.times import rfc3339
 
@@ -141,7 +140,7 @@ class Api:
             {
                 "ok": True,
                 "modified": modified,
-                "sync_id": str(uuid.uuid4()),
+                "sync_id": randomness.uuid4(),
                 "app_id": ids.app_uuid(registration.app_id),
             }
         )

@@ -6,13 +6,13 @@ internal, and touched only with the server's lock held.
 
 from __future__ import annotations
 
-import secrets
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from .._wire import ids
+from .._wire import ids, randomness
 from .._wire.canonical import canonical
+from .._wire.outcomes import Op
 from .functions import Function
 
 RUNNING = "Running"
@@ -167,6 +167,14 @@ class Config(t.NamedTuple):
     version: int = -1
 
 
+class StepReport(t.NamedTuple):
+    """One report of a step, in an answer or a checkpoint."""
+
+    #: Unix seconds by the server's clock.
+    at: float
+    op: Op
+
+
 @dataclass(eq=False)
 class RunState:
     """A run while the server works on it."""
@@ -224,7 +232,14 @@ class RunState:
     #: Unusual answers, named in the error if the run has nothing left to do.
     stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
-    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    #: Every op that the app reported for a step, oldest first.
+    reports: t.List[StepReport] = field(default_factory=list)
+    #: The error of the last attempt of each request that the server makes for a step
+    #: and that failed, by the step's hashed id.
+    errors: t.Dict[str, t.Dict[str, t.Any]] = field(default_factory=dict)
+    #: When each step got its memo, in unix seconds, by its hashed id.
+    ended_at: t.Dict[str, float] = field(default_factory=dict)
+    trace_id: str = field(default_factory=lambda: randomness.token_hex(16))
     _snapshot: t.Optional[Run] = field(default=None, init=False, repr=False)
     #: What the snapshot shows.
     _stage: t.Optional[t.Tuple[int, int, str]] = field(default=None, init=False, repr=False)

@@ -6,7 +6,6 @@ The machinery keeps the list of what is waited for. :func:`receive` and
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass
 
@@ -52,7 +51,7 @@ def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[f
     :param what: names the option in the failure.
     :return: None if it cannot be read or is too long; that fails the run.
     """
-    seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
+    seconds = parse_sleep(wanted, report.machinery.app_now()) if isinstance(wanted, str) else None
     if seconds is None:
         report.machinery.fail(
             report.run,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from .._http.caller import AnswerTooLarge, Caller, CallFailed
@@ -49,7 +48,7 @@ class CallExchange(Exchange):
             return answers.unreachable(str(error))
         except AnswerTooLarge:
             return answers.too_large()
-        return answers.understand(answer, self._key, time.time())
+        return answers.understand(answer, self._key, self._machinery.app_now())
 
     def settle(self, result: Outcome) -> None:
         if isinstance(result, Returned):

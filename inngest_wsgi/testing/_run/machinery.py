@@ -7,7 +7,7 @@ import typing as t
 from .._expressions.listeners import Listeners
 from .._model.functions import Function
 from .._model.state import Event, HistoryEntry, RunState
-from .._wire.outcomes import Failure
+from .._wire.outcomes import Failure, Op
 from .items import Item
 
 
@@ -34,12 +34,17 @@ class Machinery(t.Protocol):
     signals: t.Dict[str, t.Any]
     #: Steps that wait for the end of a run, by the id of that run.
     invokes: t.Dict[str, t.Any]
+    #: Carries out an op, in place of its handler, if it returns True.
+    intercept: t.Callable[[t.Any, Op], bool]
 
     #: The functions that are paused, and their calls.
     pauses: t.Any
 
     def now(self) -> float:
         """Return unix seconds by the server's clock."""
+
+    def app_now(self) -> float:
+        """Return unix seconds by the clock by which apps make dates."""
 
     def put(self, item: Item) -> None:
         """Queue an item."""

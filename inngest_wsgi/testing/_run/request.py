@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import secrets
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from ... import _protocol
 from .._model.state import Config
-from .._wire import ids
+from .._wire import ids, randomness
 from .._wire.canonical import canonical, joined
 from .._wire.signing import SigningKey
 from .items import Call
@@ -64,7 +63,7 @@ def build_call(
         ("Content-Length", str(len(body))),
         ("Account-Id", _ACCOUNT_ID),
         ("Content-Type", "application/json"),
-        (_protocol.HEADER_TRACEPARENT, f"00-{run.trace_id}-{secrets.token_hex(8)}-01"),
+        (_protocol.HEADER_TRACEPARENT, f"00-{run.trace_id}-{randomness.token_hex(8)}-01"),
         (_protocol.HEADER_TRACESTATE, _tracestate(fn_id, ids.app_uuid(function.app_id))),
         ("X-Inngest-Generation-Id", str(call.generation)),
         ("X-Inngest-Job-Id", call.job_id),
@@ -126,6 +125,6 @@ def _encode_body(
 
 
 def _tracestate(fn_id: str, app_id: str) -> str:
-    traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    traceparent = f"00-{randomness.token_hex(16)}-{randomness.token_hex(8)}-01"
     reference = quote(f'{{"tp":"{traceparent}","ts":""}}', safe="")
     return f"inngest@traceref={reference},inngest@fn={fn_id},inngest@app={app_id}"

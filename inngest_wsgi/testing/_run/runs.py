@@ -19,7 +19,7 @@ from .._model.functions import Function
 from .._model.state import Event, HistoryEntry, RunState
 from .._ops import invokes, waits
 from .._wire.canonical import canonical
-from .._wire.outcomes import Failure, local_failure
+from .._wire.outcomes import Failure, Op, local_failure
 from .clock import Clock
 from .items import Call, Item
 from .lifecycle import NAMES, lifecycle_events
@@ -61,6 +61,7 @@ class Runs:
         self.retry_interval = retry_interval
         self.step_count_limit = STEP_COUNT_LIMIT
         self.state_limit = STATE_LIMIT
+        self.intercept: t.Callable[[t.Any, Op], bool] = lambda report, op: False
         #: True once the server stops: from then on no run fails as stuck.
         self.stopping = False
         self.by_id: t.Dict[str, RunState] = {}
@@ -92,6 +93,9 @@ class Runs:
 
     def now(self) -> float:
         return self._clock.now()
+
+    def app_now(self) -> float:
+        return self._clock.app_now()
 
     def put(self, item: Item) -> None:
         if isinstance(item, Call):
@@ -179,6 +183,10 @@ class Runs:
             for run in self._live.values()
             if function is None or run.function.function_id == function.function_id
         ]
+
+    def busy(self) -> bool:
+        """Return True if a run is going on, or an event waits in a batch or a burst."""
+        return bool(self._live) or self.admission.holds_any()
 
     def receive(self, event: Event) -> None:
         """Resume the steps that wait for an event, and cancel the runs that it cancels."""
