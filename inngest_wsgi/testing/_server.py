@@ -9,7 +9,7 @@ import time
 import typing as t
 from types import TracebackType
 
-from ._controls import Controls
+from ._controls import FunctionControls
 from ._flow.schedules import cron_event
 from ._http.api import Api
 from ._http.caller import Caller
@@ -28,7 +28,7 @@ _GRACE = 2.0
 _MOST_WORKERS = 8
 
 
-class LocalServer(Controls, Watching):
+class LocalServer(FunctionControls, Watching):
     """An Inngest server in memory, for tests and demos and nothing else.
 
     Usable as a context manager, which starts and stops it.
