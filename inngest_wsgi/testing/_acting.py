@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ._controls import Controls
+from ._controls import FunctionControls
 from ._flow.schedules import cron_event
 from ._model.events import read_batch
 from ._model.state import RunState
 from ._store import Store
 
 
-class Acting(Controls):
+class Acting(FunctionControls):
     """The methods of a server that act on runs."""
 
     def __init__(self, store: Store) -> None:

@@ -12,7 +12,7 @@ from ._store import Store
 from ._wire.times import rfc3339
 
 
-class Controls:
+class FunctionControls:
     """What a person does to functions on a server's pages."""
 
     _store: Store
