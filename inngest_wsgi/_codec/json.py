@@ -279,3 +279,14 @@ def _is_writable(value: JSON) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+_write_text: t.Callable[[str], str] = json.encoder.encode_basestring
+
+
+def text(value: str) -> bytes:
+    """Write a string as JSON; otherwise as :func:`dumps`, which is slower."""
+    try:
+        return _write_text(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return dumps(value)

@@ -87,7 +87,7 @@ class Landing:
         """Return True if a request is for the page, or made by it."""
         if p.QUERY_LANDING in request.query:
             return request.method in ("GET", "POST")
-        return request.method == "GET" and _prefers_html(request.headers.get("accept", ""))
+        return request.method == "GET" and _prefers_html(request.header(p.HEADER_ACCEPT) or "")
 
     def respond(self, request: Request) -> Response:
         """Answer a request, without :attr:`headers`.

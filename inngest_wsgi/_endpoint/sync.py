@@ -49,7 +49,7 @@ def out_of_band(
         registration["appVersion"] = settings.app_version
     # nothing that a stranger sends is passed on
     deploy_id = request.query.get(p.QUERY_DEPLOY_ID) if trusted else None
-    kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
+    kind = request.header(p.HEADER_SERVER_KIND)
     try:
         answer = http.api(
             "POST",

@@ -174,7 +174,7 @@ def test_the_same_is_written_with_orjson(value):
 
 
 @needs_orjson
-@pytest.mark.parametrize("value", [[odd] for odd in ODD] + [{key: 1} for key in KEYS], ids=repr)
+@pytest.mark.parametrize("value", [[odd] for odd in ODD] + [{key: 1} for key in KEYS])
 def test_types_are_written_the_same_with_orjson(value):
     without, with_orjson = both(_json.dumps, value)
     assert with_orjson == without
