@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._http.caller import AnswerTooLarge, Caller, CallFailed
@@ -37,6 +38,11 @@ class CallExchange(Exchange):
     @property
     def item(self) -> Call:
         return self._call
+
+    def with_body(self, body: bytes) -> "CallExchange":
+        """Return the same call with another body, and the headers that do not fit it."""
+        request = dataclasses.replace(self.request, body=body)
+        return CallExchange(self._machinery, self._call, request, self._key)
 
     def perform(self, caller: Caller) -> Outcome:
         request = self.request
