@@ -37,9 +37,10 @@ def inngest_server(request: t.Any) -> t.Iterator[t.Any]:
     server = TestServer(**options)
     yield server
     report = getattr(request.node, "_inngest_report", None)
-    server.close(check_stubs=report is None or report.passed)
+    server.close(check_stubs=report is not None and report.passed)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: t.Any) -> None:
     core = sys.modules.get(_CORE)
     item._inngest_since = 0 if core is None else core.Core.latest

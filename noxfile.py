@@ -17,6 +17,9 @@ VERSIONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 #: The tests wait more than they compute.
 SIDE_BY_SIDE = ["--numprocesses=3", "--dist=worksteal"]
 
+#: Random tests try all their examples in the session ``tests``.
+FEWER_EXAMPLES = "--hypothesis-profile=fewer"
+
 #: Where programs are that only root looks for, and dpkg cannot do without.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -296,7 +299,7 @@ def newest(session):
     """The newest interpreter there is, the newest dependencies."""
     if NEWEST.name == HERE.name:
         session.skip("the newest interpreter is this one, which has a session of its own")
-    run_tests(session, NEWEST, "newest")
+    run_tests(session, NEWEST, "newest", FEWER_EXAMPLES)
 
 
 @nox.session(venv_backend="none")
@@ -310,7 +313,7 @@ def floor(session, which):
         session.error(str(error))
     if which == "newest" and NEWEST.name == OLDEST.name:
         session.skip("the newest interpreter is the oldest too")
-    run_tests(session, OLDEST if which == "oldest" else NEWEST, "floors")
+    run_tests(session, OLDEST if which == "oldest" else NEWEST, "floors", FEWER_EXAMPLES)
 
 
 @nox.session(venv_backend="none")

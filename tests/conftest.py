@@ -18,6 +18,12 @@ settings.register_profile(
 )
 settings.load_profile("inngest_wsgi")
 
+# For further environments, with --hypothesis-profile=fewer: a fault that depends
+# on the interpreter or on the dependencies does not hide in one example of many.
+settings.register_profile(
+    "fewer", parent=settings.get_profile("inngest_wsgi"), max_examples=settings().max_examples // 5
+)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def patience():

@@ -75,11 +75,13 @@ TESTING = [
     {"_stepping", "_watching"},
     {"_server"},
     {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
-    {"_toolkit.binding", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
-    {"_toolkit.views"},
+    {"_toolkit.faults", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
+    {"_toolkit.determinism", "_toolkit.differences", "_toolkit.injecting", "_toolkit.views"},
+    {"_toolkit.api_faults"},
+    {"_toolkit.binding"},
     {"_toolkit.core", "_toolkit.sent"},
     {"_toolkit.server"},
-    {"_toolkit.cases"},
+    {"_toolkit.cases", "_toolkit.explore"},
     {""},
 ]
 

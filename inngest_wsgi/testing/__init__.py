@@ -4,8 +4,23 @@ It accepts events, registers an app, calls the app, keeps the memos of its
 steps, and does what else a server does: sleeps, waits for events
 and signals, invoked functions, parallel groups in both modes, requests made
 for the app, retries, batches, cancellation, failure handlers and flow
-control. All requests go over real HTTP. The server runs in the process that
-starts it, and keeps everything in memory until it stops.
+control. The server runs in the process that starts it, and keeps everything in
+memory until it stops.
+
+There are two forms of it. :class:`TestServer` is for tests: it calls the app in
+the test's own thread, time moves when the test says so, and steps can be
+replaced::
+
+    def test_order_is_cancelled_after_three_days(inngest_server):
+        inngest_server.serve(shop.application)
+        inngest_server.stub("charge", fail=2)
+        run = inngest_server.send("shop/order.placed", {"id": 1}).run("fulfil-order")
+        inngest_server.advance("3d")
+        assert run.status == "Cancelled", run
+
+``inngest_server`` is a fixture that pytest finds by itself; with unittest use
+:class:`InngestTestMixin`. :class:`LocalServer` has threads and a socket, for
+demos and end-to-end tests: all its requests go over real HTTP.
 
 For day-to-day development use the official Inngest Dev Server, which has the
 whole protocol and a page that shows runs. In production, apps are served by
@@ -44,7 +59,7 @@ bulk cancellation. Event names with wildcards are refused. No cron
 expression starts a run; use :meth:`LocalServer.fire_cron`. The
 ``_inngest`` data of an invoked function has no fields for tracing.
 
-::
+A :class:`LocalServer` is used like this::
 
     with LocalServer(clock=VirtualClock()) as server:
         ...  # serve an app that is set up to use server.url

@@ -190,7 +190,7 @@ def made(positional, defaults, by_name, varargs, keywords):
     return found["handler"]
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     PARAMETERS,
     st.integers(0, 2),

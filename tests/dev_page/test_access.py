@@ -195,7 +195,7 @@ tokens = st.fixed_dictionaries({"tokens": st.lists(words)})
 
 
 # on a busy machine it is slow to make the examples
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.dictionaries(fields, values) | tokens, st.dictionaries(fields, values))
 @example({"tokens": ["\ud800"]}, {"name": "\udfff", "data": {"\ud800": "\ud800"}})
 @example({}, {"\ud800": 1})

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 
 @pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(data=st.data())
 def test_programs_end_as_they_would_without_a_server(data):
     def choose(n):

@@ -160,7 +160,7 @@ def bomb(size):
 
 @pytest.fixture(scope="module")
 def packed_zeros():
-    return bomb(2048 * MIB)
+    return bomb(256 * MIB)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip"])

@@ -1,4 +1,4 @@
-"""Run a thousand random programs, each with random interleavings and faults.
+"""Run random programs, each with random interleavings and faults.
 
 Every run ends as the program would without a server, and each step succeeds
 once, even if calls are late, made twice, or lost.
@@ -6,11 +6,13 @@ once, even if calls are late, made twice, or lost.
 
 import chaos
 import pytest
+from hypothesis import settings
 
 from inngest_wsgi._execution import checkpoint
 from inngest_wsgi._server_api import retry
 
-SEEDS = 1000
+#: 1,000, unless --hypothesis-profile asks for fewer.
+SEEDS = 10 * settings().max_examples
 #: The number of tests the seeds are split into, so that workers can share them.
 CHUNKS = 20
 

@@ -362,6 +362,28 @@ def test_an_application_without_an_endpoint(inngest_server, app, path, said):
         inngest_server.serve(app(), path=path)
 
 
+def test_an_application_that_passes_on_only_some_of_the_environ(inngest_server, shop):
+    app = shop.application
+
+    def front(environ, start_response):
+        standard = {key: value for key, value in environ.items() if key != "inngest_wsgi.test"}
+        return app(standard, start_response)
+
+    with pytest.raises(SyncError, match="did not get environ\\['inngest_wsgi.test'\\]"):
+        inngest_server.serve(front)
+
+
+def test_a_registration_that_fails_in_the_endpoint(inngest_server, shop):
+    app = shop.application
+
+    def front(environ, start_response):
+        return app({**environ, "HTTP_HOST": "not a host"}, start_response)
+
+    with pytest.raises(SyncError, match="does not tell this app's address") as caught:
+        inngest_server.serve(front)
+    assert "No endpoint" not in str(caught.value)
+
+
 def test_an_application_that_raises(inngest_server, caplog):
     def broken(environ, start_response):
         raise RuntimeError("no database")

@@ -36,6 +36,9 @@ class Api:
     :param store: the apps, events and runs to serve.
     """
 
+    #: The same rules for each server: to compile them takes longer than most tests.
+    _compiled: t.ClassVar[t.Optional[Map]] = None
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._views: t.Dict[str, t.Callable[..., Response]] = {
@@ -50,7 +53,7 @@ class Api:
             "checkpoint": self._checkpoint,
             "event_runs": self._event_runs,
         }
-        self._rules = Map(
+        self._rules = Api._compiled or Map(
             [
                 Rule("/e/", endpoint="no_key", methods=["POST"]),
                 Rule("/e/<key>", endpoint="events", methods=["POST"]),
@@ -70,6 +73,7 @@ class Api:
             strict_slashes=False,
             merge_slashes=False,
         )
+        Api._compiled = self._rules
 
     def __call__(self, environ: t.Dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         request = Request(environ)

@@ -224,6 +224,9 @@ class RunState:
     history: t.List[HistoryEntry] = field(default_factory=list)
     #: Every op that the app reported for a step, oldest first.
     reports: t.List[StepReport] = field(default_factory=list)
+    #: The error of the last attempt of each request that the server makes for a step
+    #: and that failed, by the step's hashed id.
+    errors: t.Dict[str, t.Dict[str, t.Any]] = field(default_factory=dict)
     #: When each step got its memo, in unix seconds, by its hashed id.
     ended_at: t.Dict[str, float] = field(default_factory=dict)
     trace_id: str = field(default_factory=lambda: randomness.token_hex(16))

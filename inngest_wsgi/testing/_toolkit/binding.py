@@ -113,7 +113,7 @@ class AppBinding:
 
     @property
     def count(self) -> int:
-        """Return how many endpoints are bound."""
+        """How many endpoints are bound."""
         return len(self._undo)
 
     def unbind(self) -> None:

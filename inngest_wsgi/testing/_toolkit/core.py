@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
+import time
 import typing as t
 import weakref
 from datetime import datetime
@@ -97,7 +99,9 @@ class Core:
         self._busy = False
         self._stubs = Stubs()
         self._caller = AppCaller(self._allow_network)
-        self._clock = TestClock(self._start)
+        # whole seconds read better, and no fraction of a millisecond gets lost
+        start = math.floor(time.time()) if self._start is None else self._start
+        self._clock = TestClock(start)
         self._stepper = _RecordingStepper(
             self._caller, self._clock, self._retry_interval, self._body_limit
         )
@@ -146,8 +150,9 @@ class Core:
         :raise UnusedFaultError: a fault did not happen.
         """
         seen, stubs, faults = self._seen_steps(), self._stubs, self.faults
+        was_open = self.is_open
         self._restart()
-        if check_stubs:
+        if check_stubs and was_open:
             stubs.check_used(seen)
             faults.check_used()
 

@@ -68,7 +68,8 @@ def differences(
     both = _keyed(other)
     for key, run in _keyed(one).items():
         again = both.get(key)
-        if again is None:
+        if again is None or state.RUNNING in (run.status, again.status):
+            # a run that is stuck has failed; this one was not waited for
             continue
         if run.status != again.status:
             value = f" ({shown(again.value)})" if again.status == state.FAILED else ""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import random
+import traceback
 import typing as t
 
 from . import faults as f
@@ -296,7 +297,8 @@ class _Exploration:
         happened = self._server.faults.happened
         names = list(dict.fromkeys(repr(fault) for fault, _ in happened))
         error = play.error or AssertionError("it fails, and not each time: is it deterministic?")
-        lines = [f"seed {play.seed} fails{' without any fault' if not names else ''}: {error}"]
+        without = "" if names else " without any fault"
+        lines = [f"seed {play.seed} fails{without}: {_said(error)}"]
         if names:
             lines.append("The faults that it takes:")
             lines += [f"  server.{name}" for name in names]
@@ -333,6 +335,16 @@ class _Exploration:
                 "example by an idempotency key."
             )
         return ["These ran more than once:", *lines, *advice]
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says; of a plain assert, which says nothing, its line."""
+    text = str(error)
+    if isinstance(error, WrongFunction):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    line = frames[-1].line if frames and not text else ""
+    return f"{type(error).__name__}: {text or line}"
 
 
 @contextlib.contextmanager

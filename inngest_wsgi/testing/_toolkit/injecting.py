@@ -143,7 +143,8 @@ class FaultyStepper(Stepper):
         if fault.verb == f.DROP:
             return Flight(exchange, unreachable("ConnectionRefusedError"))
         if fault.verb == f.DELAY:
-            self.later(fault.values["by"], lambda: self._arrive(exchange))
+            call = exchange
+            self.later(fault.values["by"], lambda: self._arrive(call))
             return None
         if fault.verb == f.TRUNCATE:
             cut = exchange.request.body[: len(exchange.request.body) // 2]

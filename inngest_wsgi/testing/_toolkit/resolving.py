@@ -146,7 +146,7 @@ def _fetched(op: Op, value: t.Any) -> t.Dict[str, t.Any]:
     if hasattr(value, "status") and hasattr(value, "body"):
         status, body, headers = value.status, value.body, dict(value.headers)
     elif isinstance(value, tuple):
-        status, body, headers = (*value, "", {})[:3] if len(value) < 3 else value
+        status, body, headers = value if len(value) == 3 else (*value, {})
     elif isinstance(value, int) and not isinstance(value, bool):
         status, body = value, ""
     if not isinstance(body, str):

@@ -6,6 +6,7 @@ import json
 import typing as t
 from types import TracebackType
 
+from ... import _protocol
 from .._http.caller import Caller
 from .._http.front import Front
 from .._http.sync import SYNC_TIMEOUT, SyncError, sync
@@ -16,6 +17,9 @@ from .records import CallRecord, SentEvent
 from .sent import Sent, only
 from .stubs import NOT_GIVEN, Stub, is_named
 from .views import TestRun
+
+#: In every answer of an endpoint.
+_HANDLED = _protocol.HEADER_SDK_HANDLED.lower()
 
 
 class TestServer(Core):
@@ -105,18 +109,27 @@ class TestServer(Core):
             return
         url = f"{base_url.rstrip('/')}/{path.lstrip('/')}"
         self._caller.add(url, app)
-        bound = self._binding.count
         with self._drawing():
             try:
                 sync(self._store, self._caller, "the test's server", url, False)
             except SyncError as error:
-                if error.status == 404 or self._binding.count == bound:
-                    raise SyncError(
-                        error.status,
-                        f"{error.message}. No endpoint of serve() is at {path} of the "
-                        "application: pass path=, the path at which it is mounted",
-                    ) from None
-                raise
+                raise SyncError(error.status, error.message + self._why_not_there(path)) from None
+
+    def _why_not_there(self, path: str) -> str:
+        """Return what is to be said of an answer that no bound endpoint gave."""
+        answer = self._caller.last
+        names = () if answer is None else answer.headers
+        if _HANDLED not in names:
+            return (
+                f". No endpoint of serve() is at {path} of the application: pass path=, the path "
+                "at which it is mounted"
+            )
+        if not self._binding.count:
+            return (
+                f". The endpoint did not get environ[{_protocol.ENVIRON_TEST!r}]: what stands "
+                "before it must pass on the environ as it is"
+            )
+        return ""
 
     @property
     def url(self) -> str:

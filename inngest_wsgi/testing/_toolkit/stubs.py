@@ -71,7 +71,8 @@ class Stub:
                 f"the stub of step {self.step_id!r} needs a value, error=, call= or fail=; "
                 "fail= may have an error= to fail with, and a value or call= for what comes after"
             )
-        if self._fail is not None and not (isinstance(self._fail, int) and self._fail > 0):
+        # True is 1, and no number
+        if self._fail is not None and (type(self._fail) is not int or self._fail < 1):
             raise ValueError(f"fail must be the number of failures, not {self._fail!r}")
 
     def __repr__(self) -> str:

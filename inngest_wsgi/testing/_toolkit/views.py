@@ -125,7 +125,7 @@ class TestStep:
             return memo.get("error")
         if self._hashed in self._run.memos or not self._tries:
             return None
-        return self._tries[-1][1].error or None
+        return self._tries[-1][1].error or self._run.errors.get(self._hashed)
 
     @property
     def attempts(self) -> int:

@@ -11,17 +11,8 @@ import json
 import math
 import re
 import typing as t
+from json.encoder import encode_basestring
 
-_ESCAPES: t.Dict[str, str] = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-}
-_TO_ESCAPE = re.compile('["\\\\\x00-\x1f]')
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TWO_LONE_SURROGATES = re.compile("[\ud800-\udfff]{2}")
 _EXACT_INTEGER = 2**53
@@ -160,12 +151,7 @@ def _utf16(key: str) -> bytes:
 def _string(value: str) -> str:
     if _LONE_SURROGATE.search(value):
         value = _LONE_SURROGATE.sub("\ufffd", value)
-    return '"' + _TO_ESCAPE.sub(_escape, value) + '"'
-
-
-def _escape(match: "re.Match[str]") -> str:
-    character = match.group()
-    return _ESCAPES.get(character) or f"\\u{ord(character):04x}"
+    return encode_basestring(value)
 
 
 def _integer(value: int) -> str:
