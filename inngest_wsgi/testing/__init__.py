@@ -86,9 +86,13 @@ from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
 from ._toolkit.cases import InngestTestCase, InngestTestMixin
 from ._toolkit.determinism import WrongFunction
-from ._toolkit.explore import KINDS, ExplorationFailed, explore
-from ._toolkit.faults import Fault, Faults, Killed, UnusedFaultError
+from ._toolkit.explore import ExplorationFailed, explore
+from ._toolkit.fault import Fault, Killed
+from ._toolkit.faults import Faults, UnusedFaultError
+from ._toolkit.plans import KINDS
+from ._toolkit.recorded import fetch_run
 from ._toolkit.records import CallRecord, SentEvent
+from ._toolkit.replay import Replay
 from ._toolkit.sent import Sent
 from ._toolkit.server import TestServer
 from ._toolkit.stubs import TIMEOUT, Stub, StubbedFailure, UnusedStubError
@@ -98,6 +102,8 @@ from ._toolkit.views import RunFailed, TestRun, TestStep
 FAULT_KINDS = tuple(KINDS)
 
 __all__ = [
+    "Replay",
+    "fetch_run",
     "explore",
     "WrongFunction",
     "UnusedFaultError",

@@ -69,8 +69,9 @@ def test_a_call_with_a_fault(declare, steps, calls, took, failed):
         answered = [call for call in server.calls if call.status is not None]
         killed = fault.verb == "kill"
         assert len(answered) == calls - killed
+        assert run.ended is not None
         assert took[0] <= (run.ended - run.began).total_seconds() <= took[1]
-        details = [entry.detail for entry in run.timeline if entry.kind == "function error"]
+        details = [entry.detail or "" for entry in run.timeline if entry.kind == "function error"]
         assert all(failed in detail for detail in details) if failed else not details
         assert bool(details) == bool(failed)
         assert any(entry.kind == "fault" for entry in run.timeline)

@@ -8,7 +8,7 @@ import typing as t
 
 from ... import _protocol
 from .._wire.answers import Answer
-from . import faults as f
+from . import fault as f
 from .injecting import FaultyStepper
 
 Send = t.Callable[[bytes], Answer]

@@ -291,7 +291,24 @@ class Core:
         return self._views(self._store.runs.by_id.values())
 
     def _views(self, runs: t.Iterable[RunState]) -> t.Iterator[TestRun]:
-        return (TestRun(run, self._stepper.calls) for run in runs)
+        return (TestRun(run, self._stepper.calls, self.rerun) for run in runs)
+
+    def rerun(
+        self,
+        run: t.Union[TestRun, str],
+        from_step: t.Optional[str] = None,
+        input: t.Optional[t.List[t.Any]] = None,
+    ) -> TestRun:
+        """Start a run like an old one; see :meth:`TestRun.rerun`.
+
+        :param run: a run, or its id.
+        :return: the new run.
+        """
+        run_id = run if isinstance(run, str) else run.id
+        with self._drawing():
+            new_id = self._acting.rerun(run_id, from_step, input)
+        self._settle()
+        return next(self._views([self._store.runs.by_id[new_id]]))
 
     def describe(self) -> str:
         """Return the timelines of all runs as a text; a test that fails has it in its report."""

@@ -9,10 +9,10 @@ import random
 import traceback
 import typing as t
 
-from . import faults as f
+from . import fault as f
 from .determinism import Determinism, WrongFunction
 from .differences import Ended, differences, ended, variable
-from .faults import Fault
+from .plans import KINDS, Make, drawn, made
 from .server import TestServer
 
 _Scenario = t.Callable[..., t.Any]
@@ -23,46 +23,6 @@ MOST_FAULTS = 3
 PLAIN = 0
 #: The seed in which the first call is dropped: everything is as with PLAIN, and later.
 LATER = 1
-
-
-class _Kind(t.NamedTuple):
-    """A kind of fault that is explored.
-
-    :ivar per: what it is counted by, see :attr:`Faults.counts`.
-    :ivar values: the values of its options to choose from.
-    """
-
-    verb: str
-    of: str
-    per: str
-    values: t.Dict[str, t.Sequence[t.Any]]
-
-
-_DELAYS = (1.0, 45.0, 600.0)
-#: The kinds of faults by the names that ``faults=`` takes.
-KINDS: t.Dict[str, _Kind] = {
-    "drop call": _Kind(f.DROP, f.CALL, f.CALL, {}),
-    "drop answer": _Kind(f.DROP, f.ANSWER, f.ANSWER, {}),
-    "duplicate call": _Kind(f.DUPLICATE, f.CALL, f.CALL, {}),
-    "delay call": _Kind(f.DELAY, f.CALL, f.CALL, {"by": _DELAYS}),
-    "delay answer": _Kind(f.DELAY, f.ANSWER, f.ANSWER, {"by": _DELAYS}),
-    "lose worker": _Kind(f.LOSE, f.WORKER, f.WORKER, {"when": (f.BEFORE, f.AFTER)}),
-    "kill before": _Kind(f.KILL, f.STEP, f.STEP, {"when": (f.BEFORE,)}),
-    "kill inside": _Kind(f.KILL, f.STEP, f.STEP, {"when": (f.INSIDE,), "line": (1, 2, 3, 5)}),
-    "kill after": _Kind(f.KILL, f.STEP, f.STEP, {"when": (f.AFTER,)}),
-    "drop checkpoint": _Kind(f.DROP, f.CHECKPOINT, f.CHECKPOINT, {"times": (1, 3)}),
-    "drop checkpoint answer": _Kind(f.DROP, f.CHECKPOINT_ANSWER, f.CHECKPOINT, {"times": (1, 3)}),
-    "duplicate checkpoint": _Kind(f.DUPLICATE, f.CHECKPOINT, f.CHECKPOINT, {}),
-    "delay checkpoint": _Kind(
-        f.DELAY, f.CHECKPOINT, f.CHECKPOINT, {"times": (1, 3), "by": _DELAYS}
-    ),
-    "fail api": _Kind(
-        f.FAIL,
-        f.REQUEST,
-        f.REQUEST,
-        {"times": (1, 2), "status": (500, 503, None), "path": (None,), "done": (False,)},
-    ),
-}
 
 
 class ExplorationFailed(AssertionError):
@@ -203,7 +163,7 @@ class _Exploration:
             for seed in wanted:
                 if seed in (PLAIN, LATER):
                     continue
-                plan = self._plan(seed)
+                plan = drawn(seed, self._kinds, self._counts, self._most_faults)
                 found = self._play(seed, plan)
                 if found.error is not None:
                     self._fail(self._shrink(found, plan))
@@ -221,7 +181,7 @@ class _Exploration:
             - plain.watcher.attempts.get(function.function_id, 0)
             for function in stepper.store.functions()
         }
-        plan = [self._fault("drop call", 1)] if f.CALL in self._counts else []
+        plan = [made("drop call", 1)] if f.CALL in self._counts else []
         later = self._play(LATER, plan, compare=False)
         if later.error is not None:
             self._fail((later, plan))
@@ -229,9 +189,7 @@ class _Exploration:
 
     # -- one play -----------------------------------------------------------------
 
-    def _play(
-        self, seed: int, plan: t.Sequence[t.Callable[[], Fault]], compare: bool = True
-    ) -> _Play:
+    def _play(self, seed: int, plan: t.Sequence[Make], compare: bool = True) -> _Play:
         watcher = Determinism()
         choose = None
         if seed not in (PLAIN, LATER):
@@ -256,33 +214,9 @@ class _Exploration:
                 error = WrongFunction("another end", text)
         return _Play(seed, watcher, error, runs)
 
-    def _plan(self, seed: int) -> t.List[t.Callable[[], Fault]]:
-        """Return what makes the faults of a seed."""
-        draw = random.Random(f"{seed} faults")
-        kinds = [kind for kind in self._kinds if self._counts.get(KINDS[kind].per)]
-        if not kinds or self._most_faults < 1:
-            return []
-        count = min(draw.choice((0, 1, 1, 1, 1, 2, 2, 3)), self._most_faults)
-        found = []
-        for _ in range(count):
-            name = draw.choice(kinds)
-            kind = KINDS[name]
-            values = {option: draw.choice(list(of)) for option, of in kind.values.items()}
-            found.append(self._fault(name, 1 + draw.randrange(self._counts[kind.per]), **values))
-        return found
-
-    @staticmethod
-    def _fault(name: str, nth: int, **values: t.Any) -> t.Callable[[], Fault]:
-        kind = KINDS[name]
-        return functools.partial(
-            Fault, kind.verb, kind.of, nth=nth, optional=True, explored=True, **values
-        )
-
     # -- a seed that fails -----------------------------------------------------------
 
-    def _shrink(
-        self, found: _Play, plan: t.List[t.Callable[[], Fault]]
-    ) -> t.Tuple[_Play, t.List[t.Callable[[], Fault]]]:
+    def _shrink(self, found: _Play, plan: t.List[Make]) -> t.Tuple[_Play, t.List[Make]]:
         """Leave out the faults without which the seed fails all the same."""
         for make in list(plan):
             fewer = [other for other in plan if other is not make]
@@ -292,7 +226,7 @@ class _Exploration:
         # the server is left as it was in the play that is told of
         return self._play(found.seed, plan), plan
 
-    def _fail(self, found: t.Tuple[_Play, t.List[t.Callable[[], Fault]]]) -> t.NoReturn:
+    def _fail(self, found: t.Tuple[_Play, t.List[Make]]) -> t.NoReturn:
         play, _ = found
         happened = self._server.faults.happened
         names = list(dict.fromkeys(repr(fault) for fault, _ in happened))

@@ -14,8 +14,9 @@ from .._run.items import Timer
 from .._stepping import Stepper
 from .._wire.answers import unreachable
 from .._wire.outcomes import Outcome, Reported, server_failure
-from . import faults as f
-from .faults import Fault, Faults, Killed
+from . import fault as f
+from .fault import Fault, Killed
+from .faults import Faults
 
 _CUT = (
     "Your server reset the connection while we were reading the reply: Unexpected ending response"
@@ -177,6 +178,14 @@ class FaultyStepper(Stepper):
         if self.watcher is not None:
             self.watcher.end(exchange, result)
         return result
+
+    def ask(self, exchange: CallExchange, watcher: Watcher) -> Outcome:
+        """Call the app without faults, for its answer alone."""
+        before, self.watcher = self.watcher, watcher
+        try:
+            return exchange.perform(self._caller)
+        finally:
+            self.watcher = before
 
     def _may_cost(self, exchange: CallExchange) -> bool:
         """Return True if a call has an attempt to spare for a fault."""

@@ -13,7 +13,9 @@ from .._http.sync import SYNC_TIMEOUT, SyncError, sync
 from .._run.request import BODY_LIMIT
 from .core import Core
 from .durations import Moment
+from .recorded import read
 from .records import CallRecord, SentEvent
+from .replay import Replay, Replayer, find_function
 from .sent import Sent, only
 from .stubs import NOT_GIVEN, Stub, is_named
 from .views import TestRun
@@ -230,19 +232,27 @@ class TestServer(Core):
         with self._drawing():
             return self._view(self._acting.fire_cron(self._full_id(function)))
 
-    def rerun(
-        self,
-        run: t.Union[TestRun, str],
-        from_step: t.Optional[str] = None,
-        input: t.Optional[t.List[t.Any]] = None,
-    ) -> TestRun:
-        """Start a run like an old one; see :meth:`LocalServer.rerun`.
+    def replay(self, recorded: t.Any, function: t.Optional[str] = None) -> Replay:
+        """Replay a recorded run against the functions that are served, before a deploy::
 
-        :return: the new run.
+            report = server.replay("recorded-run.json", "fulfil-order")
+            assert report.matches, report
+
+        The function is called at each moment of the recorded run, with the results that
+        there were. No step runs, but the code outside of steps does.
+
+        :param recorded: of ``run.to_json()`` or :func:`fetch_run`; the body of a call as a
+            server sends it; a run or a call of a test; or the path of a JSON file.
+        :param function: its id, with the app's or without; if it is not recorded and there
+            is more than one.
+        :return: says what no longer matches.
+        :raise LookupError: there is no such function.
+        :raise ValueError: it is no recorded run.
         """
-        run_id = run if isinstance(run, str) else run.id
+        run = read(recorded)
+        found = find_function(self._store.functions(), function, run.function)
         with self._drawing():
-            return self._view(self._acting.rerun(run_id, from_step, input))
+            return Replayer(self._stepper, found, run).replay()
 
     def _view(self, run_id: str) -> TestRun:
         self._settle()
