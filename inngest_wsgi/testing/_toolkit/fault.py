@@ -136,6 +136,7 @@ class Fault:
             "by": readable_or_none(self.values.get("by")),
             "when": self.values.get("when"),
             "line": self.values.get("line"),
+            "reads": 1 if self.values.get("reads") == 1 else None,
             "path": self.values.get("path"),
             "done": self.values.get("done") or None,
         }

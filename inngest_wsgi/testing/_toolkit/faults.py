@@ -61,15 +61,18 @@ class Faults:
         """
         return self._add(f.DROP, of, options)
 
-    def duplicate(self, of: str, **options: t.Any) -> Fault:
+    def duplicate(self, of: str, reads: int = 2, **options: t.Any) -> Fault:
         """Let a message arrive twice.
 
-        :param of: ``call``: the app is called twice with the same request, and the
-            server gets the second answer. ``answer``: the server acts on it, and does the
-            same job once more 30 seconds later, because its worker was lost before the job
-            had left the queue. ``checkpoint``: the server gets it twice.
+        :param of: ``call``: the app is called twice with the same request. ``answer``: the
+            server acts on it, and does the same job once more 30 seconds later, because its
+            worker was lost before the job had left the queue. ``checkpoint``: the server
+            gets it twice.
+        :param reads: which of the two answers to a call the server gets, 1 or 2.
         """
-        return self._add(f.DUPLICATE, of, options)
+        _check("reads", reads, (1, 2))
+        values = {"reads": reads} if of == f.CALL else {}
+        return self._add(f.DUPLICATE, of, options, **values)
 
     def delay(self, of: str, by: Duration, **options: t.Any) -> Fault:
         """Let a message arrive late, with all else going on meanwhile.

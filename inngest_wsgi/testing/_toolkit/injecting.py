@@ -70,8 +70,8 @@ class FaultyStepper(Stepper):
         faults; all if it is not there.
     """
 
-    def __init__(self, *arguments: t.Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
+        super().__init__(*arguments, **options)
         self.faults = Faults()
         self.choose: t.Optional[t.Callable[[int], int]] = None
         self._flights: t.List[Flight] = []
@@ -147,11 +147,14 @@ class FaultyStepper(Stepper):
             call = exchange
             self.later(fault.values["by"], lambda: self._arrive(call))
             return None
-        if fault.verb == f.TRUNCATE:
+        if fault.verb == f.DUPLICATE:
+            first = self.call(exchange)
+            if fault.values["reads"] == 1:
+                self.call(exchange)
+                return Flight(exchange, first)
+        else:
             cut = exchange.request.body[: len(exchange.request.body) // 2]
             exchange = exchange.with_body(cut)
-        else:
-            self.call(exchange)
         return self._answered(exchange)
 
     def end(self, flight: Flight) -> None:

@@ -31,7 +31,7 @@ _DELAYS = (1.0, 45.0, 600.0)
 KINDS: t.Dict[str, Kind] = {
     "drop call": Kind(f.DROP, f.CALL, f.CALL, {}),
     "drop answer": Kind(f.DROP, f.ANSWER, f.ANSWER, {}),
-    "duplicate call": Kind(f.DUPLICATE, f.CALL, f.CALL, {}),
+    "duplicate call": Kind(f.DUPLICATE, f.CALL, f.CALL, {"reads": (1, 2)}),
     "delay call": Kind(f.DELAY, f.CALL, f.CALL, {"by": _DELAYS}),
     "delay answer": Kind(f.DELAY, f.ANSWER, f.ANSWER, {"by": _DELAYS}),
     "lose worker": Kind(f.LOSE, f.WORKER, f.WORKER, {"when": (f.BEFORE, f.AFTER)}),
