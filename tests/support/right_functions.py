@@ -15,7 +15,7 @@ def program_of(seed):
     """Return a generated program without the nodes that are wrong."""
     for attempt in range(1000):
         choose = random.Random(f"{seed} {attempt}").randrange
-        program = programs.Maker(choose, leaves=4).program()
+        program = programs.Maker(choose, leaves=3).program()
         text = repr(program)
         if not any(repr(node) in text for node in WRONG_NODES) and "'step'" in text:
             return program
@@ -124,5 +124,5 @@ RIGHT = [
     payment_before_its_timeout,
     child_and_events,
     random_values_in_steps,
-    *map(generated, range(6)),
+    *map(generated, range(8)),
 ]

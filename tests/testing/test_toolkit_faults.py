@@ -1,8 +1,10 @@
 """Faults: what an app and its runs go through with each, and what a test is told."""
 
+import json
 import sqlite3
 
 import pytest
+import recordings
 import toolkit_shop
 
 import inngest_wsgi as inngest
@@ -90,6 +92,30 @@ def test_a_checkpoint_with_a_fault(declare, steps, calls):
         assert "".join(ran) == steps
         assert len(run.calls) == calls
         assert "  fault: " in str(run)
+
+
+@pytest.mark.parametrize("declare", ["drop", "kill"])
+def test_an_app_that_never_answers_ends_as_recorded(inngest_server, declare):
+    """As the recorded run whose app closed each connection without an answer (W32)."""
+    text = (recordings.HERE / "112-server-reactions-errors-streams-transport.json").read_text()
+    (hung,) = [e for e in json.loads(text)["experiments"] if e["id"] == "hang-up-always"]
+    seen = hung["observed"]
+    app = toolkit_shop.app_of(two_steps([]), checkpointing=False, retries=hung["retries"])
+    inngest_server.serve(app)
+    if declare == "drop":
+        inngest_server.faults.drop("answer", times=2)
+    else:
+        inngest_server.faults.kill("a", "before", times=2)
+    run = inngest_server.send("go").run()
+    inngest_server.run_until_idle()
+    assert (run.status, run.output) == (seen["run_status_at_end"], seen["run_output"])
+    for name, data in seen["finished_events"].items():
+        (event,) = inngest_server.events(name)
+        assert {key: event.data[key] for key in data if key != "_inngest"} == {
+            key: value for key, value in data.items() if key != "_inngest"
+        }
+    calls = [(c.request["ctx"]["attempt"], c.request["version"]) for c in run.calls]
+    assert calls == [(call["attempt"], call["version"]) for call in seen["calls"]]
 
 
 def test_what_a_killed_step_has_done_is_rolled_back(inngest_server):

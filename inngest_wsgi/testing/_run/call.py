@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import typing as t
 
 from .._http.caller import AnswerTooLarge, Caller, CallFailed
@@ -51,6 +52,8 @@ class CallExchange(Exchange):
         except CallFailed as error:
             if caller.aborted:
                 raise
+            if isinstance(error.__cause__, http.client.IncompleteRead):
+                return answers.cut_off()
             return answers.unreachable(str(error))
         except AnswerTooLarge:
             return answers.too_large()

@@ -68,6 +68,9 @@ def explore(
     ended its call; and its runs end with the same status and output as without faults,
     where these do not depend on ids and times.
 
+    A function that reads the time is found only if the clock of the app follows the
+    server's: ``freeze_app_time=True``, or :meth:`TestServer.on_time`.
+
     No fault takes the last attempt that a run has. But steps run again whose answers were
     lost, as on a real server: what they do has to be harmless the second time.
 
@@ -272,13 +275,14 @@ class _Exploration:
 
 
 def _said(error: Exception) -> str:
-    """Return what an error says; of a plain assert, which says nothing, its line."""
-    text = str(error)
+    """Return what an error says; if it is of the test, with the line that raised it."""
     if isinstance(error, WrongFunction):
-        return text
+        return str(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    line = frames[-1].line if frames and not text else ""
-    return f"{type(error).__name__}: {text or line}"
+    if not frames:
+        return text
+    return f"{text}\n  at {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}"
 
 
 @contextlib.contextmanager

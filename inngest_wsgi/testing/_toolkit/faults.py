@@ -194,6 +194,6 @@ class Faults:
             )
 
 
-def _check(name: str, value: t.Any, known: t.Sequence[str]) -> None:
+def _check(name: str, value: t.Any, known: t.Sequence[t.Any]) -> None:
     if value not in known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, not {value!r}")

@@ -12,15 +12,12 @@ from .._run.call import CallExchange
 from .._run.exchange import Exchange
 from .._run.items import Timer
 from .._stepping import Stepper
-from .._wire.answers import unreachable
+from .._wire.answers import cut_off, unreachable
 from .._wire.outcomes import Outcome, Reported, server_failure
 from . import fault as f
 from .fault import Fault, Killed
 from .faults import Faults
 
-_CUT = (
-    "Your server reset the connection while we were reading the reply: Unexpected ending response"
-)
 _TOO_LATE = "the call took longer than two hours"
 
 SETTLE = "settle"
@@ -215,7 +212,7 @@ class FaultyStepper(Stepper):
         if fault.verb == f.DROP:
             return Flight(exchange, unreachable("RemoteDisconnected"))
         if fault.verb == f.TRUNCATE:
-            return Flight(exchange, server_failure(_CUT))
+            return Flight(exchange, cut_off())
         if fault.verb == f.DUPLICATE:
             return Flight(exchange, result, SETTLE_AND_REDO)
         late = fault.values["by"]
