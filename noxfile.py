@@ -371,7 +371,8 @@ def screenshots(session):
 def run_tests(session, interpreter, dependencies, *options):
     session.log(f"Python {interpreter.version}, {dependencies} dependencies")
     environment = Environment(session, interpreter, dependencies)
-    environment.install("test")
+    # with orjson where the dependencies are the newest, without it elsewhere
+    environment.install("test", *(["speed"] if dependencies == "newest" else []))
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
     environment.run("pytest", *SIDE_BY_SIDE, *options, *session.posargs)

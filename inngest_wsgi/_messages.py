@@ -1,13 +1,25 @@
-"""The immutable values that pass between packages: requests and responses,
-calls, ops, and what a call ended in."""
+"""The values that pass between packages: requests and responses, calls, ops, and
+what a call ended in. Nothing changes them, except where it is said.
+
+Those that a call reads often are dataclasses, because Python reads an attribute
+of a tuple with names some ten times as slowly. They are not frozen, which would
+make them slowly, and none of them has a default that is an attribute of the
+class, with which Python reads slowly too.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import typing as t
 
 #: The environment of a WSGI request (PEP 3333).
 Environ = t.Dict[str, t.Any]
 Headers = t.List[t.Tuple[str, str]]
+
+
+def _none() -> t.Any:
+    return dataclasses.field(default_factory=type(None))
 
 
 class Address(t.NamedTuple):
@@ -25,13 +37,22 @@ class Address(t.NamedTuple):
     mount: str = ""
 
 
-class Request(t.NamedTuple):
+@functools.lru_cache(maxsize=64)
+def environ_key(name: str) -> str:
+    """Return the key of a header in a WSGI environ.
+
+    :param name: one of those in ``_protocol.py``
+    """
+    key = name.upper().replace("-", "_")
+    return key if key == "CONTENT_TYPE" else "HTTP_" + key
+
+
+@dataclasses.dataclass
+class Request:
     """A request to the endpoint.
 
     :ivar method: in upper case
     :ivar query: the query's parameters, the first value of each
-    :ivar headers: those that are used, by lower-case name
-    :ivar body: the bytes as they arrived; empty where they are not needed
     :ivar address: the endpoint's, read only for requests that need it
     :ivar raw: the WSGI environ, for middleware
     :ivar concurrent: whether the WSGI server can handle other requests
@@ -39,17 +60,26 @@ class Request(t.NamedTuple):
     :ivar length: the length of the body in bytes, according to the request;
         None if only the end of the body tells
     :ivar has_body: whether the request says that it has a body, read or not
+    :ivar body: the bytes as they arrived; empty where they are not needed.
+        Set once, when the sender may have it read; nothing else changes
     """
 
     method: str
     query: t.Mapping[str, str]
-    headers: t.Mapping[str, str]
+    address: Address
+    raw: Environ
+    concurrent: bool
+    length: t.Optional[int]
+    has_body: bool
     body: bytes
-    address: Address = Address()
-    raw: t.Any = None
-    concurrent: bool = True
-    length: t.Optional[int] = 0
-    has_body: bool = False
+
+    def header(self, name: str) -> t.Optional[str]:
+        """Return a header of the request; None if it has none of that name.
+
+        :param name: one of those in ``_protocol.py``
+        """
+        value: t.Optional[str] = self.raw.get(environ_key(name))
+        return value
 
 
 class Chunks(t.Protocol):
@@ -61,7 +91,8 @@ class Chunks(t.Protocol):
     def close(self) -> None: ...
 
 
-class Response(t.NamedTuple):
+@dataclasses.dataclass
+class Response:
     """A response of the endpoint.
 
     :ivar status: the HTTP status code
@@ -73,14 +104,15 @@ class Response(t.NamedTuple):
     status: int
     headers: Headers
     body: bytes
-    stream: t.Optional[Chunks] = None
+    stream: t.Optional[Chunks] = _none()
 
     def adding(self, *headers: t.Tuple[str, str]) -> "Response":
         """Return the response with these headers added."""
-        return self._replace(headers=[*self.headers, *headers])
+        return dataclasses.replace(self, headers=[*self.headers, *headers])
 
 
-class Call(t.NamedTuple):
+@dataclasses.dataclass
+class Call:
     """One call of a function, as the server describes it (PROTOCOL section 6).
 
     :ivar fn_id: the function's id, ``<app>-<fn>``
@@ -109,12 +141,12 @@ class Call(t.NamedTuple):
     event: t.Dict[str, t.Any]
     events: t.Optional[t.List[t.Dict[str, t.Any]]]
     steps: t.Optional[t.Dict[str, t.Any]]
-    request_id: t.Optional[str] = None
-    job_id: t.Optional[str] = None
-    function_uuid: t.Optional[str] = None
-    queue_item: t.Optional[str] = None
-    generation: t.Optional[int] = None
-    trace: t.Tuple[t.Tuple[str, str], ...] = ()
+    request_id: t.Optional[str] = _none()
+    job_id: t.Optional[str] = _none()
+    function_uuid: t.Optional[str] = _none()
+    queue_item: t.Optional[str] = _none()
+    generation: t.Optional[int] = _none()
+    trace: t.Tuple[t.Tuple[str, str], ...] = dataclasses.field(default_factory=tuple)
 
     @property
     def is_last_attempt(self) -> bool:
@@ -123,7 +155,8 @@ class Call(t.NamedTuple):
         return self.max_attempts is not None and self.attempt + 1 >= self.max_attempts
 
 
-class StepId(t.NamedTuple):
+@dataclasses.dataclass
+class StepId:
     """The id of one use of a step (PROTOCOL section 6).
 
     :ivar user_id: as the function's code has it
@@ -150,7 +183,8 @@ class UserError(t.NamedTuple):
     data: t.Optional[t.Mapping[str, t.Any]] = None
 
 
-class Op(t.NamedTuple):
+@dataclasses.dataclass
+class Op:
     """An operation that a function requests of the server, or reports to it.
 
     :ivar data: JSON text, encoded when the step ends, so that a value that
@@ -161,10 +195,10 @@ class Op(t.NamedTuple):
     op: str
     id: StepId
     name: str
-    opts: t.Optional[t.Mapping[str, t.Any]] = None
-    data: bytes = b"null"
-    error: t.Optional[UserError] = None
-    timing: t.Optional[t.Tuple[int, int]] = None
+    opts: t.Optional[t.Mapping[str, t.Any]] = _none()
+    data: bytes = dataclasses.field(default_factory=lambda: b"null")
+    error: t.Optional[UserError] = _none()
+    timing: t.Optional[t.Tuple[int, int]] = _none()
 
 
 class Idempotency(t.NamedTuple):
@@ -200,7 +234,8 @@ class Failed(t.NamedTuple):
     retry_after: t.Optional[str] = None
 
 
-class StepsReported(t.NamedTuple):
+@dataclasses.dataclass
+class StepsReported:
     """The outcome of a call that ended at one or more steps.
 
     :ivar ops: never empty: the server would call again at once, for ever
@@ -210,8 +245,8 @@ class StepsReported(t.NamedTuple):
     """
 
     ops: t.Sequence[Op]
-    retriable: t.Optional[bool] = None
-    retry_after: t.Optional[str] = None
+    retriable: t.Optional[bool] = _none()
+    retry_after: t.Optional[str] = _none()
 
 
 #: What one call ended in.

@@ -11,6 +11,9 @@ from .event import Event
 from .group import Group
 from .step import Step
 
+#: The attributes of a call's context that are made when they are asked for.
+LAZY = frozenset(["group", "logger"])
+
 
 @dataclasses.dataclass
 class Context:
@@ -45,6 +48,21 @@ class Context:
     step: Step
     max_attempts: t.Optional[int] = None
     _disconnected: t.Optional[threading.Event] = dataclasses.field(default=None, repr=False)
+    #: makes the attributes of :data:`LAZY`; None where they were given
+    _make: t.Optional[t.Callable[[str], t.Any]] = dataclasses.field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    # hidden from type checkers, which would take any name for an attribute then
+    if not t.TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            """Make the group or the logger of a call when it is asked for: most
+            functions use neither."""
+            if self._make is None or name not in LAZY:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            # another thread may be as quick, and all are to have one object
+            return vars(self).setdefault(name, self._make(name))
 
     @property
     def disconnected(self) -> threading.Event:

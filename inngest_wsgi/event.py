@@ -74,11 +74,10 @@ class Event:
         if type(value) is not dict and not isinstance(value, collections.abc.Mapping):
             raise ValueError(f"{field} of event {self.name!r} must be a dict")
         # one who sends it may go on to change what it was made of
-        own = dict(value)
-        for key, item in own.items():
-            if type(item) is dict or type(item) is list:
-                own[key] = item.copy()
-        return own
+        return {
+            key: item.copy() if type(item) is dict or type(item) is list else item
+            for key, item in value.items()
+        }
 
     # -- the wire --------------------------------------------------------
 
@@ -96,11 +95,24 @@ class Event:
 
         :raises ValueError: a field has the wrong type
         """
-        found: t.Dict[str, t.Any] = {"name": ""}
-        for name, value in wire.items():
-            if value is not None and name in _FIELDS:
-                found[name] = value
-        return cls(**found)
+        get = wire.get
+        name, id, ts = get("name"), get("id"), get("ts")
+        # by position, which takes half the time
+        event = cls(
+            "" if name is None else name,
+            None,
+            "" if id is None else id,
+            0 if ts is None else ts,
+            None,
+            get("v"),
+        )
+        # what was read from JSON is nobody else's, and need not be copied
+        data, user = get("data"), get("user")
+        if data:
+            event.data = data if type(data) is dict else event._mapping("data", data)
+        if user:
+            event.user = user if type(user) is dict else event._mapping("user", user)
+        return event
 
     # -- the official SDK's methods --------------------------------------
 
@@ -201,6 +213,3 @@ class Event:
             return self.model_dump(mode="json")
         except Exception as error:
             return error
-
-
-_FIELDS = frozenset(field.name for field in dataclasses.fields(Event))

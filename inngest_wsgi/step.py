@@ -16,7 +16,8 @@ import typing as t
 from . import _protocol as p, errors
 from ._codec import durations, encode, json as _json
 from ._execution import memos, options, server_ops
-from ._execution.engine import NOT_RECALLED, Engine
+from ._execution.engine import Engine
+from ._execution.recall import NOT_RECALLED, recall
 from ._execution.sender import Sender
 from ._messages import Call, Idempotency
 from .ai import AI
@@ -101,39 +102,51 @@ class Step:
         :returns: what the handler returned, after a way through JSON: a tuple
             is a list, ``1.0`` is ``1``
         """
-        if output_type is not None and self._serializer is None:
+        engine = self._engine
+        found: T
+        if output_type is not None:
+            found = self._run_typed(step_id, handler, handler_args, output_type, handler_kwargs)
+            return found
+        if engine.state.unread:
+            found = recall(engine, step_id)
+            if found is not NOT_RECALLED:
+                return found
+        if engine.replace is not None:
+            handler = engine.replaced(handler)
+        if handler_kwargs:
+            handler = functools.partial(handler, **handler_kwargs)
+        found = engine.run(step_id, None, handler, handler_args)
+        return found
+
+    def _run_typed(
+        self,
+        step_id: str,
+        handler: t.Callable[..., t.Any],
+        args: t.Tuple[t.Any, ...],
+        output_type: t.Any,
+        kwargs: t.Dict[str, t.Any],
+    ) -> t.Any:
+        """Do as :meth:`run` with an ``output_type``."""
+        if self._serializer is None:
             raise errors.StepConfigError(
                 step_id, "output_type needs a serializer; give the client one"
             )
 
-        found = NOT_RECALLED
-        if self._engine.state.unread > 0:
-            found = self._engine.recall(step_id)
-        if found is not NOT_RECALLED:
-            if output_type is None:
-                return t.cast(T, found)
-            what = self._name(step_id)
-            return t.cast(T, deserialized(self._serializer, found, output_type, what))
-
-        if self._engine.replace is not None:
-            handler = self._engine.replaced(handler)
-
         def work(*args: t.Any) -> t.Any:
-            value = handler(*args, **handler_kwargs)
+            value = handler(*args, **kwargs)
             if inspect.iscoroutine(value):
-                value.close()
-                raise errors.OutputError(
-                    f"{handler!r} is async def: it was called, but WSGI is synchronous and "
-                    "nothing would run it. Write it with def."
-                )
-            if output_type is not None:
-                value = serialized(self._serializer, value, output_type, self._name(step_id))
-            return value
+                # the engine refuses it
+                return value
+            return serialized(self._serializer, value, output_type, self._name(step_id))
 
-        value = self._engine.run(step_id, None, work, handler_args)
-        if output_type is not None:
-            value = deserialized(self._serializer, value, output_type, self._name(step_id))
-        return t.cast(T, value)
+        engine, value = self._engine, NOT_RECALLED
+        if engine.replace is not None:
+            handler = engine.replaced(handler)
+        if engine.state.unread:
+            value = recall(engine, step_id)
+        if value is NOT_RECALLED:
+            value = engine.run(step_id, None, work, args)
+        return deserialized(self._serializer, value, output_type, self._name(step_id))
 
     def send_event(self, step_id: str, events: t.Union[Event, t.Sequence[Event]]) -> t.List[str]:
         """Send one event or several. Another attempt of the step sends them

@@ -13,10 +13,11 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.jcs", "_dev_page.samples"},
+    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.fast", "_codec.jcs"},
+    {"_dev_page.samples"},
     {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
     {"_checks.cron", "_checks.grammar"},
-    {"_server_api.body", "_server_api.connection"},
+    {"_endpoint.threads", "_server_api.body", "_server_api.connection"},
     {"_codec.validate", "_dev_page.static"},
     {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
@@ -32,9 +33,9 @@ LEVELS = [
     {"_server_api.transport"},
     {"_endpoint.redirects", "_endpoint.request", "_endpoint.streaming", "_endpoint.suspicions"},
     {"_execution.decision", "_execution.ending", "_execution.placement"},
-    {"_execution.parallel"},
+    {"_execution.going_on", "_execution.parallel"},
     {"_dev_page.diagnostics", "_execution.engine", "_server_api.client"},
-    {"_execution.checkpoint"},
+    {"_execution.checkpoint", "_execution.recall"},
     {"_dev_page.runs", "_dev_page.servers", "_endpoint.sync", "_server_api.events", "ai", "group"},
     {"_endpoint.authentication", "_endpoint.functions", "step"},
     {"_execution.current_step", "context"},
@@ -81,6 +82,7 @@ TESTING = [
     {"_toolkit.api_faults", "_toolkit.replay", "_toolkit.views"},
     {"_toolkit.binding"},
     {"_toolkit.core", "_toolkit.sent"},
+    {"_toolkit.controls"},
     {"_toolkit.server"},
     {"_toolkit.cases", "_toolkit.explore"},
     {""},
@@ -91,6 +93,7 @@ LEVEL_OF = {module: n for n, modules in enumerate(LEVELS) for module in modules}
 #: Third parties and parts of the standard library that one module alone uses.
 SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
+    "orjson": {"_codec.fast"},
     "urllib3": {"_server_api.transport"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
     "os.environ": {"_settings"},

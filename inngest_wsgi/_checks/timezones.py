@@ -6,7 +6,6 @@ Python has none before 3.9, and later ones only where the system or the package
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
 #: The names of each area, which is the part before the last slash.
@@ -131,6 +130,9 @@ def closest(name: str) -> t.Optional[str]:
         for area, places in _NAMES.items()
         for place in places.split()
     }
+    # only for an error message
+    import difflib
+
     found = difflib.get_close_matches(name.lower(), names, 1)
     return names[found[0]] if found else None
 

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
 from .. import _protocol as p, errors
-from .._messages import Call, Request
+from .._messages import Call, Environ, Request, environ_key
 from . import json as _json
 
 #: The run ids that cannot change the path of a URL. The server's are ULIDs.
 RUN_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
-#: The names of tracing headers, and their keys in :attr:`Request.headers`.
+#: The names of tracing headers, and their keys in an environ.
 _TRACE_HEADERS = tuple(
-    (name, name.lower()) for name in (p.HEADER_TRACEPARENT, p.HEADER_TRACESTATE)
+    (name, environ_key(name)) for name in (p.HEADER_TRACEPARENT, p.HEADER_TRACESTATE)
 )
 
 
@@ -45,36 +46,53 @@ def call(request: Request) -> Call:
     if not fn_id:
         raise errors.QueryError("The query has no fnId, so there is no function to run.")
     target = request.query.get(p.QUERY_STEP_ID) or p.STEP
-    whole = json_object(request.body)
-    body = _read(whole, "", _BODY_FIELDS)
-    ctx = _read(body["ctx"], "ctx.", _CTX_FIELDS)
-    use_api = body["use_api"] or ctx["use_api"]
-    event, events = body["event"], body["events"] or []
-    _check_objects(events)
+    body = json_object(request.body)
+    ctx, body_use_api, event, events = _read(body, _BODY_FIELDS)
+    (
+        run_id,
+        attempt,
+        max_attempts,
+        plan_only,
+        ctx_use_api,
+        request_id,
+        job_id,
+        function_uuid,
+        queue_item,
+        generation,
+    ) = _read(ctx, _CTX_FIELDS)
+    for one in events:
+        if type(one) is not dict:
+            raise errors.BodyError("body_invalid", "events must be a list of JSON objects.")
     if event is None and events:
         event = events[0]
-    if event is None and not use_api:
+    steps: t.Optional[t.Dict[str, t.Any]] = None
+    if body_use_api or ctx_use_api:
+        # whatever the body has of the two, the whole of them is fetched
+        events = None
+    elif event is None:
         raise errors.BodyError("body_invalid", "The body has neither event nor events.")
-    steps = None
-    if not use_api:
-        steps = _read(whole, "", _STEPS_FIELD)["steps"] or {}
+    else:
+        steps = body.get("steps")
+        if type(steps) is not dict:
+            steps = {} if steps is None else _refuse(steps, "steps", "", dict)
         events = events or [event]
+    # by position, which takes half the time
     return Call(
-        fn_id=fn_id,
-        target=None if target == p.STEP else target,
-        run_id=ctx["run_id"],
-        attempt=ctx["attempt"],
-        max_attempts=ctx["max_attempts"],
-        plan_only=ctx["disable_immediate_execution"],
-        event={} if event is None else event,
-        events=None if use_api else events,
-        steps=steps,
-        request_id=ctx["request_id"],
-        job_id=ctx["job_id"],
-        function_uuid=ctx["fn_id"] or None,
-        queue_item=ctx["qi_id"] or None,
-        generation=ctx["generation_id"],
-        trace=_trace(request.headers),
+        fn_id,
+        None if target == p.STEP else target,
+        run_id,
+        attempt,
+        max_attempts,
+        plan_only,
+        {} if event is None else event,
+        events,
+        steps,
+        request_id,
+        job_id,
+        function_uuid or None,
+        queue_item or None,
+        generation,
+        _trace(request.raw),
     )
 
 
@@ -92,38 +110,32 @@ def fetched(call: Call, events: t.Any, steps: t.Any) -> Call:
         raise errors.ApiError("The run's events are not a list of JSON objects.")
     if not isinstance(steps, dict):
         raise errors.ApiError("The run's steps are not a JSON object.")
-    return call._replace(event=events[0], events=events, steps=steps)
+    return dataclasses.replace(call, event=events[0], events=events, steps=steps)
 
 
-class _Field(t.NamedTuple):
-    """A field of a JSON object: its type, and its default if it is missing or
-    ``null``."""
+_REQUIRED: t.Any = object()
 
-    name: str
-    kind: type
-    default: t.Any = None
-    required: bool = False
-
-
-_BODY_FIELDS = (
-    _Field("ctx", dict, required=True),
-    _Field("use_api", bool, default=False),
-    _Field("event", dict),
-    _Field("events", list),
+# The fields that are read of a JSON object: the name, the path of the object
+# for an error, the type, and the default if the field is missing or null. They
+# are tuples, and :func:`_read` returns their values in this order.
+_Fields = t.Tuple[t.Tuple[str, str, type, t.Any], ...]
+_BODY_FIELDS: _Fields = (
+    ("ctx", "", dict, _REQUIRED),
+    ("use_api", "", bool, False),
+    ("event", "", dict, None),
+    ("events", "", list, ()),
 )
-#: Not read if the memos are to be fetched.
-_STEPS_FIELD = (_Field("steps", dict),)
-_CTX_FIELDS = (
-    _Field("run_id", str, required=True),
-    _Field("attempt", int, default=0),
-    _Field("max_attempts", int),
-    _Field("disable_immediate_execution", bool, default=False),
-    _Field("use_api", bool, default=False),
-    _Field("request_id", str),
-    _Field("job_id", str),
-    _Field("fn_id", str),
-    _Field("qi_id", str),
-    _Field("generation_id", int),
+_CTX_FIELDS: _Fields = (
+    ("run_id", "ctx.", str, _REQUIRED),
+    ("attempt", "ctx.", int, 0),
+    ("max_attempts", "ctx.", int, None),
+    ("disable_immediate_execution", "ctx.", bool, False),
+    ("use_api", "ctx.", bool, False),
+    ("request_id", "ctx.", str, None),
+    ("job_id", "ctx.", str, None),
+    ("fn_id", "ctx.", str, None),
+    ("qi_id", "ctx.", str, None),
+    ("generation_id", "ctx.", int, None),
 )
 _JSON_NAMES = {
     bool: "true or false",
@@ -134,39 +146,29 @@ _JSON_NAMES = {
 }
 
 
-def _read(value: t.Dict[str, t.Any], path: str, fields: t.Sequence[_Field]) -> t.Dict[str, t.Any]:
-    """Read fields of a JSON object, and check their types.
+def _read(value: t.Dict[str, t.Any], fields: _Fields) -> t.List[t.Any]:
+    """Return the values of fields of a JSON object, after a check of their
+    types.
 
-    :param path: stands before a field's name in an error, for example
-        ``"ctx."``
     :raises errors.BodyError: a field is missing or has the wrong type
     """
-    found = {}
-    for name, kind, default, required in fields:
-        item = value.get(name)
-        if type(item) is kind:
-            found[name] = item
-            continue
-        if item is None:
-            if required:
-                raise errors.BodyError("body_invalid", f"The body has no {path}{name}.")
-            item = default
-        # True is an int in Python
-        elif not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-            raise errors.BodyError("body_invalid", f"{path}{name} must be {_JSON_NAMES[kind]}.")
-        found[name] = item
-    return found
+    get = value.get
+    return [
+        # nearly each field has its type, or is left out
+        item
+        if type(item := get(name)) is kind
+        else default
+        if item is None and default is not _REQUIRED
+        else _refuse(item, name, path, kind)
+        for name, path, kind, default in fields
+    ]
 
 
-def _check_objects(events: t.List[t.Any]) -> None:
-    for event in events:
-        if not isinstance(event, dict):
-            raise errors.BodyError("body_invalid", "events must be a list of JSON objects.")
+def _refuse(item: t.Any, name: str, path: str, kind: type) -> t.NoReturn:
+    if item is None:
+        raise errors.BodyError("body_invalid", f"The body has no {path}{name}.")
+    raise errors.BodyError("body_invalid", f"{path}{name} must be {_JSON_NAMES[kind]}.")
 
 
-def _trace(headers: t.Mapping[str, str]) -> t.Tuple[t.Tuple[str, str], ...]:
-    found = []
-    for name, key in _TRACE_HEADERS:
-        if key in headers:
-            found.append((name, headers[key]))
-    return tuple(found)
+def _trace(environ: Environ) -> t.Tuple[t.Tuple[str, str], ...]:
+    return tuple([(name, environ[key]) for name, key in _TRACE_HEADERS if key in environ])

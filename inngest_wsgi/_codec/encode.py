@@ -4,6 +4,7 @@ section 6)."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .. import _protocol as p, errors
@@ -30,6 +31,8 @@ MAX_INPUT_BYTES = 64 * 1024
 #: The wrapper of an output, which the server counts too.
 _WRAPPER_BYTES = len(b'{"data":}')
 
+_JSON_TYPE = (p.HEADER_CONTENT_TYPE, "application/json")
+
 #: The most ids of events that fit into the output of one step: ULIDs, each
 #: with its quotes and a comma.
 MAX_IDS = (MAX_STEP_BYTES - _WRAPPER_BYTES - 1) // len(b'"01M894QKEWVWE1MTEVAJMMAR1M",')
@@ -41,7 +44,7 @@ def outcome(result: Outcome, fn_id: str) -> Response:
     :param fn_id: the function's id, for the error message
     :raises errors.OutputError: the ops exceed the server's limit
     """
-    headers: Headers = [(p.HEADER_CONTENT_TYPE, "application/json")]
+    headers: Headers = [_JSON_TYPE]
     if isinstance(result, Returned):
         return Response(200, headers, result.data)
     if isinstance(result, Failed):
@@ -112,13 +115,18 @@ def streamed(response: Response) -> bytes:
 
     :raises errors.OutputError: it exceeds the server's limit
     """
-    head = _json.dumps({"status": response.status, "headers": dict(response.headers)})[:-1]
-    text = b'%b,"body":%b}' % (head, _json.dumps(response.body.decode("utf-8")))
+    fields = {
+        "status": response.status,
+        "headers": dict(response.headers),
+        "body": response.body.decode("utf-8"),
+    }
+    text = _json.dumps(fields)
     if len(text) > MAX_STREAM_BYTES and response.body[:1] != b'"':
         # in a JSON string each quote and backslash of the body is escaped; the
         # server also takes the body as JSON (W31), unless that is a string,
         # which it would decode
-        text = b'%b,"body":%b}' % (head, response.body)
+        fields["body"] = 0
+        text = _json.dumps(fields)[: -len("0}")] + b"%b}" % response.body
     if len(text) > MAX_STREAM_BYTES:
         raise errors.OutputError(
             f"The answer to the call has {len(text)} bytes when it is streamed, and "
@@ -128,19 +136,27 @@ def streamed(response: Response) -> bytes:
     return text
 
 
-def step_output(value: t.Any, what: str) -> bytes:
+def step_output(value: t.Any, fn_id: str, user_id: str) -> bytes:
     """Encode the output of a step as JSON.
 
-    :param what: names the step in the error message
+    :param fn_id: the function, for the error message
+    :param user_id: the step
     :raises errors.OutputError: it is not JSON, or exceeds the server's limit
     """
-    return _output(value, what, MAX_STEP_BYTES - _WRAPPER_BYTES)
+    try:
+        return _output(value, MAX_STEP_BYTES - _WRAPPER_BYTES)
+    except errors.OutputError as problem:
+        what = f"step {user_id!r} of function {fn_id}"
+        raise errors.OutputError(f"The output of {what} {problem}") from None
 
 
-def function_output(value: t.Any, what: str) -> bytes:
+def function_output(value: t.Any, fn_id: str) -> bytes:
     """Encode the output of a function as JSON; otherwise as
     :func:`step_output`."""
-    return _output(value, what, MAX_RESPONSE_BYTES)
+    try:
+        return _output(value, MAX_RESPONSE_BYTES)
+    except errors.OutputError as problem:
+        raise errors.OutputError(f"The output of function {fn_id} {problem}") from None
 
 
 def step_input(args: t.Tuple[t.Any, ...]) -> t.Optional[t.List[t.Any]]:
@@ -156,15 +172,15 @@ def step_input(args: t.Tuple[t.Any, ...]) -> t.Optional[t.List[t.Any]]:
     return found
 
 
-def _output(value: t.Any, what: str, limit: int) -> bytes:
+def _output(value: t.Any, limit: int) -> bytes:
     try:
         text = _json.dumps(value)
     except errors.OutputError as problem:
-        raise errors.OutputError(f"The output of {what} cannot be sent: {problem}.") from None
+        raise errors.OutputError(f"cannot be sent: {problem}.") from None
     if len(text) > limit:
         raise errors.OutputError(
-            f"The output of {what} has {len(text)} bytes as JSON; the server takes {limit} at the "
-            "most. Store it elsewhere and return a reference to it."
+            f"has {len(text)} bytes as JSON; the server takes {limit} at the most. Store it "
+            "elsewhere and return a reference to it."
         )
     return text
 
@@ -180,15 +196,17 @@ def _ops(ops: t.Sequence[Op], fn_id: str) -> bytes:
     large, inputs of steps are left out, the largest first: they are only
     displayed."""
     texts = list(map(_op, ops))
-    too_many = sum(map(len, texts)) + len(texts) + 1 - MAX_OPS_BYTES
-    if too_many > 0:
-        without = [_op(_without_input(op)) for op in ops]
-        savings = [len(text) - len(short) for text, short in zip(texts, without)]
-        for n in sorted(range(len(ops)), key=savings.__getitem__, reverse=True):
-            if too_many <= 0 or not savings[n]:
-                break
-            texts[n] = without[n]
-            too_many -= savings[n]
+    body = b"[%b]" % b",".join(texts)
+    too_many = len(body) - MAX_OPS_BYTES
+    if too_many <= 0:
+        return body
+    without = [_op(_without_input(op)) for op in ops]
+    savings = [len(text) - len(short) for text, short in zip(texts, without)]
+    for n in sorted(range(len(ops)), key=savings.__getitem__, reverse=True):
+        if too_many <= 0 or not savings[n]:
+            break
+        texts[n] = without[n]
+        too_many -= savings[n]
     if too_many > 0:
         raise _too_large(ops, texts, fn_id)
     return b"[%b]" % b",".join(texts)
@@ -198,7 +216,7 @@ def _without_input(op: Op) -> Op:
     if not op.op.startswith("Step") or not op.opts:
         # the server needs the opts of the ops that it carries out
         return op
-    return op._replace(opts={k: v for k, v in op.opts.items() if k != "input"} or None)
+    return dataclasses.replace(op, opts={k: v for k, v in op.opts.items() if k != "input"} or None)
 
 
 def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> errors.OutputError:
@@ -217,22 +235,26 @@ def _too_large(ops: t.Sequence[Op], texts: t.Sequence[bytes], fn_id: str) -> err
     )
 
 
+_OP_HEAD = b'{"op":"%b","id":%b,"displayName":%b,"name":%b,"userland":{"id":%b,"index":%d}'
+
+
 def _op(op: Op) -> bytes:
-    fields: t.Dict[str, t.Any] = {
-        "op": op.op,
-        "id": op.id.hashed,
-        "displayName": op.id.user_id,
-        "name": op.name,
-        "userland": {"id": op.id.user_id, "index": op.id.repeat},
-    }
-    if op.opts is not None:
-        fields["opts"] = op.opts
-    if op.timing is not None:
-        fields["timing"] = {"a": op.timing[0], "b": op.timing[1]}
-    if op.error is not None:
-        fields["error"] = _error(op.error)
+    # the form of each op is the same; only what varies goes through the encoder
+    step = op.id
+    user_text = _json.text(step.user_id)
+    head = _OP_HEAD % (
+        op.op.encode("ascii"),
+        _json.text(step.hashed),
+        user_text,
+        user_text if op.name == step.user_id else _json.text(op.name),
+        user_text,
+        step.repeat,
+    )
+    opts = b"" if op.opts is None else b',"opts":' + _json.dumps(op.opts)
+    timing = b"" if op.timing is None else b',"timing":{"a":%d,"b":%d}' % op.timing
+    error = b"" if op.error is None else b',"error":' + _json.dumps(_error(op.error))
     # data is JSON text already
-    return b'%b,"data":%b}' % (_json.dumps(fields)[:-1], op.data)
+    return b'%b%b%b%b,"data":%b}' % (head, opts, timing, error, op.data)
 
 
 def _error(problem: UserError) -> t.Dict[str, t.Any]:

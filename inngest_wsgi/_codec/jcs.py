@@ -1,5 +1,8 @@
 """Write JSON in the canonical form of RFC 8785, over which the server signs
-in-band syncs (PROTOCOL section 3)."""
+in-band syncs (PROTOCOL section 3).
+
+orjson cannot do it, with ``OPT_SORT_KEYS`` either: it orders keys by their
+UTF-8, and writes floats and large integers in other forms."""
 
 from __future__ import annotations
 

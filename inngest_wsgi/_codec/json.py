@@ -12,6 +12,13 @@ import typing as t
 
 from .. import errors
 
+try:
+    from . import fast as _installed
+except ImportError:
+    _fast: t.Any = None
+else:
+    _fast = _installed
+
 JSON = t.Any
 
 #: The longest integer that Python writes has 4300 digits, some 14280 bits.
@@ -30,8 +37,40 @@ def _refuse_constant(text: str) -> t.NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+def _refuse_type(value: t.Any) -> t.NoReturn:
+    raise TypeError(type(value).__name__)
+
+
+def _make_encode() -> t.Callable[[t.Any], str]:
+    """Return a function that writes JSON as text.
+
+    ``json.JSONEncoder.encode()`` makes several functions and lists each time,
+    which takes longer than to write a small value.
+    """
+    make: t.Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        # not CPython
+        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+    write_text = json.encoder.encode_basestring
+
+    def encode(value: t.Any) -> str:
+        if type(value) is str:
+            return write_text(value)
+        # the dict has the values that the encoder is in
+        write = make({}, _refuse_type, write_text, None, ":", ",", False, False, False)
+        return "".join(write(value, 0))
+
+    return encode
+
+
+_encode = _make_encode()
+_decoder: t.Any = json.JSONDecoder(parse_constant=_refuse_constant)
+_scan = _decoder.scan_once
+
+_CONTAINERS = (dict, list, tuple)
+#: Types of values that contain no others.
+_SIMPLE = frozenset([str, int, float, bool, type(None)])
+_TEXT = frozenset([str])
 
 
 def loads(raw: bytes) -> JSON:
@@ -40,8 +79,20 @@ def loads(raw: bytes) -> JSON:
     :param raw: UTF-8
     :raises ValueError: not JSON, or nested too deeply
     """
+    if _fast is not None:
+        try:
+            return _fast.loads(raw)
+        except ValueError:
+            # it is read below, or the reason is found there
+            pass
+    text = raw.decode("utf-8")
     try:
-        return _decode(raw.decode("utf-8"))
+        try:
+            value, end = _scan(text, 0)
+        except StopIteration:
+            # there is a space before it, or nothing that begins a value
+            end = -1
+        return value if end == len(text) else _decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -52,19 +103,83 @@ def dumps(value: JSON) -> bytes:
     A lone surrogate in a string becomes U+FFFD: it has no form in UTF-8, and
     its escape would make the server fail the run (W70).
 
+    A dict whose keys become equal, as those of ``{1: "a", "1": "b"}`` do, is
+    refused: whoever reads it would get one of the values, and not know.
+
     :raises errors.OutputError: the value cannot be JSON; the message has the
         path of the faulty part (``$.items[3].price``)
     """
+    if _fast is not None:
+        written: t.Optional[bytes] = _fast.dumps(value)
+        if written is not None:
+            return written
     try:
-        return _encode(value).encode("utf-8")
-    except UnicodeEncodeError:
-        # by way of UTF-16, two surrogates become one character, and a lone
-        # one becomes U+FFFD
-        units = _encode(value).encode("utf-16-le", "surrogatepass")
-        return units.decode("utf-16-le", "replace").encode("utf-8")
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError):
         path, why = _find_fault(value) or ("$", "it is nested too deeply, or contains itself")
         raise errors.OutputError(f"{path} is not JSON: {why}") from None
+    try:
+        written = text.encode("utf-8")
+        has_surrogates = False
+    except UnicodeEncodeError:
+        written = _without_surrogates(text)
+        has_surrogates = True
+    if isinstance(value, _CONTAINERS):
+        _refuse_equal_keys(value, has_surrogates)
+    return written
+
+
+def _without_surrogates(text: str) -> bytes:
+    """Write text as UTF-8, with U+FFFD for each lone surrogate."""
+    # by way of UTF-16, two surrogates become one character
+    units = text.encode("utf-16-le", "surrogatepass")
+    return units.decode("utf-16-le", "replace").encode("utf-8")
+
+
+def _refuse_equal_keys(root: JSON, has_surrogates: bool) -> None:
+    """Look for a dict two of whose keys are written alike.
+
+    :param root: can be written, so it does not contain itself
+    :param has_surrogates: also keys of one type may be written alike
+    """
+    pending = [root]
+    for value in pending:
+        items: t.Iterable[t.Any] = value
+        if isinstance(value, dict):
+            if has_surrogates or not _TEXT.issuperset(map(type, value)):
+                _compare_keys(value, root, has_surrogates)
+            items = value.values()
+        if len(value) > _LARGE and _SIMPLE.issuperset(map(type, items)):
+            continue
+        for item in items:
+            if type(item) not in _SIMPLE and isinstance(item, _CONTAINERS):
+                pending.append(item)
+
+
+def _compare_keys(value: t.Dict[t.Any, JSON], root: JSON, has_surrogates: bool) -> None:
+    if len(set(map(type, value))) < 2 and not has_surrogates:
+        return
+    seen = set()
+    for key in value:
+        text = _without_surrogates(_encode({key: 0})[1:-3])
+        if text in seen:
+            raise errors.OutputError(
+                f"{_path_of(value, root)} is not JSON: two of its keys become "
+                + text.decode("utf-8")
+            )
+        seen.add(text)
+
+
+def _path_of(wanted: JSON, root: JSON) -> str:
+    pending = [("$", root)]
+    for path, value in pending:
+        if value is wanted:
+            break
+        if isinstance(value, dict):
+            pending += [(f"{path}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, (list, tuple)):
+            pending += [(f"{path}[{n}]", item) for n, item in enumerate(value)]
+    return path
 
 
 def _find_fault(root: JSON) -> t.Optional[t.Tuple[str, str]]:
@@ -164,3 +279,14 @@ def _is_writable(value: JSON) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+_write_text: t.Callable[[str], str] = json.encoder.encode_basestring
+
+
+def text(value: str) -> bytes:
+    """Write a string as JSON; otherwise as :func:`dumps`, which is slower."""
+    try:
+        return _write_text(value).encode("utf-8")
+    except UnicodeEncodeError:
+        return dumps(value)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import typing as t
 
-from .._checks import cron as _cron, expressions
 from . import durations
 
 
@@ -48,6 +47,9 @@ def expression(value: t.Any, lifted: bool = False) -> str:
     """
     if not is_text(value):
         raise ValueError(f"must be a CEL expression, not {value!r}")
+    # few applications have one
+    from .._checks import expressions
+
     expressions.check(value, lifted)
     return t.cast(str, value)
 
@@ -57,7 +59,10 @@ def cron(value: t.Any) -> str:
 
     :raises ValueError: not a string, or none that a server can read
     """
-    _cron.check(text(value))
+    # as above
+    from .._checks import cron as checks
+
+    checks.check(text(value))
     return t.cast(str, value)
 
 

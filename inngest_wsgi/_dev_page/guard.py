@@ -19,8 +19,8 @@ def check_origin(request: Request, settings: Settings) -> None:
         name one
     """
     is_action = request.method == "POST"
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
+    site = request.header(p.HEADER_SEC_FETCH_SITE)
+    origin = request.header(p.HEADER_ORIGIN)
     if site is not None:
         if site == "same-origin" or (site == "none" and not is_action):
             return
@@ -47,7 +47,7 @@ def action_body(request: Request, tokens: Tokens) -> t.Dict[str, t.Any]:
     :raises errors.PageError: it is not JSON by its type, or has no valid token
     :raises errors.BodyError: it is not valid
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = (request.header(p.HEADER_CONTENT_TYPE) or "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         # forms cannot send JSON, nor can scripts of other origins without a
         # CORS preflight

@@ -35,7 +35,7 @@ from .runs import Runs
 from .static import PAGE_HEADERS, page_response
 from .tokens import Tokens
 
-__all__ = ["PAGE_HEADERS", "Landing"]
+__all__ = ["Landing"]
 
 _EVENT_FIELDS = frozenset(("name", "data", "id", "ts", "user", "v"))
 _EVENT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -53,7 +53,10 @@ class Landing:
     """The page of one endpoint in dev mode.
 
     :param functions: with the failure handlers
+    :ivar headers: those of all its responses, errors too
     """
+
+    headers = PAGE_HEADERS
 
     def __init__(
         self,
@@ -84,10 +87,10 @@ class Landing:
         """Return True if a request is for the page, or made by it."""
         if p.QUERY_LANDING in request.query:
             return request.method in ("GET", "POST")
-        return request.method == "GET" and _prefers_html(request.headers.get("accept", ""))
+        return request.method == "GET" and _prefers_html(request.header(p.HEADER_ACCEPT) or "")
 
     def respond(self, request: Request) -> Response:
-        """Answer a request, without :data:`~.static.PAGE_HEADERS`.
+        """Answer a request, without :attr:`headers`.
 
         :raises errors.PageError: the request may not come from the page
         :raises errors.BodyError: the request is not valid

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
 from .. import _protocol as p, errors
-from .._messages import Environ, Request
+from .._messages import Environ, Request, environ_key
 from .._security.signing import SIGNATURE, WINDOW_S, SigningKey, problem_of
 from .._settings import Settings
 from . import redirects
 from .request import read_body, read_head
 
-_SIGNATURE = p.HEADER_SIGNATURE.lower()
-_SERVER_KIND = p.HEADER_SERVER_KIND.lower()
-_SYNC_KIND = p.HEADER_SYNC_KIND.lower()
+_SIGNATURE = environ_key(p.HEADER_SIGNATURE)
 
 _OTHER_MODE = {
     p.CLOUD: f"Set {p.ENV_DEV}=1 in the application to develop with a dev server.",
@@ -22,7 +21,8 @@ _OTHER_MODE = {
 }
 
 
-class Caller(t.NamedTuple):
+@dataclasses.dataclass
+class Caller:
     """The sender of a request, and what they may have.
 
     :ivar trusted: True if the response may say what is served here: always in
@@ -35,10 +35,10 @@ class Caller(t.NamedTuple):
     """
 
     trusted: bool
-    key: t.Optional[SigningKey] = None
-    authenticated: t.Optional[bool] = None
-    refusal: t.Optional[errors.RequestError] = None
-    signed_at: t.Optional[str] = None
+    key: t.Optional[SigningKey]
+    authenticated: t.Optional[bool]
+    refusal: t.Optional[errors.RequestError]
+    signed_at: t.Optional[str]
 
 
 def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Caller]:
@@ -55,7 +55,7 @@ def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Calle
     :raises errors.BodyError: the body cannot be read, or is too large
     """
     request = read_head(environ, settings.max_body_bytes)
-    header, method = request.headers.get(_SIGNATURE), request.method
+    header, method = environ.get(_SIGNATURE), request.method
     in_band = method == "PUT" and wants_in_band(request, settings)
     is_dev = settings.is_dev
     signature, key, signed_at = None, None, None
@@ -65,7 +65,7 @@ def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Calle
     if header is not None or not (is_dev or method == "PUT") or in_band:
         now = time.time()
         signature = None if header is None else SIGNATURE.fullmatch(header)
-        if signature is None or abs(now - int(signature.group(1))) > WINDOW_S:
+        if signature is None or abs(now - int(signature[1])) > WINDOW_S:
             signature = None
             refusal = None if lenient else problem_of(header, now)
     elif not is_dev:
@@ -77,9 +77,9 @@ def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Calle
             # somebody has recorded
             refusal = errors.BodyError("body_unexpected", "A GET or a probe must not have a body.")
     elif refusal is None and (signature is not None or in_band or (is_dev and method == "POST")):
-        request = request._replace(body=read_body(request, settings.max_body_bytes))
+        request.body = read_body(request, settings.max_body_bytes)
     if signature is not None and refusal is None:
-        stamp, mac = signature.group(1), bytes.fromhex(signature.group(2))
+        stamp, mac = signature.groups()
         try:
             # an in-band sync is signed over the canonical form of its body
             key = settings.keyring.verify(stamp, mac, request.body, canonicalize=in_band)
@@ -97,7 +97,7 @@ def authenticate(environ: Environ, settings: Settings) -> t.Tuple[Request, Calle
 
 def wants_in_band(request: Request, settings: Settings) -> bool:
     """Return True if a PUT asks for an in-band sync and may have one."""
-    return request.headers.get(_SYNC_KIND) == p.IN_BAND and settings.allow_in_band_sync
+    return request.header(p.HEADER_SYNC_KIND) == p.IN_BAND and settings.allow_in_band_sync
 
 
 def _unsigned_sync(request: Request, settings: Settings) -> t.Optional[errors.RequestError]:
@@ -142,7 +142,10 @@ def _from_a_browser(request: Request, settings: Settings) -> t.Optional[errors.R
     """
     if settings.landing_page and p.QUERY_LANDING in request.query and request.method == "POST":
         return None
-    if "origin" in request.headers or "sec-fetch-site" in request.headers:
+    if (
+        request.header(p.HEADER_ORIGIN) is not None
+        or request.header(p.HEADER_SEC_FETCH_SITE) is not None
+    ):
         return errors.BrowserError(
             "The request has an Origin or Sec-Fetch-Site header: it is from a page in a "
             "browser, which may not call functions or sync the app. Use the page of this "
@@ -155,7 +158,7 @@ def _from_another_kind_of_server(
     request: Request, settings: Settings, trusted: bool
 ) -> t.Optional[errors.RequestError]:
     """Refuse a GET or PUT of a dev server in cloud mode, and the reverse."""
-    kind = request.headers.get(_SERVER_KIND)
+    kind = request.header(p.HEADER_SERVER_KIND)
     if kind not in (p.CLOUD, p.DEV) or kind == settings.mode:
         return None
     if not trusted:

@@ -33,7 +33,7 @@ def what_it_was(request: Request) -> t.Optional[str]:
         return "A call"
     if p.QUERY_PROBE in request.query:
         return "A probe"
-    if request.has_body and p.HEADER_REFERER.lower() in request.headers:
+    if request.has_body and request.header(p.HEADER_REFERER) is not None:
         return "A sync"
     return None
 
@@ -60,7 +60,7 @@ def check(request: Request, settings: Settings) -> None:
 def _came_by(request: Request) -> t.Optional[str]:
     """Return the address that was registered, without its query, in ASCII and
     on one line: a stranger may have written it."""
-    referer = request.headers.get(p.HEADER_REFERER.lower(), "").partition("?")[0]
+    referer = (request.header(p.HEADER_REFERER) or "").partition("?")[0]
     return ascii(referer[:500]).strip("'") or None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import typing as t
 import urllib.parse
 
@@ -11,7 +10,6 @@ from .. import _protocol as p, errors
 from .._messages import Address, Environ, Request
 from .address import address_of
 
-_DIGITS = re.compile("[0-9]+")
 #: Longer queries are not remembered, in characters.
 _MAX_CACHED = 512
 
@@ -22,21 +20,6 @@ _INCOMPLETE = (
     'environ["wsgi.input"] = io.BytesIO(body).'
 )
 
-#: The environ's key of each header that is read, and the header in lower case.
-_HEADERS = tuple(
-    ("HTTP_" + name.upper().replace("-", "_"), name.lower())
-    for name in (
-        p.HEADER_ACCEPT,
-        p.HEADER_ORIGIN,
-        p.HEADER_REFERER,
-        p.HEADER_SEC_FETCH_SITE,
-        p.HEADER_SERVER_KIND,
-        p.HEADER_SIGNATURE,
-        p.HEADER_SYNC_KIND,
-        p.HEADER_TRACEPARENT,
-        p.HEADER_TRACESTATE,
-    )
-) + (("CONTENT_TYPE", p.HEADER_CONTENT_TYPE.lower()),)
 #: Stands in a request whose address nothing asks for.
 _NO_ADDRESS = Address()
 
@@ -51,10 +34,6 @@ def read_head(environ: Environ, max_body_bytes: int) -> Request:
     method = environ["REQUEST_METHOD"]
     text = environ.get("QUERY_STRING") or ""
     query = _query(text) if len(text) <= _MAX_CACHED else _query.__wrapped__(text)
-    headers = {}
-    for key, name in _HEADERS:
-        if key in environ:
-            headers[name] = environ[key]
     landing = p.QUERY_LANDING in query
     # a GET with a query may be a call that was redirected
     redirected = method in ("GET", "HEAD") and (query or "HTTP_REFERER" in environ)
@@ -64,15 +43,14 @@ def read_head(environ: Environ, max_body_bytes: int) -> Request:
         raise _too_large(max_body_bytes)
     return Request(
         # RFC 9110, 9.3.2: HEAD is GET, and its body is left out of the answer
-        method="GET" if method == "HEAD" else method,
-        query=query,
-        headers=headers,
-        body=b"",
-        address=address_of(environ) if needs_address else _NO_ADDRESS,
-        raw=environ,
-        concurrent=not landing or _is_concurrent(environ),
-        length=length,
-        has_body=bool(length) or (length is None and "HTTP_TRANSFER_ENCODING" in environ),
+        "GET" if method == "HEAD" else method,
+        query,
+        address_of(environ) if needs_address else _NO_ADDRESS,
+        environ,
+        not landing or _is_concurrent(environ),
+        length,
+        bool(length) or (length is None and "HTTP_TRANSFER_ENCODING" in environ),
+        b"",
     )
 
 
@@ -125,10 +103,12 @@ def _stated_length(environ: Environ) -> t.Optional[int]:
     stated = (environ.get("CONTENT_LENGTH") or "").strip(" \t")
     if stated:
         # int() alone would take signs, underscores and other digits
-        if _DIGITS.fullmatch(stated) is None:
+        if not (stated.isascii() and stated.isdigit()):
             raise errors.BodyError("body_invalid", "The Content-Length is not a number.")
-        # so many digits are too many whatever follows, and int() has a limit
-        return int(stated.lstrip("0")[:20] or "0")
+        if len(stated) > 20:
+            # so many digits are too many whatever follows, and int() has a limit
+            stated = stated.lstrip("0")[:20] or "0"
+        return int(stated)
     if environ.get("wsgi.input_terminated"):
         # the server ends the input with the body, chunked or not
         return None

@@ -11,6 +11,7 @@ The only module in which an exception that leaves the others becomes a response.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import threading
@@ -19,20 +20,23 @@ import typing as t
 
 from .. import _protocol as p, errors
 from .._codec import encode
-from .._dev_page.page import PAGE_HEADERS, Landing
 from .._execution import failures
-from .._execution.call import AcceptedCall, Calls, Watch
+from .._execution.call import Calls, Watch
 from .._execution.interrupt import Interrupt, stray_interrupt_error
 from .._logs import log as _log
-from .._messages import Environ, Request, Response
+from .._messages import Call, Environ, Request, Response
 from .._server_api.client import Http
 from .._settings import Settings
 from ..client import Inngest
+from ..function import Function
 from . import introspection, redirects, sync
 from .authentication import Caller, authenticate, wants_in_band
 from .call_context import CallContext, Maker
 from .functions import Functions
 from .streaming import Streams
+
+if t.TYPE_CHECKING:
+    from .._dev_page.page import Landing
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _ALLOW = ("Allow", ", ".join(METHODS))
@@ -67,15 +71,20 @@ class Router:
         self._http = http
         self._streams = streams
         self._contexts = tuple(contexts)
-        self._sdk_headers = [
+        #: what each response has that is not for a stranger
+        self._sdk_headers = (
             *settings.sdk_headers,
             (p.HEADER_REQ_VERSION, p.REQ_VERSION),
             (p.HEADER_SDK_HANDLED, "true"),
-        ]
+        )
+        self._headers = (_NO_STORE, *self._sdk_headers)
         #: who sent a request that could not even be read
-        self._unknown = Caller(trusted=settings.is_dev)
+        self._unknown = Caller(settings.is_dev, None, None, None, None)
         self._landing: t.Optional[Landing] = None
         if settings.is_dev and settings.landing_page:
+            # its modules are not needed in production
+            from .._dev_page.page import Landing
+
             self._landing = Landing(settings, functions, http, client)
         observe = None if self._landing is None else self._landing.saw
         self._calls = Calls(settings, functions, http, client, observe, watch)
@@ -105,7 +114,7 @@ class Router:
                 if method == "GET":
                     redirects.check(request, self._settings)
                 if self._landing is not None and self._landing.answers(request):
-                    extra = PAGE_HEADERS
+                    extra = self._landing.headers
                     response = self._landing.respond(request)
                 elif method == "GET":
                     response = introspection.respond(
@@ -117,7 +126,10 @@ class Router:
                     response = Response(200, [(p.HEADER_CONTENT_TYPE, "text/plain")], b"")
                 else:
                     started = time.perf_counter()
-                    response = self._call(request, caller)
+                    call, function = self._calls.accept(request)
+                    # the body may be large, and the function may take long
+                    del request
+                    response = self._call(call, function, environ, caller)
                     ran = True
         except BaseException as exc:
             response = _error_response(exc)
@@ -135,24 +147,29 @@ class Router:
 
     # -- a call ------------------------------------------------------------
 
-    def _call(self, request: Request, caller: Caller) -> Response:
+    def _call(
+        self, call: Call, function: Function[t.Any], environ: Environ, caller: Caller
+    ) -> Response:
         """Answer a call, or begin the stream that ends in its answer."""
-        accepted = self._calls.accept(request)
         context: t.ContextManager[None] = _NO_CONTEXT
         if self._contexts:
-            context = CallContext(request.raw, self._contexts)
+            context = CallContext(environ, self._contexts)
         if self._streams is not None:
-            work = functools.partial(self._stream, accepted, caller, context)
-            stream = self._streams.open(request.raw, accepted.call, work)
+            work = functools.partial(self._stream, call, function, caller, context)
+            stream = self._streams.open(environ, call, work)
             if stream is not None:
-                return encode.stream_head()._replace(stream=stream)
-        with context:
-            outcome = self._calls.run(accepted)
-        return encode.outcome(outcome, accepted.call.fn_id)
+                return dataclasses.replace(encode.stream_head(), stream=stream)
+        if context is _NO_CONTEXT:
+            outcome = self._calls.run(call, function, environ)
+        else:
+            with context:
+                outcome = self._calls.run(call, function, environ)
+        return encode.outcome(outcome, call.fn_id)
 
     def _stream(
         self,
-        accepted: AcceptedCall,
+        call: Call,
+        function: Function[t.Any],
         caller: Caller,
         context: t.ContextManager[None],
         environ: Environ,
@@ -165,12 +182,12 @@ class Router:
         :param disconnected: set when the client has gone
         :returns: the last chunk of the stream
         """
-        fn_id = accepted.call.fn_id
+        fn_id = call.fn_id
         started = time.perf_counter()
         ran = False
         try:
             with context:
-                outcome = self._calls.run(accepted._replace(raw=environ), disconnected)
+                outcome = self._calls.run(call, function, environ, disconnected)
             ran = True
             response = encode.outcome(outcome, fn_id)
         except BaseException as exc:
@@ -198,29 +215,27 @@ class Router:
         :param ran: whether a function ran
         :param extra: further headers
         """
-        headers = [*response.headers, *extra]
         if not caller.trusted:
             # a stranger is told nothing of us
+            headers = [*response.headers, *extra]
             headers = [header for header in headers if header[0] != p.HEADER_NO_RETRY]
             headers.append((p.HEADER_SDK_HANDLED, "true"))
-            return response._replace(headers=headers)
-        if not extra:
-            # where there are more headers, this one is among them
-            headers.append(_NO_STORE)
+            return dataclasses.replace(response, headers=headers)
+        # further headers have what is said of caches among them
+        own = (*extra, *self._sdk_headers) if extra else self._headers
+        headers = [*response.headers, *own]
         if response.stream is not None:
             # its last chunk has a response of its own, timed and signed
-            headers += self._sdk_headers
-            return response._replace(headers=headers)
+            return dataclasses.replace(response, headers=headers)
         if started is not None:
             elapsed_ms = (time.perf_counter() - started) * 1000
             headers.append((p.HEADER_SERVER_TIMING, f"call;dur={elapsed_ms:.1f}"))
-        headers += self._sdk_headers
         if caller.key is not None:
             # an answer without a run keeps the request's time: with a new one,
             # whoever recorded a request could renew its signature for ever
             stamp = str(int(time.time())) if ran or not caller.signed_at else caller.signed_at
             headers.append((p.HEADER_SIGNATURE, caller.key.sign(response.body, stamp)))
-        return response._replace(headers=headers)
+        return Response(response.status, headers, response.body)
 
 
 def _error_response(exc: BaseException) -> Response:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from .. import errors
 from .._codec import encode
 from .._logs import log as _log, printable
 from .._messages import Call, Environ
+from .threads import Threads
 
 #: Makes the answer, given a copy of the environ and an event that is set when
 #: the client has gone.
@@ -66,18 +68,24 @@ def _text(value: t.Any) -> str:
 
 
 class Streams:
-    """Opens the streams of an endpoint, in one process.
+    """Opens the streams of an endpoint.
 
     :param force: stream on every WSGI server
     :param keepalive_s: the keep-alive interval in seconds
-    :param limit: the most functions that may run in threads of ours at once
+    :param limit: the most functions of streamed calls that may run at once in
+        one process
     """
 
     def __init__(self, force: bool, keepalive_s: float, limit: int) -> None:
         self._force = force
         self._keepalive_s = keepalive_s
         self._limit = limit
-        self._slots = threading.BoundedSemaphore(limit)
+        self._threads = Threads()
+        self._counting = threading.Lock()
+        #: the streams whose functions run. One is taken out by a single call of
+        #: a method, whoever does it first
+        self._running: t.Dict["Stream", None] = {}
+        self._pid = os.getpid()
         self._has_declined = False
 
     def open(self, environ: Environ, call: Call, work: Work) -> t.Optional["Stream"]:
@@ -89,26 +97,25 @@ class Streams:
         if not (self._force or delivers(environ)):
             self._decline(environ)
             return None
-        if not self._slots.acquire(blocking=False):
+        stream = Stream(call, self._keepalive_s, environ.get("waitress.client_disconnected"))
+        if not self._begin(stream):
             _log.warning(_TOO_MANY, call.run_id, self._limit)
             return None
-        slot = _Slot(self._slots)
         # eventlet holds back chunks that are shorter than this
         environ["eventlet.minimum_write_chunk_size"] = 0
-        stream = Stream(call, self._keepalive_s, environ.get("waitress.client_disconnected"))
-        thread = threading.Thread(
-            # copied now: some servers reuse the context for the next request
-            target=contextvars.copy_context().run,
-            # and the environ
-            args=(_carry_out, stream, slot, functools.partial(work, dict(environ))),
-            name=printable(f"inngest_wsgi run {call.run_id}"),
-            daemon=True,
+        job = functools.partial(
+            _carry_out,
+            stream,
+            self._running,
+            # both copied now: some servers reuse them for the next request
+            contextvars.copy_context(),
+            work,
+            dict(environ),
         )
-        stream.is_running = thread.is_alive
         try:
-            thread.start()
+            thread = self._threads.run(job, printable(f"inngest_wsgi run {call.run_id}"))
         except BaseException as exc:
-            slot.release()
+            self._running.pop(stream, None)
             if isinstance(exc, RuntimeError):
                 # the system has no more threads
                 _log.warning("Run %s is answered in one piece: %s", call.run_id, exc)
@@ -116,7 +123,19 @@ class Streams:
             # the thread may run all the same
             stream.close()
             raise
+        stream.is_running = thread.is_alive
         return stream
+
+    def _begin(self, stream: "Stream") -> bool:
+        """Count a stream; return False if there are too many."""
+        with self._counting:
+            if self._pid != os.getpid():
+                # the functions of the process that has forked do not run here
+                self._running, self._pid = {}, os.getpid()
+            if len(self._running) >= self._limit:
+                return False
+            self._running[stream] = None
+            return True
 
     def _decline(self, environ: Environ) -> None:
         if not self._has_declined:
@@ -135,28 +154,22 @@ _TOO_MANY = (
 )
 
 
-class _Slot:
-    """Permission to run one thread. Released once, whoever releases it first."""
-
-    def __init__(self, slots: threading.BoundedSemaphore) -> None:
-        self._slots = slots
-        self._returned = threading.Lock()
-
-    def release(self) -> None:
-        if self._returned.acquire(blocking=False):
-            self._slots.release()
-
-
-def _carry_out(stream: "Stream", slot: _Slot, work: t.Callable[[threading.Event], bytes]) -> None:
+def _carry_out(
+    stream: "Stream",
+    running: t.Dict["Stream", None],
+    context: contextvars.Context,
+    work: Work,
+    environ: Environ,
+) -> t.Callable[[], None]:
+    """Carry out a call in this thread, and return what hands over its answer."""
     answer = _FAILED
     try:
-        answer = work(stream.disconnected)
+        answer = context.run(work, environ, stream.disconnected)
     except BaseException:
         _log.exception("Run %s: its stream failed", stream.run_id)
-    finally:
-        # first: who reads the answer may call again at once
-        slot.release()
-        stream.post(answer)
+    # before the answer: who reads that may call again at once
+    running.pop(stream, None)
+    return stream.keep(answer)
 
 
 class Stream:
@@ -177,22 +190,24 @@ class Stream:
         #: set when the client has gone
         self.disconnected = threading.Event()
         #: tells whether the function's thread is alive
-        self.is_running: t.Callable[[], bool] = lambda: False
+        self.is_running: t.Callable[[], bool] = bool
         self._call = call
         self._keepalive_s = keepalive_s
         self._has_gone = has_gone
         self._since = time.monotonic()
         self._answer: t.Optional[bytes] = None
-        self._posted = threading.Event()
+        # an Event costs several times as much
+        self._unposted = threading.Lock()
+        self._unposted.acquire()
         self._begun = False
         self._sent = False
         self._closed = False
 
-    def post(self, answer: bytes) -> None:
-        """Hand over the answer."""
+    def keep(self, answer: bytes) -> t.Callable[[], None]:
+        """Keep the answer, and return what hands it over. To be called once."""
         if not self._closed:
             self._answer = answer
-        self._posted.set()
+        return self._unposted.release
 
     def __iter__(self) -> "Stream":
         return self
@@ -206,7 +221,7 @@ class Stream:
         if not self._begun:
             self._begun = True
             return KEEPALIVE
-        if not self._posted.wait(self._keepalive_s) and self.is_running():
+        if not self._unposted.acquire(True, self._keepalive_s) and self.is_running():
             if not self._is_gone():
                 return KEEPALIVE
             self.close()

@@ -14,7 +14,7 @@ from .._server_api.client import Http
 from .._server_api.retry import Retry
 from .._settings import Settings
 from ..function import Function
-from . import introspection, suspicions
+from . import introspection
 from .address import our_url
 
 _KINDS = (p.CLOUD, p.DEV)
@@ -49,7 +49,7 @@ def out_of_band(
         registration["appVersion"] = settings.app_version
     # nothing that a stranger sends is passed on
     deploy_id = request.query.get(p.QUERY_DEPLOY_ID) if trusted else None
-    kind = request.headers.get(p.HEADER_SERVER_KIND.lower())
+    kind = request.header(p.HEADER_SERVER_KIND)
     try:
         answer = http.api(
             "POST",
@@ -120,6 +120,9 @@ def _explained(refusal: str, functions: t.Sequence[t.Dict[str, t.Any]]) -> str:
     (W55, W79)."""
     if not refusal.startswith(p.ERROR_INVALID_FUNCTION):
         return refusal
+    # only for a sync that was refused
+    from . import suspicions
+
     return f"{refusal.rstrip('.')}. {suspicions.summary(functions)}"
 
 

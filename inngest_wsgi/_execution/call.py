@@ -11,14 +11,14 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import decode
 from .._logs import log, printable
-from .._messages import Call, Op, Outcome, Request, StepId
+from .._messages import Call, Environ, Op, Outcome, Request, StepId
 from .._server_api.body import MAX_STATE_BYTES
 from .._server_api.client import Http
 from .._server_api.events import EventApi
 from .._server_api.retry import FETCH_RETRY
 from .._settings import Settings
 from ..client import Inngest
-from ..context import Context
+from ..context import LAZY, Context
 from ..event import Event
 from ..function import Function
 from ..group import Group
@@ -54,17 +54,6 @@ class Watch(t.NamedTuple):
     replayed: t.Callable[[Call, t.Mapping[str, int], bool], None]
 
 
-class AcceptedCall(t.NamedTuple):
-    """A call that was read, and whose function is known.
-
-    :ivar raw: the WSGI environ, for middleware
-    """
-
-    call: Call
-    function: Function[t.Any]
-    raw: t.Any
-
-
 class Calls:
     """Carries out the calls of one endpoint's functions.
 
@@ -88,12 +77,13 @@ class Calls:
         self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
-        self._checkpoints = Checkpoints(http)
+        # a test's app has no thread but the test's
+        self._checkpoints = Checkpoints(http, timers=watch is None)
         self._client = client
         self._observe = observe
         self._no_middleware = Stack((), client, None)
 
-    def accept(self, request: Request) -> AcceptedCall:
+    def accept(self, request: Request) -> t.Tuple[Call, Function[t.Any]]:
         """Read a call, and find its function.
 
         :raises errors.RequestError: the call cannot be carried out
@@ -105,19 +95,23 @@ class Calls:
                 f"Function {call.fn_id[:200]!r} is not served here. Sync the app again if it was "
                 "renamed or removed."
             )
-        return AcceptedCall(call, function, request.raw)
+        return call, function
 
     def run(
-        self, accepted: AcceptedCall, disconnected: t.Optional[threading.Event] = None
+        self,
+        call: Call,
+        function: Function[t.Any],
+        raw: Environ,
+        disconnected: t.Optional[threading.Event] = None,
     ) -> Outcome:
         """Carry out a call in this thread.
 
+        :param raw: the WSGI environ, for middleware
         :param disconnected: set when nobody waits for the answer any more;
             None where that cannot be told
         :raises errors.ApiError: what the server left out cannot be fetched
         :raises errors.MiddlewareError: a hook raised outside of the function
         """
-        call, function, raw = accepted
         if call.events is None:
             call = self._fetch(call)
         if self._observe is not None:
@@ -172,16 +166,40 @@ class Calls:
         :param engine: None to make one, with the checkpoint
         :param raw_events: as JSON
         """
-        events = []
         try:
-            for event in raw_events or ():
-                events.append(Event.from_wire(event))
+            events = [Event.from_wire(event) for event in raw_events or ()]
         except ValueError as error:
             raise errors.BodyError("body_invalid", f"{error}.") from None
         if engine is None:
             engine = Engine(call, time.time_ns, hooks, checkpoint)
             if self._watch is not None:
                 engine.replace = functools.partial(self._watch.replace, call)
+        found = engine
+        app_id, serializer = self._settings.app_id, self._client.serializer
+        # not by its __init__(), which would need all attributes
+        context = Context.__new__(Context)
+        context.attempt = call.attempt
+        context.event = events[0]
+        context.events = events
+        context.job_id = call.job_id
+        context.request_id = call.request_id
+        context.run_id = call.run_id
+        context.step = Step(
+            engine,
+            app_id,
+            call,
+            lambda: MiddlewareSender(self._event_api, stack, call.trace),
+            serializer,
+        )
+        context.max_attempts = call.max_attempts
+        context._disconnected = disconnected
+        context._make = lambda name: self._make(name, found, hooks, call)
+        return context, engine
+
+    def _make(self, name: str, engine: Engine, hooks: "_Hooks", call: Call) -> t.Any:
+        """Make an attribute of :data:`~inngest_wsgi.context.LAZY`."""
+        if name == "group":
+            return Group(engine)
         run_id = call.run_id
         facts = {
             # the id of the run is the only one that a stranger may have made up
@@ -189,20 +207,14 @@ class Calls:
             "inngest_function_id": call.fn_id,
             "inngest_attempt": call.attempt,
         }
-        make_sender = functools.partial(MiddlewareSender, self._event_api, stack, call.trace)
-        context = Context(
-            attempt=call.attempt,
-            event=events[0],
-            events=events,
-            group=Group(engine),
-            job_id=call.job_id,
-            max_attempts=call.max_attempts,
-            logger=logger.for_call(self._client.logger, hooks.replay, facts),
-            request_id=call.request_id,
-            run_id=call.run_id,
-            step=Step(engine, self._settings.app_id, call, make_sender, self._client.serializer),
-            _disconnected=disconnected,
-        )
+        return logger.for_call(self._client.logger, hooks.replay, facts)
+
+    def _complete_context(self, *args: t.Any) -> t.Tuple[Context, Engine]:
+        """Make another argument of the same call, to see what middleware changes
+        in it; so with all attributes."""
+        context, engine = self._context(*args)
+        for name in LAZY:
+            getattr(context, name)
         return context, engine
 
     def _replay(
@@ -222,18 +234,16 @@ class Calls:
         if hooks.has_middleware:
             # for a failure handler, the function that has it
             declared = function.declared
-            if checkpoint is not None:
-                again = functools.partial(self._context, call, stack, hooks, disconnected, engine)
+            if checkpoint is not None and stack.transforms_input():
+                again = functools.partial(
+                    self._complete_context, call, stack, hooks, disconnected, engine
+                )
                 hooks.remember(context, declared, call, again)
             steps = {} if call.steps is None else call.steps
             stack.forward("transform_input", context, declared, StepMemos(steps))
-        serializer = self._client.serializer
-
-        def run(context: Context) -> t.Any:
-            output = function.handler(context)
-            what = f"function {call.fn_id}"
-            return serialized(serializer, output, function.output_type, what)
-
+        run = function.handler
+        if function.output_type is not None:
+            run = functools.partial(self._run_typed, function, call.fn_id)
         token = current.set(context.step)
         try:
             outcome = engine.replay(run, context)
@@ -249,9 +259,17 @@ class Calls:
             log_failure(call, outcome, engine.exception)
         return outcome
 
+    def _run_typed(self, function: Function[t.Any], fn_id: str, context: Context) -> t.Any:
+        """Call a function that has an ``output_type``."""
+        output = function.handler(context)
+        what = f"function {fn_id}"
+        return serialized(self._client.serializer, output, function.output_type, what)
+
 
 class _Hooks:
     """Tells the middleware and the logger of a call what the engine does."""
+
+    __slots__ = ("has_middleware", "is_lost", "replay", "_stack", "_next_call")
 
     def __init__(self, stack: Stack, disconnected: t.Optional[threading.Event]) -> None:
         self._stack = stack
@@ -259,7 +277,8 @@ class _Hooks:
         # where the answer is in one piece, nobody can tell: bool() is False
         self.is_lost = bool if disconnected is None else disconnected.is_set
         self.replay = logger.Replay()
-        #: for the calls that this one stands for; None if there are none
+        #: for the calls that this one stands for; None if there are none, or if
+        #: no middleware looks at their input
         self._next_call: t.Optional[NextCall] = None
 
     def remember(
@@ -299,9 +318,12 @@ class _Hooks:
     ) -> t.Dict[str, t.Any]:
         if self._next_call is None:
             memos[hashed_id] = memo
+        if not self.has_middleware:
             return memos
         self.replay.over = False
         self._stack.enter()
+        if self._next_call is None:
+            return memos
         try:
             return self._next_call.transform_input(self._stack, hashed_id, memo)
         except BaseException:

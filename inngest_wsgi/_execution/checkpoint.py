@@ -11,6 +11,7 @@ steps that were not accepted, the others run again.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import typing as t
@@ -59,10 +60,17 @@ class Checkpoints:
 
     :param http: makes the requests
     :param clock: returns seconds that only go up
+    :param timers: False if no thread is to send steps after ``max_interval``
     """
 
-    def __init__(self, http: Http, clock: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        http: Http,
+        clock: t.Callable[[], float] = time.monotonic,
+        timers: bool = True,
+    ) -> None:
         self._http = http
+        self.timers = timers
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
@@ -149,11 +157,12 @@ class Checkpoint:
         self._checkpoints = checkpoints
         self._call = call
         self._max_steps = policy.buffered_steps
-        self._interval_s = policy.interval_s
+        self._interval_s = policy.interval_s if checkpoints.timers else None
         self._clock = clock
         self._began_ms = int(time.time() * 1000)
         self._end = clock() + policy.runtime_s
         self._has_steps = False
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._unsent: t.List[Op] = []
         self._unsent_bytes = 0
@@ -175,7 +184,7 @@ class Checkpoint:
         """
         self._has_steps = True
         asked = time.monotonic()
-        with self._lock:
+        with self._locked():
             self._unsent.append(op)
             self._unsent_bytes += len(op.data)
             if op.opts is not None and "input" in op.opts:
@@ -195,7 +204,7 @@ class Checkpoint:
         next call.
         """
         asked = time.monotonic()
-        with self._lock:
+        with self._locked():
             self._stop_timer()
             if self._is_stale:
                 return self._answer()
@@ -222,9 +231,16 @@ class Checkpoint:
 
     def close(self) -> None:
         """Send nothing more: the call has ended, or its process is about to."""
-        with self._lock:
+        with self._locked():
             self._stop_timer()
             self._unsent = []
+
+    def _locked(self) -> threading.Lock:
+        """Return the lock. In a process that a step has forked it is another
+        one: the timer's thread may have held the first, and is not there."""
+        if self._pid != os.getpid():
+            self._pid, self._lock, self._timer = os.getpid(), threading.Lock(), None
+        return self._lock
 
     def _send(self, asked: float) -> bool:
         """Send what there is; return True if the server stored it.

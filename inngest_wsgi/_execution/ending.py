@@ -3,6 +3,7 @@ outcome that is sent (PROTOCOL section 6)."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .. import _protocol as p, errors
@@ -33,10 +34,10 @@ def conclude(
     ending = state.ending
     if ending is None:
         ending = _of_function(state, call, value, error)
-    if isinstance(ending, Concluded):
-        return ending
     if isinstance(ending, StepRan):
         return step_ran(ending, state, call, hooks)
+    if isinstance(ending, Concluded):
+        return ending
     if isinstance(ending, StepsToReport):
         return _steps_to_report(ending.ops, state, call, hooks)
     return _function_ended(ending, call, hooks)
@@ -95,8 +96,7 @@ def _function_ended(ending: FunctionEnded, call: Call, hooks: Hooks) -> Conclude
             error = exc
     if error is None:
         try:
-            what = f"function {call.fn_id}"
-            return Concluded(Returned(encode.function_output(value, what)))
+            return Concluded(Returned(encode.function_output(value, call.fn_id)))
         except Exception as exc:  # objects may raise anything
             error = exc
     return _failed(error)
@@ -110,7 +110,7 @@ def _steps_to_report(ops: t.Sequence[Op], state: CallState, call: Call, hooks: H
     if state.has_raced:
         if call.target is None:
             ops = [_planned_if_repeatable(op) for op in ops]
-        ops = [op._replace(opts=_racing(op.opts)) for op in ops]
+        ops = [dataclasses.replace(op, opts=_racing(op.opts)) for op in ops]
     if state.is_replaying or not hooks.has_middleware:
         # where it is replaying, the step has run already, as all code up to here
         return Concluded(StepsReported(ops))
@@ -147,9 +147,8 @@ def step_ran(ending: StepRan, state: CallState, call: Call, hooks: Hooks) -> Con
             return _failed(exc)
     if error is None:
         try:
-            what = f"step {step.user_id!r} of function {call.fn_id}"
-            data = encode.step_output(value, what)
-            op = Op(p.OP_STEP_RUN, step, step.user_id, opts, data, timing=timing)
+            data = encode.step_output(value, call.fn_id, step.user_id)
+            op = Op(p.OP_STEP_RUN, step, step.user_id, opts, data, None, timing)
             return Concluded(StepsReported([op]))
         except Exception as exc:  # objects may raise anything
             error = exc
@@ -187,7 +186,9 @@ def _planned_if_repeatable(op: Op) -> Op:
     if op.op not in (p.OP_GATEWAY, p.OP_AI_GATEWAY):
         return op
     kind = (op.opts or {}).get("type")
-    return op._replace(op=p.OP_STEP_PLANNED, opts=None if kind is None else {"type": kind})
+    return dataclasses.replace(
+        op, op=p.OP_STEP_PLANNED, opts=None if kind is None else {"type": kind}
+    )
 
 
 def _racing(opts: t.Optional[t.Mapping[str, t.Any]]) -> t.Mapping[str, t.Any]:

@@ -97,13 +97,14 @@ Nothing here does I/O or reads a clock of its own.
 from __future__ import annotations
 
 import contextlib
+import types
 import typing as t
 from threading import get_ident
 
 from .. import _protocol as p, errors
-from .._codec import encode, jcs
-from .._messages import Call, Failed, Op, Outcome, StepId
-from . import ending, failures, memos, placement
+from .._codec import encode
+from .._messages import Call, Op, Outcome, StepId
+from . import ending, failures, going_on, memos, placement
 from .decision import GIVE_BACK, NOT_TARGETED, PASS_OVER, PLAN, decide, has_target_run
 from .hooks import Checkpointer, Hooks
 from .interrupt import Interrupt, stray_interrupt_error
@@ -115,15 +116,16 @@ from .state import (
     HOOK,
     STEP,
     CallState,
-    Concluded,
     FunctionEnded,
     StepRan,
 )
 
-Body = t.Callable[..., t.Any]
+_NOT_RUN = (
+    "The function of the step is async def: it was called, but WSGI is synchronous and nothing "
+    "would run it. Write it with def."
+)
 
-#: :meth:`Engine.recall` has no result.
-NOT_RECALLED: t.Any = object()
+Body = t.Callable[..., t.Any]
 
 
 class Engine:
@@ -135,6 +137,7 @@ class Engine:
     :param checkpoint: told of each step that succeeds; None if the call is to
         end at its first step
     :ivar state: changes during the call
+    :ivar memos: what is remembered of each step, by its hashed id
     :ivar exception: the exception of the user's code that the outcome is
         about, once :meth:`replay` has returned
     :ivar swallowed: True if the function went on after an interrupt, once
@@ -155,7 +158,7 @@ class Engine:
         #: returns what a test wants to be called in place of a step's code; None
         #: outside of tests
         self.replace: t.Optional[t.Callable[[StepId, Body], Body]] = None
-        self._memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
+        self.memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
         target_has_run = call.target is not None and has_target_run(call)
         self.state = CallState(get_ident(), target_has_run)
         self.exception: t.Optional[BaseException] = None
@@ -174,7 +177,7 @@ class Engine:
         error: t.Optional[BaseException] = None
         interrupted = False
         # now, for middleware may have taken some memos out
-        state.unread = len(self._memos)
+        state.unread = len(self.memos)
         state.phase = FUNCTION
         try:
             try:
@@ -229,35 +232,6 @@ class Engine:
 
     # -- steps -----------------------------------------------------------
 
-    def recall(self, user_id: str) -> t.Any:
-        """Return the result of a step that ran in this process, if it can be
-        given back without further ado: :meth:`run` in short, for the steps that
-        each call is full of.
-
-        :returns: :data:`NOT_RECALLED` if :meth:`run` has to decide
-        """
-        state = self.state
-        if (
-            type(user_id) is not str
-            # a repeated use of another id may be counted as this one
-            or ":" in user_id
-            or not 0 < len(user_id) <= placement.MAX_REMEMBERED
-            or state.phase is not FUNCTION
-            or state.group is not None
-            or state.misuse is not None
-            or user_id in state.uses
-            or get_ident() != state.thread
-        ):
-            return NOT_RECALLED
-        memo = self._memos.get(placement.hash_of(user_id))
-        if type(memo) is not dict or "data" not in memo or "error" in memo:
-            return NOT_RECALLED
-        state.uses[user_id] = 1
-        state.unread -= 1
-        if state.unread == 0 and self._call.target is None:
-            self._begin_new_code()
-        return memo["data"]
-
     def run(
         self,
         user_id: str,
@@ -273,9 +247,9 @@ class Engine:
         :returns: what is remembered of it
         :raises errors.StepError: the step has failed for good
         """
-        state = self.state
+        state, checkpoint = self.state, self._checkpoint
         step = placement.enter(state, user_id)
-        decision, found = decide(state, self._call, self._memos, step)
+        decision, found = decide(state, self._call, self.memos, step)
         if decision is GIVE_BACK:
             self._note_memo()
             return memos.result(found, user_id)
@@ -296,7 +270,7 @@ class Engine:
         shown = encode.step_input(args) if args else None
         if shown is not None:
             opts["input"] = shown
-        if decision is PLAN or (self._checkpoint is not None and self._checkpoint.is_over):
+        if decision is PLAN or (checkpoint is not None and checkpoint.is_over):
             raise state.report(Op(p.OP_STEP_PLANNED, step, user_id, opts or None))
         value: t.Any = None
         error: t.Optional[BaseException] = None
@@ -304,6 +278,9 @@ class Engine:
         start = self._clock()
         try:
             value = work(*args)
+            if type(value) is types.CoroutineType:
+                value.close()
+                raise errors.OutputError(_NOT_RUN)
         except Interrupt as exc:
             error = stray_interrupt_error(exc)
         except BaseException as exc:
@@ -315,47 +292,22 @@ class Engine:
         if state.misuse is not None:
             value, error, state.misuse = None, state.misuse, None
         ended = StepRan(step, opts or None, timing, value, error)
-        if self._checkpoint is None or error is not None:
+        if checkpoint is None or error is not None:
             raise state.end(ended)
-        return memos.result(self._go_on(ended, self._checkpoint), user_id)
+        return memos.result(self._go_on(ended, checkpoint), user_id)
 
     def _go_on(self, ended: StepRan, checkpoint: Checkpointer) -> t.Any:
-        """Send a step that has succeeded to the server, and go on.
+        """Go on after a step that has succeeded; return its memo, as the next
+        call would have it.
 
-        :returns: the step's memo, as the next call would have it
         :raises Interrupt: the call ends here
         """
-        state, hooks = self.state, self._hooks
-        state.phase = HOOK
-        concluded = Concluded(Failed(*failures.describe(errors.Error("The call was broken off."))))
-        try:
-            concluded = ending.step_ran(ended, state, self._call, hooks)
-            op = ending.succeeded(concluded)
-            if op is None:
-                raise state.end(concluded)
-            try:
-                memo = {"data": jcs.reread(op.data)}
-            except ValueError:
-                # no call could carry it: as the server says then
-                raise state.end(concluded)
-            hooks.answered()
-            outcome = checkpoint.add(op)
-            if outcome is not None:
-                raise state.end(Concluded(outcome))
-            self._memos = hooks.called_again(self._memos, op.id.hashed, memo)
-        except errors.MiddlewareError as exc:
-            raise state.end(Concluded(Failed(*failures.describe(exc)), exc))
-        except BaseException as exc:
-            if failures.is_process_exit(exc):
-                state.exit(exc)
-            elif not isinstance(exc, Interrupt):
-                # a timeout of gevent's, say: the step has run all the same
-                state.end(concluded)
-            raise
-        state.go_on()
-        if state.unread == 0:
+        self.memos, memo = going_on.go_on(
+            ended, self.state, self._call, self._hooks, self.memos, checkpoint
+        )
+        if self.state.unread == 0:
             self._begin_new_code()
-        return self._memos.get(op.id.hashed, memo)
+        return memo
 
     def replaced(self, body: Body) -> Body:
         """Return the code of a step, or what a test wants to be called in its
@@ -391,7 +343,7 @@ class Engine:
         """
         state = self.state
         step = placement.enter(state, user_id)
-        decision, found = decide(state, self._call, self._memos, step)
+        decision, found = decide(state, self._call, self.memos, step)
         if decision is GIVE_BACK:
             self._note_memo()
             memos.raise_error(found, user_id)
@@ -409,9 +361,17 @@ class Engine:
 
     def _note_memo(self) -> None:
         """Count a memo that is given back."""
-        state = self.state
-        state.unread -= 1
-        if state.unread == 0 and self._call.target is None:
+        self.state.unread -= 1
+        if self.state.unread == 0:
+            self.note_all_read()
+
+    def note_all_read(self) -> None:
+        """Note that the last memo is given back: new code begins, except in a
+        call for one step.
+
+        :raises Interrupt: a hook raised, which ends the call
+        """
+        if self._call.target is None:
             self._begin_new_code()
 
     def _skipped(self, step: StepId) -> Interrupt:

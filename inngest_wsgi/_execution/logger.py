@@ -42,6 +42,8 @@ def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Lo
     :param facts: attributes of every record; passed to ``bind()``, if the
         logger has such a method, as those of structlog and loguru have
     """
+    if isinstance(logger, logging.Logger):
+        return _StandardLogger(logger, replay, facts)
     if isinstance(logger, logging.LoggerAdapter):
         try:
             # innermost, because an adapter may replace our extra with its own
@@ -50,8 +52,6 @@ def for_call(logger: Logger, replay: Replay, facts: t.Mapping[str, t.Any]) -> Lo
             return adapter
         except Exception:
             return _OtherLogger(logger, replay)
-    if isinstance(logger, logging.Logger):
-        return _StandardLogger(logger, replay, facts)
     try:
         return _OtherLogger(logger.bind(**facts), replay)
     except Exception:
@@ -67,10 +67,15 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
     logger may override it.
     """
 
+    #: an argument of adapters since Python 3.13; process() does not ask for it
+    merge_extra = False
+
     def __init__(
         self, logger: logging.Logger, replay: Replay, facts: t.Mapping[str, t.Any]
     ) -> None:
-        super().__init__(logger, dict(facts))
+        # all that the adapter's own does, which each call would wait for
+        self.logger = logger
+        self.extra = facts
         self._replay = replay
 
     def isEnabledFor(self, level: int) -> bool:
@@ -107,7 +112,8 @@ class _StandardLogger(t.cast(t.Any, logging.LoggerAdapter)):  # type: ignore[mis
             except Exception:
                 report_failure()
 
-        return t.cast(t.Callable[..., None], _hidden(call))
+        hidden: t.Callable[..., None] = _hidden(call)
+        return hidden
 
 
 def _method_property(name: str) -> property:

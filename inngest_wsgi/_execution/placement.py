@@ -7,18 +7,24 @@ another step.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import sys
-import threading
+import typing as t
+from threading import get_ident
 
 from .. import errors
 from .._messages import StepId
 from .interrupt import Interrupt
-from .state import AFTER, BEFORE, ENDED, EXITING, HOOK, STEP, CallState
+from .state import AFTER, BEFORE, ENDED, EXITING, FUNCTION, HOOK, STEP, CallState
 
-#: The longest id whose hash is remembered, in characters.
+#: The longest id whose hash is remembered, in characters, and how many are.
 MAX_REMEMBERED = 200
+MAX_HASHES = 4096
+#: The hashes of the ids that this process has come to, and of their repeated
+#: uses with the ids that could be taken for such: all that have a colon. By
+#: what is hashed; only :func:`hash_of` writes them.
+HASHES: t.Dict[str, str] = {}
+REPEATED: t.Dict[str, str] = {}
 
 #: Why no step can be called while the function's code does not run.
 _OUTSIDE = {
@@ -39,12 +45,12 @@ def check(state: CallState, user_id: str) -> None:
     :raises Interrupt: the call, or the branch that is being called, has ended
     :raises BaseException: the exception that is ending the process, again
     """
-    phase = state.phase
+    phase, is_own_thread = state.phase, get_ident() == state.thread
     # another thread may come while a hook runs, or while a step is sent
-    in_hook = phase is HOOK and threading.get_ident() == state.thread
+    in_hook = phase is HOOK and is_own_thread
     if phase is BEFORE or phase is AFTER or in_hook:
         raise errors.StepConfigError(user_id, _OUTSIDE[phase])
-    if threading.get_ident() != state.thread:
+    if not is_own_thread:
         raise refusal(
             state,
             user_id,
@@ -77,7 +83,14 @@ def enter(state: CallState, user_id: str) -> StepId:
     :returns: the id of this use
     :raises errors.StepConfigError: it cannot be here, or the id cannot be used
     """
-    check(state, user_id)
+    if (
+        state.phase is not FUNCTION
+        or state.group is not None
+        or state.misuse is not None
+        or get_ident() != state.thread
+    ):
+        # else nothing is to be said against it, as with nearly each step
+        check(state, user_id)
     if not isinstance(user_id, str) or not user_id:
         raise errors.StepConfigError(user_id, "the id must be text, and not empty")
     if state.group is not None:
@@ -89,15 +102,23 @@ def enter(state: CallState, user_id: str) -> StepId:
     if repeat or ":" in user_id:
         _check_hash(state, user_id, repeat, text)
     state.uses[user_id] = repeat + 1
-    hashed = hash_of(text) if len(text) <= MAX_REMEMBERED else hash_of.__wrapped__(text)
-    return StepId(user_id, repeat, hashed)
+    return StepId(user_id, repeat, hash_of(text))
 
 
-@functools.lru_cache(maxsize=4096)
 def hash_of(text: str) -> str:
     """Return the hash of a use of a step's id (PROTOCOL section 6). A function
     has the same steps in each call, so the last ones are remembered."""
-    return hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
+    table = REPEATED if ":" in text else HASHES
+    hashed = table.get(text)
+    if hashed is None:
+        hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
+        # a subclass of str may be equal to other texts than its own
+        if len(text) <= MAX_REMEMBERED and type(text) is str:
+            if len(table) >= MAX_HASHES:
+                # in one go: to find the oldest would take longer than to hash
+                table.clear()
+            table[text] = hashed
+    return hashed
 
 
 def refusal(state: CallState, user_id: str, message: str) -> errors.StepConfigError:

@@ -7,7 +7,6 @@ a step is called, or by one of the transitions of :class:`CallState`.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import typing as t
 
@@ -143,7 +142,6 @@ class ParallelGroup:
         return None if self.outer is None else self.outer.use(user_id)
 
 
-@dataclasses.dataclass
 class CallState:
     """The state of one call.
 
@@ -163,19 +161,36 @@ class CallState:
     :ivar uses: how often each id of a step was used
     """
 
-    thread: int
-    target_has_run: bool = False
-    phase: Phase = BEFORE
-    step: t.Optional[StepId] = None
-    ending: t.Optional[Ending] = None
-    process_exit: t.Optional[BaseException] = None
-    group: t.Optional[ParallelGroup] = None
-    unread: int = 0
-    is_replaying: bool = True
-    has_raced: bool = False
-    misuse: t.Optional[errors.StepConfigError] = None
-    swallowed: bool = False
-    uses: t.Dict[str, int] = dataclasses.field(default_factory=dict)
+    __slots__ = (
+        "thread",
+        "target_has_run",
+        "phase",
+        "step",
+        "ending",
+        "process_exit",
+        "group",
+        "unread",
+        "is_replaying",
+        "has_raced",
+        "misuse",
+        "swallowed",
+        "uses",
+    )
+
+    def __init__(self, thread: int, target_has_run: bool = False) -> None:
+        self.thread = thread
+        self.target_has_run = target_has_run
+        self.phase = BEFORE
+        self.step: t.Optional[StepId] = None
+        self.ending: t.Optional[Ending] = None
+        self.process_exit: t.Optional[BaseException] = None
+        self.group: t.Optional[ParallelGroup] = None
+        self.unread = 0
+        self.is_replaying = True
+        self.has_raced = False
+        self.misuse: t.Optional[errors.StepConfigError] = None
+        self.swallowed = False
+        self.uses: t.Dict[str, int] = {}
 
     @property
     def is_interrupting(self) -> bool:

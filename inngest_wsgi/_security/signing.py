@@ -36,7 +36,7 @@ class SigningKey:
     :ivar bearer: the token after ``Bearer`` in ``Authorization``
     """
 
-    __slots__ = ("bearer", "hash", "_keyed", "_secret")
+    __slots__ = ("bearer", "hash", "_inner", "_outer", "_secret")
 
     def __init__(self, text: str) -> None:
         match = SIGNING_KEY.fullmatch(text)
@@ -45,27 +45,33 @@ class SigningKey:
         self.hash = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
         self.bearer = prefix + self.hash
         self._secret = secret.encode("ascii")
-        # the key is hashed here, once
-        self._keyed = hmac.new(self._secret, digestmod=hashlib.sha256)
+        # HMAC (RFC 2104) is two hashes, each of the key and something else. Both
+        # begin here, once; an object of hmac's would be made for each signature
+        key = self._secret if len(self._secret) <= 64 else hashlib.sha256(self._secret).digest()
+        key = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
 
     def sign(self, body: bytes, timestamp: str) -> str:
         """Make the value of ``X-Inngest-Signature`` for exactly these bytes.
 
         :param timestamp: whole seconds since the epoch
         """
-        return f"t={timestamp}&s={self._mac(body, timestamp).hexdigest()}"
+        return f"t={timestamp}&s={self._mac(body, timestamp)}"
 
-    def has_signed(self, body: bytes, timestamp: str, mac: bytes) -> bool:
+    def has_signed(self, body: bytes, timestamp: str, mac: str) -> bool:
         """Return True if ``mac`` was made with this key, for these bytes and
         this time."""
-        return hmac.compare_digest(self._mac(body, timestamp).digest(), mac)
+        return hmac.compare_digest(self._mac(body, timestamp), mac)
 
-    def _mac(self, body: bytes, timestamp: str) -> "hmac.HMAC":
+    def _mac(self, body: bytes, timestamp: str) -> str:
+        """Return the HMAC of both together, as hexadecimal digits."""
+        inner, outer = self._inner.copy(), self._outer.copy()
         # two updates, because a body may be large and would be copied
-        found = self._keyed.copy()
-        found.update(body)
-        found.update(timestamp.encode("ascii"))
-        return found
+        inner.update(body)
+        inner.update(timestamp.encode("ascii"))
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 class Keyring:
@@ -83,12 +89,12 @@ class Keyring:
         self.keys = tuple(found.values())
 
     def verify(
-        self, timestamp: str, mac: bytes, body: bytes, canonicalize: bool = False
+        self, timestamp: str, mac: str, body: bytes, canonicalize: bool = False
     ) -> SigningKey:
         """Return the key that a request is signed with.
 
         :param timestamp: as the request's signature has it
-        :param mac: the signature
+        :param mac: the signature, as it stands there, in lower case
         :param body: the bytes as they arrived
         :param canonicalize: if the bytes do not verify, try their RFC 8785
             form, over which an in-band sync is signed

@@ -1,9 +1,13 @@
-"""Connections of urllib3 that read an answer within a time.
+"""Connections of urllib3 that make a request within a time.
 
 A socket's timeout begins anew with every byte, so a server that sends one
 byte now and then could hold a thread for hours, and urllib3 has no limit for a
 whole answer. Here the time that is left is set on the socket before each read
 from it. That needs no thread, and ends the reading of headers too.
+
+A name may have several addresses. urllib3 tries one after another, each as long
+as it may wait for one; here they share the time that is left. The look-up of
+the name is the system's, and has the system's limits.
 """
 
 from __future__ import annotations
@@ -12,10 +16,14 @@ import contextlib
 import functools
 import http.client
 import io
+import math
 import socket
 import threading
 import time
 import typing as t
+
+#: The least time that any part of a request is given, in seconds.
+_LEAST_S = 0.01
 
 _thread = threading.local()
 
@@ -57,7 +65,73 @@ def prepare(pool: t.Any, url: str) -> None:
 @functools.lru_cache(maxsize=16)
 def _connection_class(kind: t.Any) -> t.Any:
     """Derive a class of connections. urllib3 lets users replace its own."""
-    return type(kind.__name__, (kind,), {"response_class": _Response})
+    bases: t.Tuple[t.Any, ...] = (_Sending, kind)
+    if getattr(getattr(kind, "_new_conn", None), "__module__", "") == "urllib3.connection":
+        # others, through SOCKS for one, connect in their own way
+        bases = (_Connecting, *bases)
+    return type(kind.__name__, bases, {"response_class": _Response})
+
+
+def _left_s() -> t.Optional[float]:
+    """Return the seconds that this thread's request has left, at least some;
+    None if it has no limit."""
+    at = getattr(_thread, "at", None)
+    return None if at is None or at == math.inf else max(_LEAST_S, at - time.monotonic())
+
+
+class _Sending:
+    """Sends a request within the thread's limit."""
+
+    sock: t.Any
+
+    def send(self, data: t.Any) -> None:
+        left = _left_s()
+        if left is not None and self.sock is not None:
+            # urllib3 sets the limit for the answer afterwards
+            self.sock.settimeout(left)
+        super().send(data)  # type: ignore[misc]
+
+
+class _Connecting:
+    """Connects to one of the addresses of a name within the thread's limit."""
+
+    port: int
+    timeout: t.Any
+    # where to connect to; the name in it is that of the certificate
+    _dns_host: str
+
+    def _new_conn(self) -> t.Any:
+        connect = super()._new_conn  # type: ignore[misc]
+        if _left_s() is None:
+            return connect()
+        name, timeout = self._dns_host, self.timeout
+        hosts = _addresses(name, self.port)
+        try:
+            for n, self._dns_host in enumerate(hosts, 1):
+                left = t.cast(float, _left_s())
+                share = left / (len(hosts) - n + 1)
+                self.timeout = min(share, timeout) if isinstance(timeout, (int, float)) else share
+                try:
+                    sock = connect()
+                except Exception:
+                    if n == len(hosts):
+                        raise
+                else:
+                    # for a handshake of TLS
+                    sock.settimeout(_left_s())
+                    return sock
+        finally:
+            self._dns_host, self.timeout = name, timeout
+        return connect()
+
+
+def _addresses(name: str, port: int) -> t.List[str]:
+    """Look up the addresses of a name, each once, in the system's order.
+
+    :raises OSError: there are none
+    """
+    found = socket.getaddrinfo(name.strip("[]"), port, 0, socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class _Response(http.client.HTTPResponse):

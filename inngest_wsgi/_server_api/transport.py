@@ -17,11 +17,14 @@ from .connection import limited, prepare
 from .retry import Deadline
 
 #: The limit for connecting to one address of a server, in seconds, where a
-#: deadline is set: a name may have several addresses, and each is tried.
+#: deadline is set.
 CONNECT_TIMEOUT_S = 5.0
 #: The limit for :meth:`Transport.probe`, in seconds, for connecting and again
 #: for the headers.
 PROBE_TIMEOUT_S = 3.0
+#: How many connections to a server are kept open. More threads than a process
+#: has: urllib3 closes each further one after its request, and warns of it.
+MAX_CONNECTIONS = 256
 
 
 class Unreachable(Exception):
@@ -132,7 +135,7 @@ class Transport:
             return self._pool
         pid = os.getpid()
         if self._own is None or self._own[0] != pid:
-            pool = urllib3.PoolManager(maxsize=10)
+            pool = urllib3.PoolManager(maxsize=MAX_CONNECTIONS)
             # urllib3 1.26 leaves open what a pool holds that is not used any more
             weakref.finalize(self, pool.clear)
             self._own = (pid, pool)

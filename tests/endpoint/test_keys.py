@@ -2,18 +2,22 @@
 shown."""
 
 import hashlib
+import hmac
 import json
 import logging
 import urllib.parse
 
+import hypothesis.strategies as st
 import pytest
 import urllib3
 from apps import KEY, OTHER_KEY, Endpoint, call_body, is_signed, sign, step_hash
+from hypothesis import given
 from stub_server import Scripted, serving
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 import inngest_wsgi as inngest
+from inngest_wsgi._security.signing import SigningKey
 
 SECRET = "0123456789abcdef" * 4
 EVENT_KEY = "ek_Qm9vay1hLXRlYXBvdC1wbGVhc2U-dGhlLWJlc3Q_0f1d"
@@ -461,3 +465,14 @@ def test_a_short_key_is_warned_of_once(prefix, caplog):
         assert said.startswith(f"{name} has fewer than 32 hexadecimal digits")
         assert "abab" not in said + caplog.text
         caplog.clear()
+
+
+@given(st.binary(min_size=1, max_size=200), st.binary(max_size=200), st.integers(0, 10**15 - 1))
+def test_signatures_are_hmacs_for_keys_of_any_length(secret, body, now):
+    key = SigningKey("signkey-test-" + secret.hex())
+    stamp = str(now)
+    mac = hmac.new(secret.hex().encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
+    assert key.sign(body, stamp) == f"t={stamp}&s={mac}"
+    assert key.has_signed(body, stamp, mac)
+    assert not key.has_signed(body + b"x", stamp, mac)
+    assert not key.has_signed(body, stamp + "0", mac)

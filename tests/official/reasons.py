@@ -133,8 +133,8 @@ REASONS = [
     ),
     (
         ["experimental.dev_server (module)"],
-        "Use `inngest_wsgi.testing.TestServer`, or the fixture `inngest_server` of pytest: it runs "
-        "whole functions in a test, and needs no other program.",
+        "Use `inngest_wsgi.testing.TestServer`, or the fixture `inngest_server` of pytest: it "
+        "runs whole functions in a test, and needs no other program.",
     ),
     (
         ["experimental.realtime (module)"],

@@ -66,7 +66,7 @@ def state():
     gc.collect()
     return dict(
         counts,
-        slots=streams._slots._value,
+        slots=max_streams - len(streams._running),
         threads=threading.active_count(),
         ours=sum(t.name.startswith("inngest_wsgi run") for t in threading.enumerate()),
         streams=sum(isinstance(found, Stream) for found in gc.get_objects()),

@@ -93,7 +93,8 @@ def streams_of(endpoint):
 
 
 def free_slots(endpoint):
-    return streams_of(endpoint)._slots._value
+    streams = streams_of(endpoint)
+    return streams._limit - len(streams._running)
 
 
 def lost(caplog):

@@ -147,6 +147,19 @@ def run_pytest(folder, *options):
     return text
 
 
+def test_no_thread_is_started(inngest_server, monkeypatch):
+    def refuse(self):
+        raise AssertionError("a thread was started")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    policy = inngest.Checkpointing(buffered_steps=10, max_interval="1s")
+    several = [f"s{n}" for n in range(15)]
+    app = app_of(lambda ctx: [ctx.step.run(s, int) for s in several], checkpointing=policy)
+    inngest_server.serve(app)
+    assert inngest_server.send("go").run().result() == [0] * 15
+    assert len(inngest_server.calls) == 1
+
+
 # -- what belongs to the thread ----------------------------------------------------
 
 

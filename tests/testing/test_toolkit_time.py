@@ -221,10 +221,9 @@ def test_the_clock_of_the_app_follows_by_time_machine():
     assert abs(time.time() - before) < 600
 
 
-@pytest.mark.inngest(start="2024-01-01", freeze_app_time=True)
+@pytest.mark.inngest(start="2024-01-01")
 def test_the_marker_has_options(inngest_server):
-    pytest.importorskip("time_machine")
-    assert datetime.date.today() == datetime.date(2024, 1, 1)
+    assert inngest_server.now() == datetime.datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def test_the_clock_of_the_app_follows_by_freezegun(inngest_server):
