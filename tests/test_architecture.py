@@ -89,12 +89,15 @@ TESTING = [
     {"_stepping", "_watching"},
     {"_server"},
     {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
-    {"_toolkit.binding", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
-    {"_toolkit.views"},
+    {"_toolkit.fault", "_toolkit.records", "_toolkit.resolving", "_toolkit.timeline"},
+    {"_toolkit.determinism", "_toolkit.differences", "_toolkit.faults", "_toolkit.recorded"},
+    {"_toolkit.injecting", "_toolkit.plans"},
+    {"_toolkit.api_faults", "_toolkit.replay", "_toolkit.views"},
+    {"_toolkit.binding"},
     {"_toolkit.core", "_toolkit.sent"},
     {"_toolkit.controls"},
     {"_toolkit.server"},
-    {"_toolkit.cases"},
+    {"_toolkit.cases", "_toolkit.explore"},
     {""},
 ]
 

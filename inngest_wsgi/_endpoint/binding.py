@@ -17,6 +17,7 @@ import typing as t
 
 from .. import _settings
 from .._execution import options
+from .._execution.call import Watch
 from .._messages import Call, StepId
 from .._server_api.client import Http
 from .._settings import Settings
@@ -52,12 +53,19 @@ class Binding(t.Protocol):
         :param index: which use of the id it is, from 0
         """
 
+    def replayed(self, run_id: str, uses: t.Mapping[str, int], swallowed: bool) -> None:
+        """Note that a call of a function has ended.
+
+        :param uses: how often it used each id of a step
+        :param swallowed: True if it went on after a step had ended its call
+        """
+
     def bound(self, unbind: t.Callable[[], None]) -> None:
         """Take the function that undoes the binding; called once for each
         endpoint."""
 
 
-_METHODS = ("request", "sleep", "now", "replace", "bound")
+_METHODS = ("request", "sleep", "now", "replace", "replayed", "bound")
 
 
 class Endpoint:
@@ -100,8 +108,12 @@ class Endpoint:
         def replace(call: Call, step: StepId, body: Body) -> Body:
             return t.cast(Body, binding.replace(call.run_id, step.user_id, step.repeat, body))
 
+        def replayed(call: Call, uses: t.Mapping[str, int], swallowed: bool) -> None:
+            binding.replayed(call.run_id, uses, swallowed)
+
         contexts = (lambda environ: _by_clock(binding.now), *self._contexts)
-        router = Router(settings, self._functions, http, self._client, None, contexts, replace)
+        watch = Watch(replace, replayed)
+        router = Router(settings, self._functions, http, self._client, None, contexts, watch)
         self._bound = binding, router
 
         def unbind() -> None:

@@ -68,13 +68,33 @@ from ._model.state import HistoryEntry, Run
 from ._run.clock import Clock, SystemClock, VirtualClock
 from ._server import LocalServer
 from ._toolkit.cases import InngestTestCase, InngestTestMixin
+from ._toolkit.determinism import WrongFunction
+from ._toolkit.explore import ExplorationFailed, explore
+from ._toolkit.fault import Fault, Killed
+from ._toolkit.faults import Faults, UnusedFaultError
+from ._toolkit.plans import KINDS
+from ._toolkit.recorded import fetch_run
 from ._toolkit.records import CallRecord, SentEvent
+from ._toolkit.replay import Replay
 from ._toolkit.sent import Sent
 from ._toolkit.server import TestServer
 from ._toolkit.stubs import TIMEOUT, Stub, StubbedFailure, UnusedStubError
 from ._toolkit.views import RunFailed, TestRun, TestStep
 
+#: The kinds of faults of :func:`explore`.
+FAULT_KINDS = tuple(KINDS)
+
 __all__ = [
+    "Replay",
+    "fetch_run",
+    "explore",
+    "WrongFunction",
+    "UnusedFaultError",
+    "Killed",
+    "Faults",
+    "Fault",
+    "FAULT_KINDS",
+    "ExplorationFailed",
     "CallRecord",
     "Clock",
     "HistoryEntry",

@@ -40,6 +40,9 @@ class Api:
     :param store: the apps, events and runs to serve.
     """
 
+    #: The same rules for each server: to compile them takes longer than most tests.
+    _compiled: t.ClassVar[t.Optional[Map]] = None
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._views: t.Dict[str, t.Callable[..., Response]] = {
@@ -59,7 +62,7 @@ class Api:
             "cancellations": self._cancellations,
             "forget_cancellation": self._forget_cancellation,
         }
-        self._rules = Map(
+        self._rules = Api._compiled or Map(
             [
                 Rule("/e/", endpoint="no_key", methods=["POST"]),
                 Rule("/e/<key>", endpoint="events", methods=["POST"]),
@@ -84,6 +87,7 @@ class Api:
             strict_slashes=False,
             merge_slashes=False,
         )
+        Api._compiled = self._rules
 
     def __call__(self, environ: t.Dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         request = Request(environ)

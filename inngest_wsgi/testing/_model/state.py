@@ -42,6 +42,7 @@ RETRY_SCHEDULED = "retry scheduled"
 RUN_COMPLETED = "completed"
 RUN_FAILED = "failed"
 RUN_CANCELLED = "cancelled"
+FAULT = "fault"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class HistoryEntry:
     #: Milliseconds since the run began, by the server's clock.
     at: int
     #: What happened to a run: ``started``, ``function error``, ``retry
-    #: scheduled``, ``completed``, ``failed`` or ``cancelled``. To a step:
+    #: scheduled``, ``completed``, ``failed`` or ``cancelled``; ``fault`` for one that a
+    #: test asked for, see :class:`~inngest_wsgi.testing.Faults`. To a step:
     #: ``step planned``, ``step ran``, ``step error`` (to be retried), ``step
     #: failed`` (for good). To a sleep: ``sleeping``, ``woke``. To a wait for
     #: an event or a signal: ``waiting``, and then ``event received``,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import http.client
 import typing as t
 
 from .._http.caller import AnswerTooLarge, Caller, CallFailed
@@ -38,6 +40,11 @@ class CallExchange(Exchange):
     def item(self) -> Call:
         return self._call
 
+    def with_body(self, body: bytes) -> "CallExchange":
+        """Return the same call with another body, and the headers that do not fit it."""
+        request = dataclasses.replace(self.request, body=body)
+        return CallExchange(self._machinery, self._call, request, self._key)
+
     def perform(self, caller: Caller) -> Outcome:
         request = self.request
         try:
@@ -45,6 +52,8 @@ class CallExchange(Exchange):
         except CallFailed as error:
             if caller.aborted:
                 raise
+            if isinstance(error.__cause__, http.client.IncompleteRead):
+                return answers.cut_off()
             return answers.unreachable(str(error))
         except AnswerTooLarge:
             return answers.too_large()

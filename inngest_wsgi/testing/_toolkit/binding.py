@@ -10,10 +10,10 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ... import _protocol
-from .._http.api import Api
 from .._http.inprocess import call, environ_of
-from .._store import Store
 from .._wire import ids, randomness
+from .api_faults import carry_out
+from .injecting import FaultyStepper
 from .stubs import Stubs
 
 Body = t.Callable[..., t.Any]
@@ -38,10 +38,10 @@ class AppBinding:
     """
 
     def __init__(
-        self, store: Store, api: Api, stubs: Stubs, around: t.Callable[[], t.ContextManager[None]]
+        self, stepper: FaultyStepper, stubs: Stubs, around: t.Callable[[], t.ContextManager[None]]
     ) -> None:
-        self._store = store
-        self._api = api
+        self._stepper = stepper
+        self._store = stepper.store
         self._stubs = stubs
         self._around = around
         #: Given the events that an app sends, returns their ids in place of the
@@ -70,7 +70,12 @@ class AppBinding:
                 for name, value in (headers or {}).items()
             ]
             pairs.append(("Content-Length", str(len(body or b""))))
-            answer = call(self._api, environ_of(method, url, pairs, body or b""))
+            answer = carry_out(
+                self._stepper,
+                urlsplit(url).path,
+                body or b"",
+                lambda body: call(self._stepper.api, environ_of(method, url, pairs, body)),
+            )
         return Response(answer.status, answer.headers, answer.body)
 
     def sleep(self, seconds: float) -> None:
@@ -88,12 +93,17 @@ class AppBinding:
         function = run.function
         stub = self._stubs.find(function.function_id, function.app_id, step_id, index)
         if stub is None:
-            return body
+            return self._stepper.around(run, step_id, index, body)
 
         def stubbed(*args: t.Any, **kwargs: t.Any) -> t.Any:
             return stub.act((run_id, step_id, index), body, args, **kwargs)
 
-        return stubbed
+        return self._stepper.around(run, step_id, index, stubbed)
+
+    def replayed(self, run_id: str, uses: t.Mapping[str, int], swallowed: bool) -> None:
+        """Let whoever watches know which steps a call of a function came to."""
+        if self._stepper.watcher is not None:
+            self._stepper.watcher.replayed(uses, swallowed)
 
     def bound(self, unbind: t.Callable[[], None]) -> None:
         """Take the function that undoes the binding of one endpoint."""

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from .._model.messages import Message
 from .core import Core
+from .recorded import read
+from .replay import Replay, Replayer, find_function
 from .stubs import is_named
 from .views import TestRun
 
@@ -65,19 +67,27 @@ class Controls(Core):
         with self._drawing():
             return self._view(self._acting.fire_cron(self._full_id(function)))
 
-    def rerun(
-        self,
-        run: t.Union[TestRun, str],
-        from_step: t.Optional[str] = None,
-        input: t.Optional[t.List[t.Any]] = None,
-    ) -> TestRun:
-        """Start a run like an old one; see :meth:`LocalServer.rerun`.
+    def replay(self, recorded: t.Any, function: t.Optional[str] = None) -> Replay:
+        """Replay a recorded run against the functions that are served, before a deploy::
 
-        :return: the new run.
+            report = server.replay("recorded-run.json", "fulfil-order")
+            assert report.matches, report
+
+        The function is called at each moment of the recorded run, with the results that
+        there were. No step runs, but the code outside of steps does.
+
+        :param recorded: of ``run.to_json()`` or :func:`fetch_run`; the body of a call as a
+            server sends it; a run or a call of a test; or the path of a JSON file.
+        :param function: its id, with the app's or without; if it is not recorded and there
+            is more than one.
+        :return: says what no longer matches.
+        :raise LookupError: there is no such function.
+        :raise ValueError: it is no recorded run.
         """
-        run_id = run if isinstance(run, str) else run.id
+        run = read(recorded)
+        found = find_function(self._store.functions(), function, run.function)
         with self._drawing():
-            return self._view(self._acting.rerun(run_id, from_step, input))
+            return Replayer(self._stepper, found, run).replay()
 
     def pause(self, function: str) -> None:
         """Pause a function: it gets no new runs, and those it has make no calls.

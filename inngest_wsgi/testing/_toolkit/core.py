@@ -16,12 +16,13 @@ from .._model.state import RunState
 from .._run.clock import TestClock
 from .._run.exchange import Exchange
 from .._run.request import CallRequest
-from .._stepping import Stepper
 from .._wire import randomness
 from .app_time import AppTime
 from .apps import AppCaller
 from .binding import AppBinding
 from .durations import Duration, Moment, seconds_of, unix_seconds_of, utc
+from .faults import Faults
+from .injecting import FaultyStepper
 from .records import CallRecord
 from .resolving import Resolver
 from .stubs import Stubs
@@ -39,7 +40,7 @@ _GRACE = 2.0
 servers: "weakref.WeakSet[Core]" = weakref.WeakSet()
 
 
-class _RecordingStepper(Stepper):
+class _RecordingStepper(FaultyStepper):
     """A stepper that keeps each call and its answer."""
 
     def __init__(self, caller: AppCaller, *arguments: t.Any) -> None:
@@ -107,7 +108,7 @@ class Core:
         self._store = self._stepper.store
         self._store.runs.intercept = Resolver(self._stubs, self._allow_network)
         self._acting = Acting(self._store)
-        self._binding = AppBinding(self._store, self._stepper.api, self._stubs, self._drawing)
+        self._binding = AppBinding(self._stepper, self._stubs, self._drawing)
         self._caller.binding = self._binding
         self._app_time = AppTime(self._clock) if self._freeze else None
 
@@ -130,28 +131,73 @@ class Core:
     def close(self, check_stubs: bool = True) -> None:
         """Unbind the apps, so that all is as before; harmless a second time.
 
-        :param check_stubs: whether a stub that was not used is an error.
+        :param check_stubs: whether a stub or a fault that was not used is an error.
         :raise UnusedStubError: a stub was not used.
+        :raise UnusedFaultError: a fault did not happen.
         """
         if self._closed:
             return
         self._closed = True
         self._end()
         if check_stubs:
-            self._stubs.check_used(self._seen_steps())
+            self.check_used()
 
     def reset(self, check_stubs: bool = True) -> None:
         """Begin anew: forget apps, runs, events and stubs; time is as at first.
 
-        :param check_stubs: whether a stub that was not used is an error.
+        :param check_stubs: whether a stub or a fault that was not used is an error.
         :raise UnusedStubError: a stub was not used.
+        :raise UnusedFaultError: a fault did not happen.
         """
-        seen, stubs, was_open = self._seen_steps(), self._stubs, self.is_open
+        seen, stubs, faults = self._seen_steps(), self._stubs, self.faults
+        was_open = self.is_open
+        self._restart()
+        if check_stubs and was_open:
+            stubs.check_used(seen)
+            faults.check_used()
+
+    def check_used(self) -> None:
+        """Require that each stub was used, and that each fault happened.
+
+        :raise UnusedStubError: a stub was not used.
+        :raise UnusedFaultError: a fault did not happen.
+        """
+        self._stubs.check_used(self._seen_steps())
+        self.faults.check_used()
+
+    @property
+    def faults(self) -> Faults:
+        """Declares faults: ``server.faults.drop("answer", nth=2)``."""
+        return self._stepper.faults
+
+    @property
+    def stepper(self) -> FaultyStepper:
+        """Return what carries out the calls; for this package alone."""
+        return self._stepper
+
+    @contextlib.contextmanager
+    def explored(self) -> t.Iterator[None]:
+        """Let :meth:`begin_exploring` begin anew as often as it wants meanwhile.
+
+        If all was well, nothing is left of that."""
+        before = self._start, self._seed
+        self._start = self._clock.now()
+        try:
+            yield
+        finally:
+            self._start, self._seed = before
+        self._restart()
+
+    def begin_exploring(self, seed: int) -> FaultyStepper:
+        """Begin anew with another seed."""
+        self._seed = seed
+        self._restart()
+        return self._stepper
+
+    def _restart(self) -> None:
         self._end()
         self._closed = False
         self._begin()
-        if check_stubs and was_open:
-            stubs.check_used(seen)
 
     def _seen_steps(self) -> t.List[str]:
         return [name for run in self._store.runs.by_id.values() for name in run.names.values()]
@@ -246,7 +292,24 @@ class Core:
         return self._views(self._store.runs.by_id.values())
 
     def _views(self, runs: t.Iterable[RunState]) -> t.Iterator[TestRun]:
-        return (TestRun(run, self._stepper.calls) for run in runs)
+        return (TestRun(run, self._stepper.calls, self.rerun) for run in runs)
+
+    def rerun(
+        self,
+        run: t.Union[TestRun, str],
+        from_step: t.Optional[str] = None,
+        input: t.Optional[t.List[t.Any]] = None,
+    ) -> TestRun:
+        """Start a run like an old one; see :meth:`TestRun.rerun`.
+
+        :param run: a run, or its id.
+        :return: the new run.
+        """
+        run_id = run if isinstance(run, str) else run.id
+        with self._drawing():
+            new_id = self._acting.rerun(run_id, from_step, input)
+        self._settle()
+        return next(self._views([self._store.runs.by_id[new_id]]))
 
     def describe(self) -> str:
         """Return the timelines of all runs as a text; a test that fails has it in its report."""

@@ -34,6 +34,7 @@ _KINDS = {
     state.RUN_COMPLETED: "completed",
     state.RUN_FAILED: "failed",
     state.RUN_CANCELLED: "cancelled",
+    state.FAULT: "fault",
 }
 
 

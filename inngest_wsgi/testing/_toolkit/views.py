@@ -10,6 +10,7 @@ from .._model import state
 from .._model.state import HistoryEntry, RunState
 from .._wire.outcomes import Op
 from .durations import utc
+from .recorded import exported
 from .records import CallRecord
 from .stubs import is_named
 from .timeline import error_of, timeline
@@ -158,9 +159,15 @@ class TestRun:
 
     __test__ = False
 
-    def __init__(self, run: RunState, calls: t.Sequence[CallRecord]) -> None:
+    def __init__(
+        self,
+        run: RunState,
+        calls: t.Sequence[CallRecord],
+        rerun: t.Callable[..., "TestRun"],
+    ) -> None:
         self._run = run
         self._calls = calls
+        self._rerun = rerun
 
     @property
     def id(self) -> str:
@@ -252,6 +259,27 @@ class TestRun:
     def calls(self) -> t.List[CallRecord]:
         """The calls of the function that the server made for the run."""
         return [call for call in self._calls if call.run_id == self.id]
+
+    def rerun(
+        self, from_step: t.Optional[str] = None, input: t.Optional[t.List[t.Any]] = None
+    ) -> "TestRun":
+        """Start a run like this one, with the same events, and do all that is due.
+
+        :param from_step: the step to begin with; the results of those before it are
+            taken over. All of the run if None.
+        :param input: arguments for that step in place of its own.
+        :return: the new run.
+        :raise LookupError: the run had no such step.
+        :raise ValueError: an input without a step, or one that is not JSON.
+        """
+        return self._rerun(self, from_step, input)
+
+    def to_json(self) -> t.Dict[str, t.Any]:
+        """Return the run as JSON values, with its events and the results of its steps.
+
+        Stored in a file, it can be given to :meth:`TestServer.replay` later.
+        """
+        return exported(self._run, self.calls)
 
     def result(self) -> t.Any:
         """Return the output of the function.
