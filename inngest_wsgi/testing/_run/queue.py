@@ -54,8 +54,9 @@ class Queue:
             self._count += 1
             item.queued = True
             # A timer is none of the jobs that a server's queue gives to its workers.
-            if not isinstance(item, Timer):
-                item.due += self.delay
+            if self.delay and not isinstance(item, Timer):
+                # A call that is due now has its turn as of the run's beginning.
+                item.due = max(item.due, self._clock.now()) + self.delay
             if item.run is not None and item.keeps_alive:
                 item.run.open_items += 1
             if isinstance(item, Call):
