@@ -24,9 +24,11 @@ from inngest_wsgi._execution import checkpoint
 from inngest_wsgi._server_api import retry
 from inngest_wsgi.testing._http.inprocess import InProcessCaller
 from inngest_wsgi.testing._stepping import Stepper
-from inngest_wsgi.testing._wire.outcomes import Failure, Reported
+from inngest_wsgi.testing._wire.outcomes import Failure, Reported, server_failure
 
 CALL, BEGINS, ENDS, CHECKPOINT, ANSWER = "call", "begins", "ends", "checkpoint", "answer"
+
+UNREACHABLE = server_failure("Unable to reach SDK URL")
 
 
 class Timeout(BaseException):
@@ -328,7 +330,7 @@ class Trial:
         :param is_attempt: as another attempt; never if that was the last one.
         """
         if is_attempt and exchange.item.attempt + 1 < programs.ATTEMPTS:
-            self.stepper.settle(exchange, chaos.UNREACHABLE)
+            self.stepper.settle(exchange, UNREACHABLE)
         else:
             self.stepper.redo(exchange)
 
@@ -419,7 +421,7 @@ class Trial:
         if fault is None:
             call.refused = []
             call.accepted += steps
-            return chaos.answered(status, data)
+            return answered(status, data)
         call.refused = steps
         if fault.error in (_slow,):
             self.time += SLOW_S / TRIES
@@ -429,7 +431,11 @@ class Trial:
         call.timed_out = call.timed_out or fault.error is Timeout
         if fault.error is not None:
             raise fault.error()
-        return chaos.answered(fault.status, b"")
+        return answered(fault.status, b"")
+
+
+def answered(status, data):
+    return types.SimpleNamespace(status=status, data=data, headers={})
 
 
 def has_run_complete(result):
