@@ -24,11 +24,9 @@ from inngest_wsgi._execution import checkpoint
 from inngest_wsgi._server_api import retry
 from inngest_wsgi.testing._http.inprocess import InProcessCaller
 from inngest_wsgi.testing._stepping import Stepper
-from inngest_wsgi.testing._wire.outcomes import Failure, Reported, server_failure
+from inngest_wsgi.testing._wire.outcomes import Failure, Reported
 
 CALL, BEGINS, ENDS, CHECKPOINT, ANSWER = "call", "begins", "ends", "checkpoint", "answer"
-
-UNREACHABLE = server_failure("Unable to reach SDK URL")
 
 
 class Timeout(BaseException):
@@ -330,7 +328,7 @@ class Trial:
         :param is_attempt: as another attempt; never if that was the last one.
         """
         if is_attempt and exchange.item.attempt + 1 < programs.ATTEMPTS:
-            self.stepper.settle(exchange, UNREACHABLE)
+            self.stepper.settle(exchange, chaos.UNREACHABLE)
         else:
             self.stepper.redo(exchange)
 
@@ -421,7 +419,7 @@ class Trial:
         if fault is None:
             call.refused = []
             call.accepted += steps
-            return answered(status, data)
+            return chaos.answered(status, data)
         call.refused = steps
         if fault.error in (_slow,):
             self.time += SLOW_S / TRIES
@@ -431,11 +429,7 @@ class Trial:
         call.timed_out = call.timed_out or fault.error is Timeout
         if fault.error is not None:
             raise fault.error()
-        return answered(fault.status, b"")
-
-
-def answered(status, data):
-    return types.SimpleNamespace(status=status, data=data, headers={})
+        return chaos.answered(fault.status, b"")
 
 
 def has_run_complete(result):
