@@ -3,6 +3,8 @@
 # make test               everything: lint, types, tests; on this interpreter, and on the oldest
 #                         and the newest that are found
 # make check              lint, types and tests on this interpreter alone
+# make bench              how fast it is, beside the official SDK and the least possible
+#                         (ARGUMENTS=--write-docs writes docs/performance.md, --help the others)
 # make clean              remove what these have made
 
 PYTHON ?= python3
@@ -12,9 +14,10 @@ ENVS := .venv/$(shell $(PYTHON) -c "import re, sys; print('.'.join(map(str, sys.
 	+ re.sub('[^A-Za-z0-9.]+', '-', sys.base_prefix))" 2>/dev/null)
 DEMO := $(ENVS)/demo-$(APP)
 NOX := $(ENVS)/nox
+BENCH := $(ENVS)/bench
 SOURCES := pyproject.toml setup.cfg setup.py $(shell find inngest_wsgi -name '*.py' -o -name '*.html')
 
-.PHONY: demo demo-streaming test check clean python nginx
+.PHONY: demo demo-streaming test check bench clean python nginx wrk
 
 demo: $(DEMO)/installed
 	@$(DEMO)/bin/python examples/demo.py $(APP)
@@ -29,10 +32,22 @@ test: $(NOX)/installed
 check: $(NOX)/installed
 	$(NOX)/bin/nox --session lint tests
 
+# What cannot be installed is left out, and said.
+bench: $(BENCH)/installed
+	@$(MAKE) --no-print-directory wrk || true
+	@$(BENCH)/bin/python benchmarks --output $(BENCH)/results $(ARGUMENTS)
+
 clean:
 	rm -rf .venv .nox build dist *.egg-info
 
 $(ENVS)/demo-%/installed: examples/%/requirements.txt $(SOURCES) | python
+	@echo "Making $(@D) ..."
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		. --requirement $<
+	@touch $@
+
+$(BENCH)/installed: benchmarks/requirements.txt $(SOURCES) | python
 	@echo "Making $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -51,16 +66,16 @@ python:
 	@$(PYTHON) -c "import venv, ensurepip" || { \
 		echo "$(PYTHON) has no venv. On Debian: apt-get install python3-venv"; exit 1; }
 
-# Debian's package begins to serve on port 80, where services are started.
+# Debian's nginx begins to serve on port 80, where services are started.
 # Neither it nor dpkg does without the folders that only root looks in.
 WITH_SBIN = $$PATH:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin
-HAS_NGINX = PATH="$(WITH_SBIN)" command -v nginx >/dev/null
-nginx:
-	@$(HAS_NGINX) || { \
+HAS = PATH="$(WITH_SBIN)" command -v $@ >/dev/null
+nginx wrk:
+	@$(HAS) || { \
 		command -v apt-get >/dev/null || exit 0; \
 		if [ "$$(id -u)" = 0 ]; then root="env"; else root="sudo -n env"; fi; \
 		root="$$root PATH=$(WITH_SBIN)"; $$root true 2>/dev/null || exit 0; \
-		echo "Installing nginx with apt-get ..."; \
+		echo "Installing $@ with apt-get ..."; \
 		$$root apt-get update -qq && $$root DEBIAN_FRONTEND=noninteractive \
-			apt-get install -qq --no-install-recommends nginx >/dev/null; true; }
-	@$(HAS_NGINX) || { echo "There is no nginx. On Debian: apt-get install nginx"; exit 1; }
+			apt-get install -qq --no-install-recommends $@ >/dev/null; true; }
+	@$(HAS) || { echo "There is no $@. On Debian: apt-get install $@"; exit 1; }

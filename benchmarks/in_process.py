@@ -1,37 +1,22 @@
-"""Compare the time of one signed call with that of other endpoints, in process:
-with the least that Python could do (``floor.py``), and with the official SDK
-under Flask where both are installed.
+"""Make the endpoints that are compared, and the signed calls that each of them gets.
 
-    python benchmarks/in_process.py           # a table of ratios
-    python benchmarks/in_process.py --json    # the same as JSON
-
-A call comes with so many memos, and its function runs one new step. The
-endpoints take turns, so that a busy machine is busy for all; what counts are
-the ratios of medians.
+A call comes with so many memos, and its function runs one new step.
 """
 
 import hashlib
 import hmac
 import io
 import json
-import statistics
 import sys
 import time
 
-from floor import Floor
-
-import inngest_wsgi
-
 SECRET = "0123456789abcdef" * 4
 KEY = "signkey-test-" + SECRET
-MEMOS = (0, 10, 100, 1000)
-LARGE = "4 MiB"
-ROUNDS = 41
-#: The shortest time of a round, in seconds.
-ROUND_S = 0.02
 
 
 def ours(count):
+    import inngest_wsgi
+
     client = inngest_wsgi.Inngest(app_id="bench", is_production=True)
     trigger = inngest_wsgi.TriggerEvent(event="bench/call")
 
@@ -67,7 +52,11 @@ def official(count):
 
 
 def call(count, size=0):
-    """Return the fixed part of a call's environ, and its body."""
+    """Return the body of a call.
+
+    :param count: how many memos it has
+    :param size: additional bytes of its event; the body has them twice
+    """
     memo = {"id": 1234, "name": "a product", "tags": ["a", "b"], "price": 12.5}
     ids = [hashlib.sha1(f"step-{n}".encode()).hexdigest() for n in range(count)]
     event = {
@@ -108,6 +97,7 @@ def call(count, size=0):
 
 
 def environ_of(body):
+    """Return the environ of a call without ``wsgi.input``, signed now."""
     stamp = str(int(time.time()))
     signed = hmac.new(SECRET.encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
     return {
@@ -133,6 +123,7 @@ def environ_of(body):
 
 
 def make_round(application, body, times):
+    """Make so many calls, and return the seconds of one."""
     fixed = environ_of(body)
 
     def ignore(status, headers, exc_info=None):
@@ -161,52 +152,3 @@ def check(application, body):
     )
     assert found[0].startswith("206"), (found, answer)
     assert json.loads(answer)[0]["displayName"] == "new", answer
-
-
-def measure(makers):
-    """Return the median seconds of a call by the case and the endpoint's name."""
-    results = {}
-    for case in (*MEMOS, LARGE):
-        count, size = (0, 4 * 1000 * 1000 // 2) if case == LARGE else (case, 0)
-        body = call(count, size)
-        applications = {name: make(count) for name, make in makers.items()}
-        times, found = {}, {name: [] for name in applications}
-        for name, application in applications.items():
-            check(application, body)
-            once = make_round(application, body, 1)
-            times[name] = max(1, int(ROUND_S / max(once, 1e-6)))
-        for _ in range(ROUNDS):
-            for name, application in applications.items():
-                found[name].append(make_round(application, body, times[name]))
-        results[case] = {name: statistics.median(values) for name, values in found.items()}
-    return results
-
-
-def main(arguments):
-    makers = {"floor": lambda count: Floor(SECRET, count), "ours": ours}
-    try:
-        import flask  # noqa: F401
-        import inngest  # noqa: F401
-
-        makers["official"] = official
-    except ImportError:
-        print("without the official SDK: pip install inngest flask", file=sys.stderr)
-    results = measure(makers)
-    if "--json" in arguments:
-        print(json.dumps({str(case): row for case, row in results.items()}, indent=2))
-        return
-    print(
-        f"{'memos':>8}"
-        + "".join(f"{name + ' us':>14}" for name in makers)
-        + "   of the floor   times official"
-    )
-    for case, row in results.items():
-        line = f"{case!s:>8}" + "".join(f"{row[name] * 1e6:>14.1f}" for name in makers)
-        line += f"{row['floor'] / row['ours']:>15.2f}"
-        if "official" in row:
-            line += f"{row['official'] / row['ours']:>17.1f}"
-        print(line)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -32,6 +32,9 @@ _SAME = frozenset([str, int, bool, type(None)])
 _NUMBERS = frozenset([int, float, bool])
 _NESTED = frozenset([dict, list, tuple])
 
+#: orjson takes memory of some 12 times the bytes that it reads.
+_MOST_BYTES = 1024 * 1024
+
 #: A list or dict of more values is looked at as a whole.
 _LARGE = 256
 
@@ -39,8 +42,11 @@ _LARGE = 256
 def loads(raw: bytes) -> t.Any:
     """Read JSON.
 
-    :raises ValueError: it is not JSON, or orjson might read it differently
+    :raises ValueError: it is not JSON, or orjson might read it differently, or
+        need much memory
     """
+    if len(raw) > _MOST_BYTES:
+        raise ValueError("orjson would need much memory")
     if _LONG in raw.translate(_DIGITS):
         raise ValueError("an integer may be too long")
     return orjson.loads(raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import time
 import typing as t
 from types import TracebackType
@@ -48,7 +49,12 @@ class LocalServer(Watching):
     :param detect_stale_calls: answer 409 to the checkpoint of a call that was
         made again meanwhile, once the call is 10 seconds old (W48). Inngest
         Cloud decides this for each account; other servers do not by default.
-    :raise ValueError: the signing key is not one.
+    :param queue_delay: seconds between a job's becoming due and its call, by
+        the clock, as a real server's queue takes time: some 0.15 between two
+        steps. Also the first call of a run and each retry are such jobs, and
+        each request that the server makes for the app.
+    :raise ValueError: the signing key is not one, or the delay is negative or
+        not finite.
     :raise OSError: the address is taken.
     """
 
@@ -64,7 +70,10 @@ class LocalServer(Watching):
         max_workers: int = _MOST_WORKERS,
         body_limit: int = BODY_LIMIT,
         detect_stale_calls: bool = False,
+        queue_delay: float = 0.0,
     ) -> None:
+        if not 0 <= queue_delay < math.inf:
+            raise ValueError(f"queue_delay must be a number of 0 or more, not {queue_delay!r}")
         self._signing_key = signing_key
         self._host = host
         super().__init__(
@@ -78,6 +87,7 @@ class LocalServer(Watching):
             )
         )
         self._store.detect_stale = detect_stale_calls
+        self._store.executor.queue.delay = queue_delay
         self._front = Front(host, port, Api(self._store))
         self._syncs = Caller(timeout=SYNC_TIMEOUT)
         self._started = False

@@ -560,6 +560,40 @@ def test_an_idle_server_in_virtual_time_does_not_spin():
     assert changed.waits == [None]
 
 
+def test_a_queue_delay_comes_before_each_call():
+    begun = 1795337340.5
+    replies = in_order(
+        ops(op("StepRun", "a", data=1)),
+        ops(op("Sleep", "b", name="1s")),
+        answer(500, {"name": "Error", "message": "not yet"}),
+        answer(200, "done"),
+    )
+
+    def register(url):
+        return [function(url, retries=1)]
+
+    def moments(**settings):
+        clock = VirtualClock(start=begun)
+        with served(replies, register, clock=clock, retry_interval=2, **settings) as (_, server):
+            run = run_of(server)
+        return [(entry.kind, entry.at) for entry in run.history if entry.kind in shown]
+
+    shown = ("started", "step ran", "woke", "function error", "completed")
+
+    def kinds_at(*ats):
+        return list(zip(shown, ats))
+
+    # the sleep begins at 300; the retry is due two seconds after the failure
+    assert moments(queue_delay=0.15) == kinds_at(0, 150, 1300, 1450, 3600)
+    assert moments() == kinds_at(0, 0, 1000, 1000, 3000)
+
+
+@pytest.mark.parametrize("delay", [-0.1, float("nan"), float("inf")])
+def test_a_queue_delay_must_be_a_time(delay):
+    with pytest.raises(ValueError, match="queue_delay must be"):
+        LocalServer(queue_delay=delay)
+
+
 def test_dates_of_the_app_are_relative_to_its_own_clock():
     def reply(call):
         if call.number == 0:

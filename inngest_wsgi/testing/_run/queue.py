@@ -12,7 +12,7 @@ import typing as t
 
 from .._flow.concurrency import Gate
 from .clock import Clock
-from .items import Call, Item
+from .items import Call, Item, Timer
 
 
 class Queue:
@@ -32,6 +32,8 @@ class Queue:
         self._count = 0
         self._in_flight = 0
         self._closed = False
+        #: Seconds between a job's becoming due and its call.
+        self.delay = 0.0
         #: How many blocks hold virtual time at the moment.
         self.holds = 0
         #: The moment up to which held time may go on.
@@ -41,6 +43,9 @@ class Queue:
         with self._changed:
             self._count += 1
             item.queued = True
+            # A timer is none of the jobs that a server's queue gives to its workers.
+            if not isinstance(item, Timer):
+                item.due += self.delay
             if item.run is not None and item.keeps_alive:
                 item.run.open_items += 1
             if isinstance(item, Call):
