@@ -2,7 +2,6 @@
 
 import app
 import pytest
-import shop
 from webtest import TestApp
 
 
