@@ -121,6 +121,9 @@ def test_repeated_ids_and_steps_of_groups_take_the_short_way_too():
 
 def test_hashes_are_remembered_within_a_limit(monkeypatch):
     monkeypatch.setattr(placement, "MAX_HASHES", 8)
+    # other tests have filled them
+    placement.HASHES.clear()
+    placement.REPEATED.clear()
 
     def handler(ctx):
         return [ctx.step.run(f"s{n}", int) for n in range(20)] + [

@@ -20,6 +20,7 @@ from inngest_wsgi.testing._toolkit.api_faults import carry_out
 from inngest_wsgi.testing._toolkit.fault import Fault
 from inngest_wsgi.testing._toolkit.faults import Faults
 from inngest_wsgi.testing._toolkit.injecting import SETTLE, SETTLE_AND_REDO, FaultyStepper
+from inngest_wsgi.testing._wire.answers import unreachable
 from inngest_wsgi.testing._wire.outcomes import Reported, Returned
 
 #: The most actions in one run; a run that ends needs fewer.
@@ -107,6 +108,8 @@ REGISTRATION = {
 }
 
 
+UNREACHABLE = unreachable("the answer is lost")
+
 #: How calls may go on after a step.
 POLICIES = (
     False,
@@ -142,7 +145,12 @@ class Api:
             return answer
 
         answer = carry_out(chaos.stepper, url.partition("8288")[2], body, send)
-        return types.SimpleNamespace(status=answer.status, data=answer.body, headers={})
+        return answered(answer.status, answer.body)
+
+
+def answered(status, data):
+    """Return an answer of the API as urllib3 would."""
+    return types.SimpleNamespace(status=status, data=data, headers={})
 
 
 class Chaos:

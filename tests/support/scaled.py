@@ -175,6 +175,73 @@ def branches(width):
     return situation
 
 
+def looking(count):
+    """Look at all that a test may see of each run."""
+    client, function = client_and_function(five_steps)
+    server = InProcess(client, [function])
+    server.send(go(count))
+
+    def play():
+        for run in server.server.runs("f", "Completed"):
+            assert len(run.calls) == 6
+            assert [(step.id, step.attempts, step.output) for step in run.steps] == [
+                (f"step-{n}", 1, 0) for n in range(5)
+            ]
+            assert run.step("step-4").ended == run.ended
+            assert str(run)
+
+    return play
+
+
+def waking_up_without_equality(count):
+    """One event, for which each wait has to be asked."""
+
+    def body(ctx):
+        ctx.step.wait_for_event(
+            "wait", event="bench/paid", timeout="1d", if_exp="event.data.id < async.data.id"
+        )
+
+    client, function = client_and_function(body)
+    server = InProcess(client, [function])
+
+    def play():
+        server.send(go(count))
+        server.send([{"name": "bench/paid", "data": {"id": count}}])
+        server.check("Completed", count)
+
+    return play
+
+
+def schedules(count):
+    """As many functions, each with a schedule that fires once."""
+    client = inngest.Inngest(app_id="bench", is_production=False)
+    functions = [
+        client.create_function(
+            fn_id=f"f{n}", trigger=inngest.TriggerCron(cron=f"{n % 60} 3 * * *")
+        )(one_step)
+        for n in range(count)
+    ]
+    server = InProcess(client, functions)
+
+    def play():
+        server.server.advance("1d")
+        server.check("Completed", count)
+
+    return play
+
+
+def one_schedule(count):
+    """One schedule, which fires as often."""
+    client, function = client_and_function(one_step, trigger=inngest.TriggerCron(cron="0 * * * *"))
+    server = InProcess(client, [function])
+
+    def play():
+        server.server.advance(f"{count}h")
+        server.check("Completed", count)
+
+    return play
+
+
 def many_functions(count):
     client = inngest.Inngest(app_id="bench", is_production=False)
     functions = [
@@ -231,6 +298,15 @@ SITUATIONS = {
     "singleton": simple(one_step, singleton=inngest.Singleton(mode="skip", key=KEY)),
     "branches": branches(10),
     "500 functions": many_functions,
+    "schedules": schedules,
+    "one schedule": one_schedule,
+    "waits, no equality": waking_up_without_equality,
+    "priorities": simple(
+        one_step,
+        concurrency=[inngest.Concurrency(limit=1)],
+        priority=inngest.Priority(run="event.data.tenant"),
+    ),
+    "looking": looking,
     "no function": simple(
         one_step, events=lambda count: go(count, "bench/other"), runs=lambda count: 0
     ),

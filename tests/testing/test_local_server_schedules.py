@@ -131,14 +131,17 @@ class _ShortMinute(Clock):
         return max(due - self.now(), 0.0)
 
 
-@pytest.mark.parametrize("again", ["sync", "reset"])
+@pytest.mark.parametrize("again", ["sync", "reset", "away"])
 def test_by_real_time_a_schedule_fires_by_itself(again):
     register = registering(triggers=[{"cron": "* * * * *"}])
     with served(done, register, clock=_ShortMinute()) as (app, server):
-        if again == "sync":
-            server.sync(app.url)
-        else:
+        if again == "reset":
             server.reset()
+        if again == "away":
+            app.register = registering(triggers=[{"event": "raw/other"}])
+            server.sync(app.url)
+            app.register = register
+        server.sync(app.url)
         deadline = time.monotonic() + 30
         while not app.calls and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -107,7 +107,9 @@ SETTINGS: t.Dict[str, t.Dict[str, t.Any]] = {
 def reset_store(server):
     """Reset as a LocalServer does; the list of calls belongs to the TestServer."""
     server.store.reset()
-    server.server._stepper.calls.clear()
+    stepper = server.server._stepper
+    stepper.calls.clear()
+    stepper.calls_of.clear()
 
 
 def reset_all(server):

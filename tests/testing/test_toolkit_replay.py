@@ -1,5 +1,6 @@
 """Replays: a run from a step, and a recorded run against the code of today."""
 
+import functools
 import http.server
 import json
 import threading
@@ -8,6 +9,7 @@ import pytest
 import recordings
 import toolkit_shop
 
+import inngest_wsgi as inngest
 from inngest_wsgi.testing import TestServer, fetch_run
 
 
@@ -164,23 +166,99 @@ def test_a_call_as_a_server_sends_it(inngest_server):
     assert inngest_server.replay(call.request).matches
 
 
-def test_a_recorded_call_of_a_real_server(inngest_server):
-    """The recorded function has the steps a and b."""
-    calls = recordings.calls(recordings.load("05"))
+def nothing():
+    return None
+
+
+def caught(ctx):
+    try:
+        ctx.step.run("always", nothing)
+    except inngest.StepError:
+        ctx.step.run("recovered", nothing)
+
+
+def side_by_side(*branches):
+    return lambda ctx: ctx.group.parallel(tuple(functools.partial(each, ctx) for each in branches))
+
+
+def step(name):
+    return lambda ctx: ctx.step.run(name, nothing)
+
+
+def nap(name):
+    return lambda ctx: ctx.step.sleep(name, 1000)
+
+
+def in_turn(*steps):
+    return lambda ctx: [each(ctx) for each in steps]
+
+
+def wait(ctx):
+    ctx.step.wait_for_event("wait", event="wire/wanted", timeout="30s")
+
+
+def invoke(ctx):
+    return ctx.step.invoke_by_id("call", app_id="wire-app", function_id="child-ok")
+
+
+#: Recordings of a real server, a function that has the recorded steps, one that has not,
+#: and how many steps there are.
+RECORDED = [
+    ("05", in_turn(step("first"), step("second")), step("second"), 2),
+    ("07", in_turn(*3 * [step("same")]), in_turn(*2 * [step("same")]), 3),
+    ("09", caught, step("always"), 2),
+    ("15", in_turn(nap("nap"), step("after-nap")), in_turn(step("after-nap"), nap("nap")), 2),
+    ("15", in_turn(nap("nap"), step("after-nap")), in_turn(step("nap"), step("after-nap")), 2),
+    ("17", wait, step("wait"), 1),
+    ("18", wait, step("wait"), 1),
+    ("19", invoke, nap("call"), 1),
+    ("24", side_by_side(step("a"), step("b"), nap("c")), side_by_side(step("a"), nap("c")), 3),
+    (
+        "25",
+        side_by_side(step("a"), in_turn(step("b1"), step("b2"))),
+        in_turn(step("b1"), step("b2"), step("a")),
+        3,
+    ),
+    ("28", side_by_side(step("good"), step("bad")), side_by_side(step("good"), nap("bad")), 2),
+]
+
+
+@pytest.mark.parametrize("number, right, wrong, count", RECORDED)
+def test_a_recorded_call_of_a_real_server(number, right, wrong, count):
+    calls = recordings.calls(recordings.load(number))
     bodies = [json.loads(call.body) for call in calls]
     last = max(bodies, key=lambda body: len(body["steps"]))
-    answers = [json.loads(call.answer.body) for call in calls]
-    names = [answer[0]["displayName"] for answer in answers if isinstance(answer, list)]
-    assert len(last["steps"]) == len(names) == 2
-    inngest_server.serve(toolkit_shop.app_of(steps(*names)))
-    assert inngest_server.replay(last).found == names
-    report = inngest_server.replay(last)
-    assert report.matches, report
-    inngest_server.reset()
-    inngest_server.serve(toolkit_shop.app_of(steps(names[1])))
-    report = inngest_server.replay(last)
-    # the recording has no names, so only the hashed id is known
-    assert report.gone == [last["ctx"]["stack"]["stack"][0]]
+    with TestServer() as server:
+        server.serve(toolkit_shop.app_of(right))
+        report = server.replay(last)
+        assert report.matches, report
+        assert (len(report.found), report.next) == (count, [])
+    with TestServer() as server:
+        server.serve(toolkit_shop.app_of(wrong))
+        report = server.replay(last)
+        assert not report.matches
+        # the recording has no names, so of a step that is gone only the hashed id is known
+        assert set(report.gone) <= set(last["steps"])
+
+
+def test_the_recorded_state_of_a_real_run():
+    """As the REST API has it: without an order."""
+    exchanges = recordings.load("34").exchanges
+    answers = {e.path.rpartition("/")[2]: e.answer.body for e in exchanges if "/v0/" in e.path}
+    given = {name: json.loads(answers[part]) for name, part in PARTS.items()}
+    with TestServer() as server:
+        names = ("big-0", "big-1", "big-2", "small")
+        server.serve(toolkit_shop.app_of(in_turn(*map(step, names))))
+        report = server.replay(given)
+        assert report.matches, report
+        assert sorted(report.found) == sorted(names[: len(given["actions"])])
+    with TestServer() as server:
+        server.serve(toolkit_shop.app_of(in_turn(*map(step, names[1:]))))
+        report = server.replay(given)
+        assert len(report.gone) == 1
+
+
+PARTS = {"events": "batch", "actions": "actions"}
 
 
 def test_what_is_fetched_from_a_server(tmp_path):
@@ -248,14 +326,15 @@ def test_the_function_has_to_be_known(inngest_server):
         inngest_server.replay(given, "gone")
 
 
-def test_a_run_is_rerun_from_a_step_with_another_input(inngest_server):
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_run_is_rerun_from_a_step_with_another_input(inngest_server, checkpointing):
     charged = []
 
     def handler(ctx):
         price = ctx.step.run("load", lambda: 5)
         return ctx.step.run("charge", lambda amount: charged.append(amount) or amount, price)
 
-    inngest_server.serve(toolkit_shop.app_of(handler, checkpointing=False))
+    inngest_server.serve(toolkit_shop.app_of(handler, checkpointing=checkpointing))
     run = inngest_server.send("go").run()
     again = run.rerun(from_step="charge", input=[7])
     assert (run.output, again.output) == (5, 7)

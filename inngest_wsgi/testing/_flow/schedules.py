@@ -21,6 +21,9 @@ from .cron import Schedule
 #: Starts a run of a function, unless one of its settings forbids it.
 Fire = t.Callable[[Function, Event], t.Any]
 
+#: The id of a function, and the text of a schedule.
+_Key = t.Tuple[str, str]
+
 
 class Schedules:
     """The schedules of all registered functions.
@@ -42,18 +45,24 @@ class Schedules:
         self._functions = functions
         self._fire = fire
         self._virtual = isinstance(clock, VirtualClock)
-        #: Up to which moment each schedule was queued, by function and text.
-        self._queued: t.Dict[t.Tuple[str, str], float] = {}
+        #: What is registered now, by the function's id and the schedule's text.
+        self._known: t.Dict[_Key, t.Tuple[Function, Schedule]] = {}
+        #: Up to which moment each schedule was queued; by real time, that at which
+        #: it fires next.
+        self._queued: t.Dict[_Key, float] = {}
 
     def registered(self) -> None:
         """Begin with new schedules, and forget those that are gone."""
         now, before = self._clock.now(), self._queued
-        self._queued = {}
-        for function, schedule in self._all():
-            key = (function.function_id, schedule.text)
-            self._queued[key] = before.get(key, now)
+        self._known = {
+            (function.function_id, schedule.text): (function, schedule)
+            for function in self._functions()
+            for schedule in function.crons
+        }
+        self._queued = {key: before.get(key, now) for key in self._known}
+        for key in self._known:
             if key not in before and not self._virtual:
-                self._queue_next(function.function_id, schedule)
+                self._queue_next(key)
 
     def restart(self) -> None:
         """Begin again after the queue was cleared: nothing is queued any more."""
@@ -62,32 +71,28 @@ class Schedules:
 
     def move_to(self, moment: float) -> None:
         """Queue what fires until a moment to which virtual time is moved."""
-        for function, schedule in self._all():
-            key = (function.function_id, schedule.text)
+        for key, (_, schedule) in self._known.items():
             since = max(self._queued[key], self._clock.now())
             due = schedule.after(since)
             while due is not None and due <= moment:
-                self._queue(key[0], schedule, due)
+                self._queue(key, due)
                 due = schedule.after(due)
             self._queued[key] = max(since, moment)
 
-    def _all(self) -> t.List[t.Tuple[Function, Schedule]]:
-        return [
-            (function, schedule) for function in self._functions() for schedule in function.crons
-        ]
-
-    def _queue_next(self, function_id: str, schedule: Schedule) -> None:
-        due = schedule.after(self._clock.now())
+    def _queue_next(self, key: _Key) -> None:
+        due = self._known[key][1].after(self._clock.now())
         if due is not None:
-            self._queue(function_id, schedule, due)
+            self._queued[key] = due
+            self._queue(key, due)
 
-    def _queue(self, function_id: str, schedule: Schedule, due: float) -> None:
+    def _queue(self, key: _Key, due: float) -> None:
         def fire() -> None:
-            for function, wanted in self._all():
-                if (function.function_id, wanted.text) == (function_id, schedule.text):
-                    self._fire(function, cron_event(schedule.text, due))
-                    if not self._virtual:
-                        self._queue_next(function_id, schedule)
+            # It may be gone; or be queued twice, if it was gone for a while.
+            if key in self._known and (self._virtual or self._queued[key] == due):
+                function, schedule = self._known[key]
+                self._fire(function, cron_event(schedule.text, due))
+                if not self._virtual:
+                    self._queue_next(key)
 
         self._put(Timer(None, due, fire))
 

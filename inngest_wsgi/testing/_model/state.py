@@ -234,8 +234,8 @@ class RunState:
     #: Unusual answers, named in the error if the run has nothing left to do.
     stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
-    #: Every op that the app reported for a step, oldest first.
-    reports: t.List[StepReport] = field(default_factory=list)
+    #: The ops that the app reported for each step, oldest first, by its hashed id.
+    reports: t.Dict[str, t.List[StepReport]] = field(default_factory=dict)
     #: The error of the last attempt of each request that the server makes for a step
     #: and that failed, by the step's hashed id.
     errors: t.Dict[str, t.Dict[str, t.Any]] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
         run.names.setdefault(op.id, op.display_name)
         if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
             run.ops[op.id] = op.op
-        run.reports.append(StepReport(machinery.now(), op))
+        run.reports.setdefault(op.id, []).append(StepReport(machinery.now(), op))
     _note_stuck_reasons(report, request)
     # Waits for events first, because another op may cause the event; the end
     # of the run last, whatever its position (W33).

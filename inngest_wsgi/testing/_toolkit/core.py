@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import math
 import random
@@ -46,7 +47,9 @@ class _RecordingStepper(FaultyStepper):
     def __init__(self, caller: AppCaller, *arguments: t.Any) -> None:
         super().__init__(caller, *arguments)
         self._app_caller = caller
+        #: All calls, oldest first; and those of each run, by its id.
         self.calls: t.List[CallRecord] = []
+        self.calls_of: t.DefaultDict[str, t.List[CallRecord]] = collections.defaultdict(list)
 
     def perform(self, exchange: Exchange) -> t.Any:
         request = getattr(exchange, "request", None)
@@ -57,8 +60,10 @@ class _RecordingStepper(FaultyStepper):
         try:
             return super().perform(exchange)
         finally:
-            answer = self._app_caller.last
-            self.calls.append(CallRecord(at, exchange.item.run.run_id, request, answer))
+            run_id = exchange.item.run.run_id
+            record = CallRecord(at, run_id, request, self._app_caller.last)
+            self.calls.append(record)
+            self.calls_of[run_id].append(record)
 
 
 class Core:
@@ -292,7 +297,8 @@ class Core:
         return self._views(self._store.runs.by_id.values())
 
     def _views(self, runs: t.Iterable[RunState]) -> t.Iterator[TestRun]:
-        return (TestRun(run, self._stepper.calls, self.rerun) for run in runs)
+        calls_of = self._stepper.calls_of
+        return (TestRun(run, calls_of[run.run_id], self.rerun) for run in runs)
 
     def rerun(
         self,

@@ -22,6 +22,9 @@ DIFFERENT_STEPS = "different steps"
 DIFFERENT_ARGUMENTS = "different arguments"
 SWALLOWED = "swallowed interrupt"
 
+#: So many of the last observations of a run is a new one compared with.
+_COMPARED = 40
+
 _SAME = (
     "Something outside of its steps is not the same in each call: the time, a random number or "
     "id, the order of a set, a global variable, or data that is read there. Read it in a step "
@@ -156,7 +159,7 @@ class Determinism:
         """Require that a call that knows more comes to the same steps, and further."""
         new = self._seen_now(exchange.request.known, whole)
         earlier = self._seen.setdefault(self._run_id, [])
-        for before in earlier:
+        for before in earlier[-_COMPARED:]:
             for now in new:
                 # a call may come late, with fewer results than the one before it
                 for one, other in ((before, now), (now, before)):

@@ -61,7 +61,8 @@ def explore(
     Each seed decides in which order is done what is due at the same moment, when
     answers are handled, up to three faults, and the jitter of retries. The same seed
     gives the same. The server begins anew for each; so the test has to make all else
-    anew, such as its database, in its own code and not in a fixture.
+    anew, such as its database, in its own code and not in a fixture. It has to let time
+    pass (:meth:`TestServer.run_until_idle`), because a retry takes some.
 
     Beside what the test asserts, this is required of every function: it comes to the
     same steps in each call, with the same arguments; it does not go on when a step has

@@ -110,7 +110,8 @@ class Faults:
 
         The code is left by an exception, :exc:`Killed`, that derives from
         ``SystemExit``. So transactions are rolled back, as they are when a process is
-        killed. But unlike then, ``finally`` blocks and context managers run.
+        killed. But unlike then, ``finally`` blocks and context managers run. The app has to
+        be in the test's process.
 
         :param step: at which step; at any if None.
         :param when: ``before`` its code, ``inside`` it, or ``after`` it has ended and

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from ... import _protocol
 from .._model import state
-from .._model.state import HistoryEntry, RunState
-from .._wire.outcomes import Op
+from .._model.state import HistoryEntry, RunState, StepReport
 from .durations import utc
 from .recorded import exported
 from .records import CallRecord
@@ -58,13 +57,13 @@ class TestStep:
         self._hashed = hashed
 
     @property
-    def _ops(self) -> t.List[t.Tuple[float, Op]]:
-        return [(at, op) for at, op in self._run.reports if op.id == self._hashed]
+    def _ops(self) -> t.Sequence[StepReport]:
+        return self._run.reports[self._hashed]
 
     @property
-    def _tries(self) -> t.List[t.Tuple[float, Op]]:
+    def _tries(self) -> t.List[StepReport]:
         """The reports of the step's own work, and not of a plan."""
-        return [pair for pair in self._ops if pair[1].op != _protocol.OP_STEP_PLANNED]
+        return [report for report in self._ops if report.op.op != _protocol.OP_STEP_PLANNED]
 
     @property
     def _memo(self) -> t.Any:
@@ -78,14 +77,14 @@ class TestStep:
     @property
     def index(self) -> int:
         """Which use of the id it is, from 0."""
-        return self._ops[0][1].index
+        return self._ops[0].op.index
 
     @property
     def kind(self) -> str:
         """``run``, ``sleep``, ``wait_for_event``, ``wait_for_signal``, ``invoke``,
         ``fetch`` or ``ai.infer``; for a step that sends or calls an AI model in the
         app ``step.sendEvent``, ``step.sendSignal`` or ``step.ai.wrap``."""
-        op = self._ops[-1][1]
+        op = self._ops[-1].op
         kind = op.opts.get("type")
         if isinstance(kind, str) and _KINDS[op.op] == "run":
             return kind
@@ -102,7 +101,7 @@ class TestStep:
     def input(self) -> t.Any:
         """The arguments of a step that the app runs, as a list; of other steps,
         their options as the server gets them."""
-        op = self._ops[-1][1]
+        op = self._ops[-1].op
         if _KINDS[op.op] == "run":
             return op.opts.get("input", [])
         return dict(op.opts)
@@ -136,7 +135,7 @@ class TestStep:
     @property
     def began(self) -> datetime:
         """When the server first heard of it."""
-        return utc(self._ops[0][0])
+        return utc(self._ops[0].at)
 
     @property
     def ended(self) -> t.Optional[datetime]:
@@ -230,8 +229,11 @@ class TestRun:
     @property
     def steps(self) -> t.List[TestStep]:
         """The steps, in the order in which the server heard of them."""
-        hashed = dict.fromkeys(op.id for _, op in self._run.reports if op.op not in _NO_STEP)
-        return [TestStep(self._run, key) for key in hashed]
+        return [
+            TestStep(self._run, hashed)
+            for hashed, reports in self._run.reports.items()
+            if any(op.op not in _NO_STEP for _, op in reports)
+        ]
 
     def step(self, step_id: str, index: int = 0) -> TestStep:
         """Return a step.
@@ -258,7 +260,7 @@ class TestRun:
     @property
     def calls(self) -> t.List[CallRecord]:
         """The calls of the function that the server made for the run."""
-        return [call for call in self._calls if call.run_id == self.id]
+        return list(self._calls)
 
     def rerun(
         self, from_step: t.Optional[str] = None, input: t.Optional[t.List[t.Any]] = None
