@@ -93,6 +93,10 @@ def enter(state: CallState, user_id: str) -> StepId:
         check(state, user_id)
     if not isinstance(user_id, str) or not user_id:
         raise errors.StepConfigError(user_id, "the id must be text, and not empty")
+    if type(user_id) is not str:
+        # it may be equal to other texts, and an Enum is formatted in another way
+        # since Python 3.11; what the server gets is the text itself
+        user_id = str.__str__(user_id)
     if state.group is not None:
         problem = state.group.use(user_id)
         if problem is not None:
@@ -107,13 +111,15 @@ def enter(state: CallState, user_id: str) -> StepId:
 
 def hash_of(text: str) -> str:
     """Return the hash of a use of a step's id (PROTOCOL section 6). A function
-    has the same steps in each call, so the last ones are remembered."""
+    has the same steps in each call, so the last ones are remembered.
+
+    :param text: no subclass of ``str``, which may be equal to other texts
+    """
     table = REPEATED if ":" in text else HASHES
     hashed = table.get(text)
     if hashed is None:
         hashed = hashlib.sha1(text.encode("utf-8", "surrogatepass")).hexdigest()
-        # a subclass of str may be equal to other texts than its own
-        if len(text) <= MAX_REMEMBERED and type(text) is str:
+        if len(text) <= MAX_REMEMBERED:
             if len(table) >= MAX_HASHES:
                 # in one go: to find the oldest would take longer than to hash
                 table.clear()

@@ -30,6 +30,9 @@ def recall(engine: Engine, user_id: str) -> t.Any:
     state = engine.state
     if state.phase is not FUNCTION or state.misuse is not None or get_ident() != state.thread:
         return NOT_RECALLED
+    if type(user_id) is not str:
+        # it is no text, or a subclass, which may be equal to another text
+        return NOT_RECALLED
     uses, group, repeat = state.uses, state.group, 0
     try:
         if group is None and user_id not in uses:
@@ -43,8 +46,8 @@ def recall(engine: Engine, user_id: str) -> t.Any:
                 # that is the id of another step
                 return NOT_RECALLED
             memo = engine.memos[REPEATED[text] if repeat else HASHES[user_id]]
-    except (KeyError, TypeError):
-        # no memo, an id that was not come to before, or one that is no text
+    except KeyError:
+        # no memo, or an id that was not come to before
         return NOT_RECALLED
     # an error, a user's input in place of the step's, a memo without a wrapper
     if type(memo) is not dict or len(memo) != 1 or "data" not in memo:

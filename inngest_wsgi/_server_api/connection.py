@@ -105,7 +105,11 @@ class _Connecting:
         if _left_s() is None:
             return connect()
         name, timeout = self._dns_host, self.timeout
-        hosts = _addresses(name, self.port)
+        try:
+            hosts = _addresses(name, self.port)
+        except UnicodeError:
+            # no name can be like that, and urllib3 says so in its own way
+            return connect()
         try:
             for n, self._dns_host in enumerate(hosts, 1):
                 left = t.cast(float, _left_s())

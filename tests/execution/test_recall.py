@@ -3,6 +3,7 @@ long one does."""
 
 import copy
 import dataclasses
+import enum
 import itertools
 import json
 import typing as t
@@ -150,11 +151,40 @@ class Loud(str):
 def test_an_id_that_is_equal_to_others_is_hashed_as_what_it_says():
     endpoint = Endpoint(lambda ctx: ctx.step.run(Loud("b"), int))
     for _ in range(2):
-        placement.HASHES.pop("a", None)
         assert endpoint.op()["id"] == step_hash("b")
     assert endpoint.call({step_hash("b"): {"data": 1}}).get_json() == 1
     # what came of it is not remembered as another id's
     assert Endpoint(lambda ctx: ctx.step.run("a", int)).op()["id"] == step_hash("a")
+
+
+class AnyCase(str):
+    """Text that is equal to itself in capitals."""
+
+    def __eq__(self, other):
+        return self.lower() == other.lower()
+
+    def __hash__(self):
+        return hash(self.lower())
+
+
+class Name(str, enum.Enum):
+    FETCH = "fetch"
+
+
+def test_an_id_of_another_class_is_the_text_itself():
+    """Whatever ids other functions of the process have."""
+    assert Endpoint(lambda ctx: ctx.step.run("fetch", int)).op()["id"] == step_hash("fetch")
+    endpoint = Endpoint(lambda ctx: ctx.step.run(AnyCase("FETCH"), int))
+    assert endpoint.op()["id"] == step_hash("FETCH")
+    assert endpoint.call({step_hash("fetch"): {"data": 1}}).status_code == 206
+
+    def twice(ctx):
+        ctx.step.run(Name.FETCH, int)
+        return ctx.step.run(Name.FETCH, int)
+
+    op = Endpoint(twice).op({step_hash("fetch"): {"data": 1}})
+    assert (op["id"], op["displayName"]) == (step_hash("fetch:1"), "fetch")
+    assert op["userland"] == {"id": "fetch", "index": 1}
 
 
 def test_a_result_is_the_functions_own():

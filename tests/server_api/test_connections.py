@@ -125,6 +125,12 @@ def test_a_name_without_addresses(monkeypatch):
     assert seconds < ALLOWED_S
 
 
+def test_a_name_that_is_too_long_to_be_looked_up():
+    http = Http(settings_of(f"http://{'a' * 64}.example"))
+    with pytest.raises(inngest.ApiError, match="cannot be reached"):
+        http.api("POST", "/v1/x", body=b"{}", retry=CHECKPOINT_RETRY, deadline_s=LIMIT_S)
+
+
 def test_a_server_that_does_not_read_a_large_request(monkeypatch):
     """What is kept open has the longer limit of another request."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:

@@ -19,6 +19,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 LOSING = (
     "drop answer",
     "duplicate call",
+    "truncate answer",
     "lose worker",
     "kill inside",
     "kill after",

@@ -95,6 +95,7 @@ def explore(
     def decorate(test: _Scenario) -> _Scenario:
         @functools.wraps(test)
         def explored(*args: t.Any, **kwargs: t.Any) -> None:
+            __tracebackhide__ = True
             server = _server_among(args, kwargs)
             if server is not None:
                 play = functools.partial(test, *args, **kwargs)
@@ -161,6 +162,7 @@ class _Exploration:
 
     def run(self, seeds: int, only: t.Optional[int]) -> None:
         """Play each seed, until one fails."""
+        __tracebackhide__ = True
         with _without_logs(), self._server.explored():
             self._play_first()
             wanted = range(LATER + 1, seeds) if only is None else range(only, only + 1)
@@ -173,6 +175,7 @@ class _Exploration:
                     self._fail(self._shrink(found, plan))
 
     def _play_first(self) -> None:
+        __tracebackhide__ = True
         plain = self._play(PLAIN, [])
         if plain.error is not None:
             self._fail((plain, []))
@@ -231,6 +234,7 @@ class _Exploration:
         return self._play(found.seed, plan), plan
 
     def _fail(self, found: t.Tuple[_Play, t.List[Make]]) -> t.NoReturn:
+        __tracebackhide__ = True
         play, _ = found
         happened = self._server.faults.happened
         names = list(dict.fromkeys(repr(fault) for fault, _ in happened))

@@ -157,6 +157,9 @@ class Faults:
         self._faults.append(fault)
         return fault
 
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
     def add(self, fault: Fault) -> None:
         """Add a fault that was made elsewhere."""
         self._faults.append(fault)

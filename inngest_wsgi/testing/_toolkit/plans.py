@@ -34,6 +34,8 @@ KINDS: t.Dict[str, Kind] = {
     "duplicate call": Kind(f.DUPLICATE, f.CALL, f.CALL, {"reads": (1, 2)}),
     "delay call": Kind(f.DELAY, f.CALL, f.CALL, {"by": _DELAYS}),
     "delay answer": Kind(f.DELAY, f.ANSWER, f.ANSWER, {"by": _DELAYS}),
+    "truncate call": Kind(f.TRUNCATE, f.CALL, f.CALL, {}),
+    "truncate answer": Kind(f.TRUNCATE, f.ANSWER, f.ANSWER, {}),
     "lose worker": Kind(f.LOSE, f.WORKER, f.WORKER, {"when": (f.BEFORE, f.AFTER)}),
     "kill before": Kind(f.KILL, f.STEP, f.STEP, {"when": (f.BEFORE,)}),
     "kill inside": Kind(f.KILL, f.STEP, f.STEP, {"when": (f.INSIDE,), "line": (1, 2, 3, 5)}),
