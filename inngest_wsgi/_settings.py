@@ -256,8 +256,8 @@ def _check_keys(settings: Settings) -> None:
         raise errors.SettingsError(
             "signing_key",
             "is missing, and the mode is cloud, where every request must be signed. Set "
-            f"the environment variable {p.ENV_SIGNING_KEY}; or, to develop without one, set "
-            f"{p.ENV_DEV}=1 or Inngest(is_production=False)",
+            f"the environment variable {p.ENV_SIGNING_KEY}; or, to develop or test without "
+            f"one, set {p.ENV_DEV}=1 or Inngest(is_production=False)",
         )
     if settings.signing_key is None and settings.signing_key_fallback is not None:
         raise errors.SettingsError(

@@ -201,6 +201,17 @@ def test_arguments_are_those_of_the_step(inngest_server):
     assert inngest_server.send("go").run().result() == [1, 2, 3]
 
 
+def test_the_traceback_of_an_error_is_that_of_one_attempt(inngest_server, caplog):
+    inngest_server.serve(app_of(STEPS["run"]))
+    inngest_server.stub("s", error=OSError("down"))
+    inngest_server.send("go")
+    inngest_server.run_until_idle()
+    assert inngest_server.run().step("s").attempts == 5
+    lines = [len(record.exc_text.splitlines()) for record in caplog.records if record.exc_text]
+    assert len(lines) == 5
+    assert len(set(lines)) == 1
+
+
 # -- which step --------------------------------------------------------------------
 
 

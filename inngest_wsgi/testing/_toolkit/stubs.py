@@ -122,7 +122,8 @@ class Stub:
             return StubbedFailure(text)
         if isinstance(error, str):
             return StubbedFailure(error)
-        return error(text) if isinstance(error, type) else error
+        # else its traceback would grow with each attempt
+        return error(text) if isinstance(error, type) else error.with_traceback(None)
 
 
 class Stubs:

@@ -296,6 +296,12 @@ class TestRun:
         what = "was cancelled" if self._run.ended else "has not ended"
         raise RunFailed(self._run.status, f"run {self.id} of {self.function_id} {what}\n{self}")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TestRun) and other._run is self._run
+
+    def __hash__(self) -> int:
+        return hash(self._run.run_id)
+
     def __str__(self) -> str:
         return timeline(self._run)
 
