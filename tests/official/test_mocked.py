@@ -19,7 +19,7 @@ IMPORTS = {
 }
 
 
-def tests():
+def cases():
     if not SOURCE.exists():
         return []
     source = SOURCE.read_text()
@@ -32,6 +32,6 @@ def tests():
     return [cases(name) for name in dir(cases) if name.startswith("test_")]
 
 
-@pytest.mark.parametrize("case", tests(), ids=lambda case: case.id().rpartition(".")[2])
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.id().rpartition(".")[2])
 def test_the_official_test_passes(case):
     case.debug()
