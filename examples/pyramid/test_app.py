@@ -17,7 +17,7 @@ def test_an_order_is_charged_and_confirmed_once(site, inngest_server):
     inngest_server.run_until_idle()
     run = inngest_server.run("fulfil-order")
     assert run.result() == "order 1 (a teapot) is on its way"
-    assert run.event["data"] == {"order_id": answer.json["order_id"]}
+    assert run.event.data == {"order_id": answer.json["order_id"]}
     assert "charged 1, confirmed 1" in site.get("/")
 
 

@@ -70,6 +70,7 @@ from ._server import LocalServer
 from ._toolkit.cases import InngestTestCase, InngestTestMixin
 from ._toolkit.determinism import WrongFunction
 from ._toolkit.explore import ExplorationFailed, explore
+from ._toolkit.failed import RunFailed, StepFailed
 from ._toolkit.fault import Fault, Killed
 from ._toolkit.faults import Faults, UnusedFaultError
 from ._toolkit.plans import KINDS
@@ -79,7 +80,7 @@ from ._toolkit.replay import Replay
 from ._toolkit.sent import Sent
 from ._toolkit.server import TestServer
 from ._toolkit.stubs import TIMEOUT, Stub, StubbedFailure, UnusedStubError
-from ._toolkit.views import RunFailed, TestRun, TestStep
+from ._toolkit.views import TestRun, TestStep
 
 #: The kinds of faults of :func:`explore`.
 FAULT_KINDS = tuple(KINDS)
@@ -104,6 +105,7 @@ __all__ = [
     "Message",
     "Run",
     "RunFailed",
+    "StepFailed",
     "Sent",
     "SentEvent",
     "Stub",

@@ -72,7 +72,7 @@ def test_failures_and_then_a_value(inngest_server, kind):
     inngest_server.serve(app_of(STEPS[kind]))
     stub = inngest_server.stub("s", VALUES[kind][0], fail=2)
     run = inngest_server.send("go").run()
-    assert run.step("s").error["message"] == "stubbed failure 1 of 2"
+    assert run.step("s").error.message == "stubbed failure 1 of 2"
     assert (run.step("s").attempts, run.status) == (1, "Running")
     inngest_server.run_until_idle()
     assert run.result() == VALUES[kind][1]
@@ -91,7 +91,7 @@ def test_an_error(inngest_server, kind, error):
     assert step.status == "Failed"
     assert step.attempts == (1 if kind == "invoke" else 2)
     name = "OSError" if isinstance(error, OSError) else "StubbedFailure"
-    assert step.error["name"] == name
+    assert step.error.name == name
     with pytest.raises(RunFailed, match="down|stubbed failure"):
         run.result()
 

@@ -47,8 +47,8 @@ def test_a_run_is_a_live_view(server, checkpointing):
         None,
     )
     assert (step.status, step.attempts, step.output, step.ended) == ("Running", 1, None, None)
-    assert step.error["name"] == "ValueError"
-    assert step.error["message"] == "try 1"
+    assert step.error.name == "ValueError"
+    assert step.error.message == "try 1"
     assert [s.id for s in run.steps] == ["add"]
     server.advance("10m")
     assert (step.status, step.attempts, step.output, step.error) == (
@@ -68,8 +68,8 @@ def test_a_run_is_a_live_view(server, checkpointing):
     assert (run.status, run.output) == ("Completed", [{"sum": 3}, {"by": "card"}])
     assert run.result() == run.output
     assert run.ended - run.began == 10 * MINUTE
-    assert (run.event["name"], run.event["data"]) == ("go", {"n": 1})
-    assert [event["user"] for event in run.events] == [{"id": 7}]
+    assert (run.event.name, run.event.data) == ("go", {"n": 1})
+    assert [event.user for event in run.events] == [{"id": 7}]
     assert [s.id for s in run.steps] == ["add", "paid"]
     assert repr(run) == f"<run {run.id} of shop-f: Completed>"
     assert repr(step) == "<step 'add': Completed, 3 attempts>"
@@ -140,7 +140,7 @@ def test_the_error_of_a_run(server):
     assert str(run.error) == "CardError: declined"
     assert repr(run) == f"<run {run.id} of shop-f: Failed by CardError: declined>"
     step = run.step("charge")
-    assert (step.status, step.output, step.error["name"]) == ("Failed", None, "CardError")
+    assert (step.status, step.output, step.error.name) == ("Failed", None, "CardError")
 
 
 def test_a_run_without_a_result(server):
@@ -227,7 +227,7 @@ def test_why_there_is_no_run(server):
 def test_forms_of_an_event(server, arguments):
     server.serve(Shop().application)
     sent = server.send(*arguments)
-    assert sent.run("fulfil-order").event["data"] == {"id": 1}
+    assert sent.run("fulfil-order").event.data == {"id": 1}
     assert len(sent.ids) == 1
     assert [(e.name, e.data, e.id) for e in server.events()] == [
         ("shop/order.placed", {"id": 1}, sent.ids[0])
@@ -302,7 +302,7 @@ def test_what_is_done_to_runs(server):
     assert again.result() == ["second", 2]
     batch = server.start_run("nightly", [inngest.Event("a"), {"name": "b"}])
     assert batch.output == "a"
-    assert [e["name"] for e in batch.events] == ["a", "b"]
+    assert [e.name for e in batch.events] == ["a", "b"]
     with pytest.raises(LookupError, match="no function 'shop-x'"):
         server.start_run("shop-x", [inngest.Event("a")])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from .._model.state import Event
 from .._run.request import CallRequest
 from .._wire.answers import Answer
 from .durations import utc
@@ -20,6 +21,11 @@ class SentEvent(t.NamedTuple):
     ts: int
     user: t.Dict[str, t.Any]
     v: t.Optional[str]
+
+
+def sent_event(event: Event) -> SentEvent:
+    """Return what a test sees of an event."""
+    return SentEvent(event.name, event.data, event.id, event.ts, event.user or {}, event.v)
 
 
 class CallRecord:

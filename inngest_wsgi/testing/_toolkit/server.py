@@ -13,7 +13,7 @@ from .._http.sync import SYNC_TIMEOUT, SyncError, sync
 from .._run.request import BODY_LIMIT
 from .controls import Controls, wire_of
 from .durations import Moment
-from .records import CallRecord, SentEvent
+from .records import CallRecord, SentEvent, sent_event
 from .sent import Sent, only
 from .stubs import NOT_GIVEN, Stub
 from .views import TestRun
@@ -260,7 +260,7 @@ class TestServer(Controls):
         """
         self._settle()
         return [
-            SentEvent(event.name, event.data, event.id, event.ts, event.user or {}, event.v)
+            sent_event(event)
             for event in self._store.accepted
             if name in (None, event.name)
             and (internal or name is not None or not event.name.startswith("inngest/"))

@@ -9,8 +9,9 @@ from ... import _protocol
 from .._model import state
 from .._model.state import HistoryEntry, RunState, StepReport
 from .durations import utc
+from .failed import RunFailed, StepFailed, step_failed
 from .recorded import exported
-from .records import CallRecord
+from .records import CallRecord, SentEvent, sent_event
 from .stubs import is_named
 from .timeline import error_of, timeline
 
@@ -29,22 +30,6 @@ _KINDS = {
     _protocol.OP_AI_GATEWAY: "ai.infer",
 }
 _NO_STEP = (_protocol.OP_RUN_COMPLETE, _protocol.OP_DISCOVERY_REQUEST, _protocol.OP_NONE)
-
-
-class RunFailed(Exception):
-    """Raised by :meth:`TestRun.result` of a run that has not completed.
-
-    :ivar name: the name of the error's class; ``Cancelled`` or ``Running`` if the
-        run was cancelled or has not ended.
-    :ivar message: of the error.
-    :ivar stack: the traceback of the error, as the app sent it; empty if it sent none.
-    """
-
-    def __init__(self, name: str, message: str, stack: str = "") -> None:
-        super().__init__(f"{name}: {message}")
-        self.name = name
-        self.message = message
-        self.stack = stack
 
 
 class TestStep:
@@ -95,7 +80,7 @@ class TestStep:
         """``Completed``, ``Failed``, or ``Running`` before its end."""
         if self._hashed not in self._run.memos:
             return state.RUNNING
-        return state.FAILED if self.error is not None else state.COMPLETED
+        return state.FAILED if self._error() is not None else state.COMPLETED
 
     @property
     def input(self) -> t.Any:
@@ -115,9 +100,13 @@ class TestStep:
         return memo.get("data") if isinstance(memo, dict) else memo
 
     @property
-    def error(self) -> t.Optional[t.Dict[str, t.Any]]:
+    def error(self) -> t.Optional[StepFailed]:
         """The error of the step, if it failed for good, else the one of its last
         attempt; None if that succeeded."""
+        found = self._error()
+        return None if found is None else step_failed(found)
+
+    def _error(self) -> t.Optional[t.Dict[str, t.Any]]:
         memo = self._memo
         if self.kind == "wait_for_event":
             return None
@@ -207,14 +196,14 @@ class TestRun:
         return RunFailed(found["name"], found["message"], found["stack"])
 
     @property
-    def events(self) -> t.List[t.Dict[str, t.Any]]:
+    def events(self) -> t.List[SentEvent]:
         """The events that triggered the run."""
-        return [event.sent() for event in self._run.events]
+        return [sent_event(event) for event in self._run.events]
 
     @property
-    def event(self) -> t.Dict[str, t.Any]:
+    def event(self) -> SentEvent:
         """The first of the events that triggered the run."""
-        return self._run.events[0].sent()
+        return sent_event(self._run.events[0])
 
     @property
     def began(self) -> datetime:
