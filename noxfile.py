@@ -262,9 +262,9 @@ def _may_sudo(session):
 # -- sessions ------------------------------------------------------------
 
 
-#: Examples that are one module each, for mypy; the demos are checked together.
+#: Folders whose modules have the same names, for mypy; the demos are checked together.
 EXAMPLES = ["bottle", "pyramid", "streaming"]
-DEMOS = ["running", "shop", "demo", "demo_streaming"]
+DEMOS = ["running", "shop", "conftest", "demo", "demo_streaming"]
 
 
 @nox.session(venv_backend="none")
@@ -282,7 +282,7 @@ def lint(session):
     untyped.append("--no-explicit-package-bases")
     here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS))
     for name in EXAMPLES:
-        here.run(*untyped, f"examples/{name}/app.py")
+        here.run(*untyped, *sorted(glob.glob(f"examples/{name}/*.py")))
 
 
 @nox.session(venv_backend="none")

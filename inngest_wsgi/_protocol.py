@@ -69,6 +69,14 @@ QUERY_STEP_ID = "stepId"
 STEP = "step"
 PROBE_TRUST = "trust"
 
+# -- tests ---------------------------------------------------------------
+
+#: The key of a WSGI environ by which a test's server hands the endpoint the
+#: object that binds it. No key without ``HTTP_`` can come from a request.
+ENVIRON_TEST = "inngest_wsgi.test"
+#: Stands for a server's address in URLs that no request is sent to.
+TEST_ORIGIN = "http://inngest.test"
+
 # -- opcodes -------------------------------------------------------------
 
 OP_AI_GATEWAY = "AIGateway"

@@ -100,6 +100,8 @@ class Settings:
     sync_timeout: float = SYNC_TIMEOUT_S
     max_body_bytes: int = MAX_BODY_BYTES
     platform: t.Optional[str] = None
+    #: False if the server is to say when an event was sent
+    stamps_events: bool = True
 
     # cached, because every request needs them
 
@@ -194,6 +196,26 @@ def resolve(
     return settings
 
 
+def in_test(settings: Settings) -> Settings:
+    """Return the settings of a client or endpoint that a test calls in its own
+    thread: whatever they were, nothing is signed, streamed, or sent to a real
+    server, and the address of the endpoint is that of the test's requests."""
+    return dataclasses.replace(
+        settings,
+        mode=p.DEV,
+        api_origin=p.TEST_ORIGIN,
+        event_api_origin=p.TEST_ORIGIN,
+        event_key=None,
+        signing_key=None,
+        signing_key_fallback=None,
+        serve_origin=None,
+        serve_path=None,
+        streaming=False,
+        landing_page=False,
+        stamps_events=False,
+    )
+
+
 def _mode(sources: Sources) -> t.Tuple[str, t.Optional[str]]:
     """Return the mode, and the dev server's origin if ``INNGEST_DEV`` is a
     URL."""
@@ -234,8 +256,8 @@ def _check_keys(settings: Settings) -> None:
         raise errors.SettingsError(
             "signing_key",
             "is missing, and the mode is cloud, where every request must be signed. Set "
-            f"the environment variable {p.ENV_SIGNING_KEY}; or, to develop without one, set "
-            f"{p.ENV_DEV}=1 or Inngest(is_production=False)",
+            f"the environment variable {p.ENV_SIGNING_KEY}; or, to develop or test without "
+            f"one, set {p.ENV_DEV}=1 or Inngest(is_production=False)",
         )
     if settings.signing_key is None and settings.signing_key_fallback is not None:
         raise errors.SettingsError(

@@ -77,4 +77,5 @@ class AI:
     def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
         """Run a call of a provider's own library as a step. The server's page
         shows it as an AI step; otherwise it is like ``ctx.step.run``."""
-        return t.cast(T, self._engine.run(step_id, p.TYPE_AI_WRAP, handler, handler_args))
+        body = self._engine.replaced(handler)
+        return t.cast(T, self._engine.run(step_id, p.TYPE_AI_WRAP, body, handler_args))

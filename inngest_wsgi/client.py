@@ -88,6 +88,7 @@ class Inngest:
         }
         self._settings = _settings.resolve(self._arguments)
         self._event_api = EventApi(self._settings, Http(self._settings))
+        self._bound_to: t.Optional[Pool] = None
         self.logger = logging.getLogger("inngest_wsgi") if logger is None else logger
         self.middleware = checked_middleware("the client", middleware)
         self.serializer = _checked_serializer(serializer)
@@ -256,6 +257,29 @@ class Inngest:
 
     #: The official SDK's name for :meth:`send`.
     send_sync = send
+
+    def _bind(self, pool: Pool, sleep: t.Callable[[float], t.Any]) -> t.Callable[[], None]:
+        """Send by another pool, without a key, until the returned function is
+        called: for a test's server.
+
+        :raises RuntimeError: the client sends to another server already
+        """
+        if self._bound_to is pool:
+            return lambda: None
+        if self._bound_to is not None:
+            raise RuntimeError(
+                f"{self!r} is bound to another test server, which is still open. Close that "
+                "one first: use it as a context manager, or use the fixture inngest_server"
+            )
+        before = self._event_api
+        settings = _settings.in_test(self._settings)
+        self._event_api = EventApi(settings, Http(settings, pool, sleep))
+        self._bound_to = pool
+
+        def unbind() -> None:
+            self._event_api, self._bound_to = before, None
+
+        return unbind
 
     def _serve(
         self, arguments: Arguments, pool: t.Optional[Pool]

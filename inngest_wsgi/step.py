@@ -111,6 +111,8 @@ class Step:
             found = recall(engine, step_id)
             if found is not NOT_RECALLED:
                 return found
+        if engine.replace is not None:
+            handler = engine.replaced(handler)
         if handler_kwargs:
             handler = functools.partial(handler, **handler_kwargs)
         found = engine.run(step_id, None, handler, handler_args)
@@ -138,6 +140,8 @@ class Step:
             return serialized(self._serializer, value, output_type, self._name(step_id))
 
         engine, value = self._engine, NOT_RECALLED
+        if engine.replace is not None:
+            handler = engine.replaced(handler)
         if engine.state.unread:
             value = recall(engine, step_id)
         if value is NOT_RECALLED:
@@ -176,7 +180,10 @@ class Step:
                     error.too_large,
                 ) from None
 
-        return t.cast(t.List[str], self._engine.run(step_id, p.TYPE_SEND_EVENT, work, ()))
+        return t.cast(
+            t.List[str],
+            self._engine.run(step_id, p.TYPE_SEND_EVENT, self._engine.replaced(work), ()),
+        )
 
     def send_signal(self, step_id: str, *, signal: str, data: t.Any = None) -> t.Optional[str]:
         """Send a signal, once, to the run that waits for it.
@@ -185,9 +192,11 @@ class Step:
         :returns: the id of the run that waited; None if no run waited
         """
         options.text(step_id, "signal", signal)
-        found = self._engine.run(
-            step_id, p.TYPE_SEND_SIGNAL, lambda: self._make_sender().send_signal(signal, data), ()
-        )
+
+        def work() -> t.Optional[str]:
+            return self._make_sender().send_signal(signal, data)
+
+        found = self._engine.run(step_id, p.TYPE_SEND_SIGNAL, self._engine.replaced(work), ())
         return t.cast(t.Optional[str], found)
 
     # -- steps that the server carries out -------------------------------

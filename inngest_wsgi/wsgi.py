@@ -8,7 +8,8 @@ import typing as t
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from . import errors
+from . import _protocol as p, errors
+from ._endpoint.binding import Endpoint
 from ._endpoint.call_context import Maker
 from ._endpoint.functions import collect
 from ._endpoint.router import Router
@@ -142,7 +143,8 @@ def serve(
         logging.getLogger("inngest_wsgi").setLevel(settings.log_level)
     served = collect(functions, settings.app_id)
     streams = _streams(settings)
-    return Application(Router(settings, served, requests, client, streams, call_context))
+    router = Router(settings, served, requests, client, streams, call_context)
+    return Application(router, Endpoint(settings, served, client, call_context))
 
 
 def _streams(settings: Settings) -> t.Optional[Streams]:
@@ -160,11 +162,15 @@ class Application:
     processes may call it at once.
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, endpoint: Endpoint) -> None:
         self._router = router
+        self._endpoint = endpoint
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> t.Iterable[bytes]:
-        response = self._router.respond(environ)
+        router = self._router
+        if p.ENVIRON_TEST in environ:
+            router = self._endpoint.bound_to(environ[p.ENVIRON_TEST]) or router
+        response = router.respond(environ)
         if response.stream is not None:
             try:
                 start_response(_STATUS[response.status], response.headers)

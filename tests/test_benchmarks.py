@@ -69,8 +69,8 @@ def test_a_call_is_timed_for_each_number_of_memos(quick):
     for row in rows:
         assert {"floor", "ours"} <= set(row["seconds"]) <= ALL_CALLS
         assert min(row["seconds"].values()) > 0
-        assert row["floor_ratio"]["floor"] == 1
         assert set(row["floor_ratio"]) == set(row["seconds"])
+        assert min(row["floor_ratio"].values()) > 0
         check_names(row["seconds"], ALL_CALLS, results["skipped"], "calls")
 
 

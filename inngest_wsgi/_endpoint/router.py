@@ -21,7 +21,7 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import encode
 from .._execution import failures
-from .._execution.call import Calls
+from .._execution.call import Calls, Watch
 from .._execution.interrupt import Interrupt, stray_interrupt_error
 from .._logs import log as _log
 from .._messages import Call, Environ, Request, Response
@@ -53,6 +53,7 @@ class Router:
     :param functions: with the failure handlers
     :param streams: None where every call is answered in one piece
     :param contexts: make the context managers entered around each call
+    :param watch: takes part in calls, in a test
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Router:
         client: Inngest,
         streams: t.Optional[Streams] = None,
         contexts: t.Sequence[Maker] = (),
+        watch: t.Optional[Watch] = None,
     ) -> None:
         self._settings = settings
         self._functions = functions
@@ -85,7 +87,7 @@ class Router:
 
             self._landing = Landing(settings, functions, http, client)
         observe = None if self._landing is None else self._landing.saw
-        self._calls = Calls(settings, functions, http, client, observe)
+        self._calls = Calls(settings, functions, http, client, observe, watch)
 
     def respond(self, environ: Environ) -> Response:
         """Answer one request.

@@ -11,7 +11,7 @@ import typing as t
 from .. import _protocol as p, errors
 from .._codec import decode
 from .._logs import log, printable
-from .._messages import Call, Environ, Op, Outcome, Request
+from .._messages import Call, Environ, Op, Outcome, Request, StepId
 from .._server_api.body import MAX_STATE_BYTES
 from .._server_api.client import Http
 from .._server_api.events import EventApi
@@ -41,11 +41,25 @@ _SWALLOWED = (
 )
 
 
+class Watch(t.NamedTuple):
+    """The functions by which a test takes part in calls.
+
+    :ivar replace: returns what is called in place of a step's code: given the
+        call, the step, and the code
+    :ivar replayed: told after each call of a function how often it used each id
+        of a step, and if it went on after an interrupt
+    """
+
+    replace: t.Callable[[Call, StepId, t.Callable[..., t.Any]], t.Callable[..., t.Any]]
+    replayed: t.Callable[[Call, t.Mapping[str, int], bool], None]
+
+
 class Calls:
     """Carries out the calls of one endpoint's functions.
 
     :param functions: with the failure handlers
     :param observe: given each call before its function runs
+    :param watch: takes part in calls, in a test
     """
 
     def __init__(
@@ -55,13 +69,16 @@ class Calls:
         http: Http,
         client: Inngest,
         observe: t.Optional[t.Callable[[Call], None]] = None,
+        watch: t.Optional[Watch] = None,
     ) -> None:
         self._settings = settings
+        self._watch = watch
         self._functions = {f.full_id(settings.app_id): f for f in functions}
         self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
         self._event_api = EventApi(settings, http)
-        self._checkpoints = Checkpoints(http)
+        # a test's app has no thread but the test's
+        self._checkpoints = Checkpoints(http, timers=watch is None)
         self._client = client
         self._observe = observe
         self._no_middleware = Stack((), client, None)
@@ -155,6 +172,8 @@ class Calls:
             raise errors.BodyError("body_invalid", f"{error}.") from None
         if engine is None:
             engine = Engine(call, time.time_ns, hooks, checkpoint)
+            if self._watch is not None:
+                engine.replace = functools.partial(self._watch.replace, call)
         found = engine
         app_id, serializer = self._settings.app_id, self._client.serializer
         # not by its __init__(), which would need all attributes
@@ -234,6 +253,8 @@ class Calls:
                 checkpoint.close()
             if engine.swallowed:
                 log.error(_SWALLOWED, call.fn_id, call.run_id)
+            if self._watch is not None:
+                self._watch.replayed(call, engine.state.uses, engine.swallowed)
         if engine.exception is not None:
             log_failure(call, outcome, engine.exception)
         return outcome

@@ -60,10 +60,17 @@ class Checkpoints:
 
     :param http: makes the requests
     :param clock: returns seconds that only go up
+    :param timers: False if no thread is to send steps after ``max_interval``
     """
 
-    def __init__(self, http: Http, clock: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        http: Http,
+        clock: t.Callable[[], float] = time.monotonic,
+        timers: bool = True,
+    ) -> None:
         self._http = http
+        self.timers = timers
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
@@ -150,7 +157,7 @@ class Checkpoint:
         self._checkpoints = checkpoints
         self._call = call
         self._max_steps = policy.buffered_steps
-        self._interval_s = policy.interval_s
+        self._interval_s = policy.interval_s if checkpoints.timers else None
         self._clock = clock
         self._began_ms = int(time.time() * 1000)
         self._end = clock() + policy.runtime_s

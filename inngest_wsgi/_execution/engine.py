@@ -125,6 +125,8 @@ _NOT_RUN = (
     "would run it. Write it with def."
 )
 
+Body = t.Callable[..., t.Any]
+
 
 class Engine:
     """One replay of one call.
@@ -153,6 +155,9 @@ class Engine:
         self._clock = clock
         self._hooks = hooks
         self._checkpoint = checkpoint
+        #: returns what a test wants to be called in place of a step's code; None
+        #: outside of tests
+        self.replace: t.Optional[t.Callable[[StepId, Body], Body]] = None
         self.memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
         target_has_run = call.target is not None and has_target_run(call)
         self.state = CallState(get_ident(), target_has_run)
@@ -303,6 +308,18 @@ class Engine:
         if self.state.unread == 0:
             self._begin_new_code()
         return memo
+
+    def replaced(self, body: Body) -> Body:
+        """Return the code of a step, or what a test wants to be called in its
+        place, which it is asked for when the step runs."""
+        replace = self.replace
+        if replace is None:
+            return body
+
+        def called(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            return replace(self.running, body)(*args, **kwargs)
+
+        return called
 
     @property
     def running(self) -> StepId:

@@ -46,10 +46,17 @@ class Http:
 
     :param pool: an object with urllib3's ``request()``; None to use a
         ``PoolManager`` for each process
+    :param sleep: waits some seconds between two attempts; ``time.sleep`` if None
     """
 
-    def __init__(self, settings: Settings, pool: t.Optional[Pool] = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        pool: t.Optional[Pool] = None,
+        sleep: t.Optional[t.Callable[[float], t.Any]] = None,
+    ) -> None:
         self._settings = settings
+        self._sleep = sleep
         self._secrets = _secrets(settings)
         self._transport = Transport(settings.request_timeout, pool)
         self._headers = dict(settings.sdk_headers, **{p.HEADER_CONTENT_TYPE: "application/json"})
@@ -210,7 +217,8 @@ class Http:
                     f"The request to {api_name[0].lower()}{api_name[1:]} at {_origin_of(url)} "
                     f"failed: {type(error).__name__}"
                 ) from None
-            time.sleep(wait_s)
+            # looked up now, for libraries that replace it, as gevent does
+            (self._sleep or time.sleep)(wait_s)
             attempt += 1
 
     def _answer(self, url: str, response: t.Any, content: bytes) -> Answer:

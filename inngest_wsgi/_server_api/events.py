@@ -65,7 +65,7 @@ class EventApi:
             those of the ones that were
         :raises errors.OutputError: an event is not JSON; none was sent
         """
-        encoded = _encode(events)
+        encoded = _encode(events, self._settings.stamps_events)
         ids: t.List[str] = []
         for first in range(0, len(encoded), MAX_EVENTS):
             batch = encoded[first : first + MAX_EVENTS]
@@ -111,13 +111,16 @@ class EventApi:
         return found.get("run_id") if isinstance(found, dict) else None
 
 
-def _encode(events: t.Sequence[Event]) -> t.List[bytes]:
-    """Encode and check every event, before any is sent."""
-    now = int(time.time() * 1000)
+def _encode(events: t.Sequence[Event], stamp: bool) -> t.List[bytes]:
+    """Encode and check every event, before any is sent.
+
+    :param stamp: give those without a time the present one
+    """
+    stamped = {"ts": int(time.time() * 1000)} if stamp else {}
     encoded = []
     for event in events:
         try:
-            text = _json.dumps(dict({"ts": now}, **event.to_wire()))
+            text = _json.dumps(dict(stamped, **event.to_wire()))
         except errors.OutputError as error:
             raise errors.OutputError(f"Event {event.name!r} cannot be sent: {error}") from None
         if len(text) > MAX_EVENT_BYTES:

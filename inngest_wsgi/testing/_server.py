@@ -8,20 +8,16 @@ import logging
 import math
 import time
 import typing as t
-from datetime import datetime, timezone
 from types import TracebackType
 
-from .. import _protocol
 from ._http.api import Api
 from ._http.caller import Caller
 from ._http.front import Front
 from ._http.sync import SYNC_TIMEOUT, SyncResult, sync
-from ._model.state import Event
 from ._run.clock import Clock, SystemClock
 from ._run.request import BODY_LIMIT
 from ._store import Store
 from ._watching import Watching
-from ._wire import ids
 from ._wire.signing import SigningKey
 
 logger = logging.getLogger("inngest_wsgi.testing")
@@ -56,7 +52,8 @@ class LocalServer(Watching):
     :param queue_delay: seconds between a job's becoming due and its call, by
         the clock, as a real server's queue takes time: some 0.15 between two
         steps. Also the first call of a run and each retry are such jobs, and
-        each request that the server makes for the app.
+        each request that the server makes for the app. With a delay, calls
+        are made in the order in which they were queued, whatever ``priority`` is.
     :raise ValueError: the signing key is not one, or the delay is negative or
         not finite.
     :raise OSError: the address is taken.
@@ -157,19 +154,21 @@ class LocalServer(Watching):
 
     # -- apps and events ---------------------------------------------------
 
-    def sync(self, url: str, *, signed: bool = True) -> SyncResult:
+    def sync(self, url: str, *, signed: bool = True, in_band: bool = False) -> SyncResult:
         """Ask the app at this URL to register, as a server does (W51).
 
         :param signed: with a signing key, whether the request is signed: it
             is if the URL was given to the server when it was started, and is
             not if it was given to the server's page (W78).
+        :param in_band: ask the app to answer with its functions, as Inngest
+            Cloud does, instead of registering them by a request of its own.
         :raise SyncError: the app could not be reached, said no, or said yes
             without having registered here.
         :raise RuntimeError: the server is not running.
         """
         if not self._started or self._stopped:
             raise RuntimeError("the local server is not running: call start() before sync()")
-        return sync(self._store, self._syncs, self.url, url, signed)
+        return sync(self._store, self._syncs, self.url, url, signed, in_band)
 
     def send(self, events: t.Union[t.Dict[str, t.Any], t.List[t.Dict[str, t.Any]]]) -> t.List[str]:
         """Send one event or a list of them, as by ``POST /e/<key>``.
@@ -183,43 +182,14 @@ class LocalServer(Watching):
             raise ValueError(error)
         return accepted
 
-    def fire_cron(self, function_id: str) -> str:
-        """Start a cron-triggered function now. No schedule starts one.
+    def reset(self) -> None:
+        """Forget all events and runs, and all that is queued, for another test.
 
-        :param function_id: the full id, ``<app>-<function>``.
-        :return: the id of the run.
-        :raise LookupError: no such function, it has no cron trigger, or one
-            of its settings forbids another run (its singleton is running).
+        Apps stay registered, and the clock is not set back. A call that is
+        under way goes on in the app, but its answer is not used, and counts
+        against no limit any more.
         """
-        with self._store.changed:
-            function = self._store.function(function_id)
-            if not function.crons:
-                raise LookupError(f"the function {function_id!r} has no cron trigger")
-            now = int(self._store.runs.now())
-            moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-            event = Event(
-                internal_id=ids.ulid(now * 1000),
-                name=_protocol.EVENT_SCHEDULED_TIMER,
-                data={"cron": function.crons[0], "fireAt": moment, "scheduledAt": moment},
-                id=moment,
-                ts=now * 1000,
-            )
-            return self._store.fire(function, event).run_id
-
-    def signal(self, name: str, data: t.Any = None) -> str:
-        """Send a signal, as by ``POST /v1/signals``.
-
-        :param data: any JSON value.
-        :return: the id of the run that waited for it.
-        :raise LookupError: no run waits for it.
-        :raise ValueError: the data is not JSON.
-        """
-        data = json.loads(json.dumps(data, allow_nan=False))
-        with self._store.changed:
-            run = self._store.runs.signal(name, data)
-        if run is None:
-            raise LookupError(f"no run waits for the signal {name!r}")
-        return run.run_id
+        self._store.reset()
 
     # -- time --------------------------------------------------------------
 
@@ -250,7 +220,7 @@ class LocalServer(Watching):
         """Move virtual time forward within :meth:`hold`.
 
         All that is due meanwhile is done, at its time, and what follows from
-        it. Waits for calls in flight.
+        it; cron schedules fire. Waits for calls in flight.
 
         :param seconds: virtual seconds; with 0, what is due now is done.
         :param timeout: real seconds that this may take.
@@ -266,52 +236,8 @@ class LocalServer(Watching):
             executor = self._store.executor
             if not executor.held:
                 raise RuntimeError("advance() needs a VirtualClock, and works only within hold()")
-            arrived = executor.advance(self._store.runs.now() + seconds)
+            until = self._store.runs.now() + seconds
+            self._store.schedules.move_to(until)
+            arrived = executor.advance(until)
             while not arrived():
                 self._wait(deadline, lambda: f"advance({seconds:g}) has not finished in time")
-
-    # -- runs: what is done to them; Watching has what is asked -----------------
-
-    def cancel(self, run_id: str) -> bool:
-        """Cancel a run, as by ``DELETE /v1/runs/<id>``.
-
-        A call in flight is not broken off; its answer is ignored.
-
-        :return: whether the run had not ended yet.
-        :raise LookupError: there is no such run.
-        """
-        with self._store.changed:
-            return self._store.runs.cancel(self._run(run_id), "by the test")
-
-    def rerun(
-        self,
-        run_id: str,
-        from_step: t.Optional[str] = None,
-        input: t.Optional[t.List[t.Any]] = None,
-    ) -> str:
-        """Start a run like an old one, with the same events.
-
-        :param run_id: the old run; it may have ended.
-        :param from_step: display name of the step to begin with; the results
-            of the steps that were finished before it are taken over, and the
-            first call targets it (W16). All of the run if None.
-        :param input: arguments for that step in place of its own; the app
-            gets them as ``{"input": [...]}``.
-        :return: the id of the new run.
-        :raise LookupError: there is no such run, or it reported no such step.
-        :raise ValueError: an input without a step, or one that is not JSON.
-        """
-        if input is not None and from_step is None:
-            raise ValueError("rerun() with input needs from_step, the step that the input is for")
-        override = None
-        if input is not None:
-            override = {"input": json.loads(json.dumps(list(input), allow_nan=False))}
-        with self._store.changed:
-            old = self._run(run_id)
-            step_id = None
-            if from_step is not None:
-                found = [key for key, name in old.names.items() if name == from_step]
-                if not found:
-                    raise LookupError(f"run {run_id} reported no step {from_step!r}")
-                step_id = found[0]
-            return self._store.runs.rerun(old, step_id, override).run_id

@@ -2,18 +2,20 @@
 
 A :class:`LocalServer` leaves to its threads which of two calls is
 answered first. Here a test makes that choice, and so can make it again.
+:class:`~.TestServer` is built on it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import typing as t
 
 from ._http.api import Api
-from ._http.inprocess import Application, InProcessCaller
+from ._http.caller import Caller
 from ._model.registry import read_registration
 from ._model.state import Run
-from ._run.clock import VirtualClock
+from ._run.clock import TestClock
 from ._run.exchange import Exchange
 from ._run.items import Item
 from ._run.request import BODY_LIMIT
@@ -27,24 +29,33 @@ class Stepper:
     performed, and its result settled. Between any two of these moments may be
     those of other items, and time may pass.
 
-    :param application: what is called, whatever the host of the URL.
-    :param registration: the body of ``POST /fn/register``.
-    :param retry_interval: virtual seconds between attempts.
+    :param caller: makes the requests to the apps, in this thread.
+    :param clock: does not move by itself.
+    :param retry_interval: virtual seconds between attempts; None for the
+        schedule of a real server (W30).
+    :param body_limit: bytes a call's body may have before ``use_api`` is set.
     """
 
     def __init__(
         self,
-        application: Application,
-        registration: t.Dict[str, t.Any],
-        retry_interval: float = 1.0,
+        caller: Caller,
+        clock: t.Optional[TestClock] = None,
+        retry_interval: t.Optional[float] = None,
+        body_limit: int = BODY_LIMIT,
     ) -> None:
-        self._clock = VirtualClock()
-        self._store = Store(self._clock, None, None, retry_interval, 0, BODY_LIMIT)
-        self._store.register(read_registration(json.dumps(registration).encode("utf-8")))
-        self._executor = self._store.executor
-        self._caller = InProcessCaller(application)
+        self.clock = clock or TestClock()
+        self.store = Store(self.clock, None, None, retry_interval, 0, body_limit)
+        self._executor = self.store.executor
+        self._caller = caller
         #: The server's API, as a WSGI application.
-        self.api = Api(self._store)
+        self.api = Api(self.store)
+
+    def register(self, registration: t.Dict[str, t.Any]) -> None:
+        """Register an app.
+
+        :param registration: the body of ``POST /fn/register``.
+        """
+        self.store.register(read_registration(json.dumps(registration).encode("utf-8")))
 
     def send(self, name: str, data: t.Optional[t.Dict[str, t.Any]] = None) -> str:
         """Send an event.
@@ -52,14 +63,14 @@ class Stepper:
         :return: the id that the server gave it.
         :raise ValueError: the event API would refuse it.
         """
-        ids, error = self._store.accept_events(json.dumps({"name": name, "data": data}), None)
+        ids, error = self.store.accept_events(json.dumps({"name": name, "data": data}), None)
         if error is not None:
             raise ValueError(error)
         return ids[0]
 
     def runs(self, event_id: str) -> t.List[Run]:
         """Return the runs that an event triggered."""
-        return [run.snapshot() for run in self._store.runs_of(event_id)]
+        return [run.snapshot() for run in self.store.runs_of(event_id)]
 
     def ready(self) -> t.List[Item]:
         """Return what is due; always in the same order."""
@@ -106,10 +117,27 @@ class Stepper:
         again = self._executor.exchange_for(exchange.item)
         return None if again is None else again.perform(self._caller)
 
-    def pass_time(self) -> bool:
-        """Move time forward until another item is due; return False if there is none."""
-        due = self._executor.queue.next_due()
-        if due is None:
+    def run_next(self) -> bool:
+        """Do the next thing that is due, from its call to its answer.
+
+        :return: False if nothing is due.
+        """
+        item = self._executor.queue.take_due()
+        if item is None:
             return False
-        self._clock.wait(due, True)
+        exchange = self._executor.dispatch(item)
+        if exchange is not None:
+            self.settle(exchange, self.perform(exchange))
+        return True
+
+    def pass_time(self, until: float = math.inf) -> bool:
+        """Move time forward until another item is due.
+
+        :param until: unix seconds, by the server's clock.
+        :return: False if nothing is due until then; time has not moved.
+        """
+        due = self._executor.queue.next_due()
+        if due is None or due > until:
+            return False
+        self.clock.move(due)
         return True

@@ -7,9 +7,13 @@ import threading
 import typing as t
 
 from .. import _protocol
+from ._flow.bulk import BulkCancellations
+from ._flow.schedules import Schedules
 from ._model import registry
+from ._model.catalogue import Catalogue
 from ._model.events import read_batch
 from ._model.functions import Function
+from ._model.messages import Message
 from ._model.registry import Registration
 from ._model.state import Event, RunState
 from ._run.clock import Clock
@@ -41,12 +45,21 @@ class Store:
         self._event_keys: t.Optional[t.FrozenSet[str]] = (
             None if event_keys is None else frozenset(event_keys)
         )
-        self._registrations: t.Dict[str, Registration] = {}
+        self._catalogue = Catalogue()
+        self._warned: t.Set[str] = set()
+        #: What apps published to channels, oldest first.
+        self.published: t.List[Message] = []
+        self.cancellations = BulkCancellations()
         #: How many registrations were accepted so far.
         self.registered = 0
         self._events: t.Dict[str, Event] = {}
-        queue = Queue(clock, self.changed)
+        #: All of them, in their order.
+        self.accepted: t.List[Event] = []
+        self._queue = queue = Queue(clock, self.changed)
         self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
+        self.schedules = Schedules(
+            clock, queue.put, self.functions, lambda *due: self.runs.admission.start(*due)
+        )
         self.executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
@@ -59,14 +72,31 @@ class Store:
     def accepts_event_key(self, key: str) -> bool:
         return self.key is None or self._event_keys is None or key in self._event_keys
 
+    def reset(self) -> None:
+        """Forget all events and runs, and what is queued for them.
+
+        Apps stay registered, and the clock goes on from where it is. The answer
+        to a call that is under way is not used.
+        """
+        with self.changed:
+            self._events.clear()
+            self.accepted.clear()
+            self.published.clear()
+            self.cancellations.made.clear()
+            self._queue.clear()
+            self.runs.clear()
+            self.schedules.restart()
+            self.changed.notify_all()
+
     # -- functions -----------------------------------------------------------
 
     def register(self, registration: Registration) -> bool:
         """Replace an app's functions; return True if the registration differs."""
         with self.changed:
-            previous = self._registrations.get(registration.app_id)
-            self._registrations[registration.app_id] = registration
+            previous = self._catalogue.register(registration)
             self.registered += 1
+            self._warn(registration)
+            self.schedules.registered()
             self.changed.notify_all()
         logger.info(
             "registered app %s: %s",
@@ -75,22 +105,30 @@ class Store:
         )
         return registry.changed(registration, previous)
 
+    def _warn(self, registration: Registration) -> None:
+        """Say once of each function what it cannot do here."""
+        for function in registration.functions:
+            texts = [
+                f"function {function.function_id}: no effect in the local server: {option}"
+                for option in function.left_out
+            ]
+            if function.faults:
+                faults = "; ".join(function.faults)
+                texts.append(f"the local server cannot run {function.function_id}: {faults}")
+            for text in texts:
+                if text not in self._warned:
+                    self._warned.add(text)
+                    logger.warning("%s", text)
+
     def functions(self) -> t.List[Function]:
-        return [
-            function
-            for registration in self._registrations.values()
-            for function in registration.functions
-        ]
+        return self._catalogue.functions()
 
     def function(self, function_id: str) -> Function:
         """Return a function by its full id.
 
         :raise LookupError: no app has it.
         """
-        for function in self.functions():
-            if function.function_id == function_id:
-                return function
-        raise LookupError(f"no function {function_id!r} is registered")
+        return self._catalogue.function(function_id)
 
     # -- events --------------------------------------------------------------
 
@@ -111,20 +149,15 @@ class Store:
         # An id that was seen before, given by the sender or made from a
         # repeated seed, starts nothing (W8, W64), and is not awaited again.
         seen = event.id in self._events or event.internal_id in self._events
+        self.accepted.append(event)
         self._events[event.internal_id] = event
         self._events.setdefault(event.id, event)
         if seen:
             return
         # What is running first: an event does not cancel the run it starts.
         self.runs.receive(event)
-        form = event.sent()
-        for function in self.functions():
-            for trigger in function.triggers:
-                if trigger.event != event.name:
-                    continue
-                if trigger.expression is None or trigger.expression.matches(form):
-                    self.runs.admission.offer(function, event)
-                    break
+        for function in self._catalogue.triggered_by(event.name, event.sent()):
+            self.runs.admission.offer(function, event)
 
     def knows_event(self, event_id: str) -> bool:
         return event_id in self._events
@@ -132,6 +165,11 @@ class Store:
     def runs_of(self, event_id: str) -> t.List[RunState]:
         """Return the runs that an event triggered, by either of its ids."""
         return list(self.runs.by_event.get(event_id, ()))
+
+    def first_run_of(self, event_id: str) -> t.Optional[RunState]:
+        """Return the first of :meth:`runs_of`; None if there is none."""
+        found = self.runs.by_event.get(event_id)
+        return found[0] if found else None
 
     def expects_run_of(self, event_id: str) -> bool:
         """Return True if an event waits in a batch or a burst."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ._acting import Acting
 from ._model.state import HistoryEntry, Run, RunState
 from ._store import Store
 
 
-class Watching:
+class Watching(Acting):
     """The methods of a :class:`LocalServer` that read runs."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         self._stopped = False
 
     def runs(self, event_id: t.Optional[str] = None) -> t.List[Run]:
@@ -119,12 +120,6 @@ class Watching:
             position += 1
             yield entry
 
-    def _run(self, run_id: str) -> RunState:
-        run = self._store.runs.by_id.get(run_id)
-        if run is None:
-            raise LookupError(f"there is no run {run_id!r}")
-        return run
-
     def _check_can_start(self, event_id: str, run: t.Optional[RunState]) -> None:
         """Raise LookupError if an event was received and cannot start a run any more."""
         if run is not None or not self._store.knows_event(event_id):
@@ -137,8 +132,7 @@ class Watching:
         run = self._store.runs.by_id.get(event_or_run_id)
         if run is not None:
             return run
-        found = self._store.runs_of(event_or_run_id)
-        return found[0] if found else None
+        return self._store.first_run_of(event_or_run_id)
 
     def _wait(self, deadline: float, so_far: t.Callable[[], str]) -> None:
         """Wait for a change, or raise; needs the lock."""

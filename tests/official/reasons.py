@@ -132,9 +132,9 @@ REASONS = [
         "decides about threads.",
     ),
     (
-        ["experimental.mocked (module)", "experimental.dev_server (module)"],
-        "Use `inngest_wsgi.testing.LocalServer`: it runs whole functions in a test, and needs no "
-        "other program.",
+        ["experimental.dev_server (module)"],
+        "Use `inngest_wsgi.testing.TestServer`, or the fixture `inngest_server` of pytest: it "
+        "runs whole functions in a test, and needs no other program.",
     ),
     (
         ["experimental.realtime (module)"],

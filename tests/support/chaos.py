@@ -11,13 +11,17 @@ import random
 import types
 
 import programs
-import urllib3
-import werkzeug.test
 
 import inngest_wsgi as inngest
 from inngest_wsgi._execution import checkpoint
-from inngest_wsgi.testing._stepping import Stepper
-from inngest_wsgi.testing._wire.outcomes import Reported, Returned, server_failure
+from inngest_wsgi.testing._http.inprocess import InProcessCaller, call, environ_of
+from inngest_wsgi.testing._toolkit import fault as f
+from inngest_wsgi.testing._toolkit.api_faults import carry_out
+from inngest_wsgi.testing._toolkit.fault import Fault
+from inngest_wsgi.testing._toolkit.faults import Faults
+from inngest_wsgi.testing._toolkit.injecting import SETTLE, SETTLE_AND_REDO, FaultyStepper
+from inngest_wsgi.testing._wire.answers import unreachable
+from inngest_wsgi.testing._wire.outcomes import Reported, Returned
 
 #: The most actions in one run; a run that ends needs fewer.
 MOST_MOMENTS = 3000
@@ -34,6 +38,20 @@ ONCE_MORE = "the call comes once more"
 
 #: A checkpoint was not accepted, and only the first of its steps is in the answer.
 NOT_SENT = "the application could not send it"
+
+#: How each fault is declared.
+DECLARED = {
+    APP_DIES_FIRST: lambda: Fault(f.DROP, f.CALL),
+    APP_DIES_LAST: lambda: Fault(f.DROP, f.ANSWER),
+    SERVER_DIES_FIRST: lambda: Fault(f.LOSE, f.WORKER, when=f.BEFORE),
+    SERVER_DIES_LAST: lambda: Fault(f.LOSE, f.WORKER, when=f.AFTER),
+}
+#: Those of a checkpoint.
+API_FAULTS = (
+    lambda: Fault(f.DROP, f.CHECKPOINT),
+    lambda: Fault(f.FAIL, f.REQUEST, status=503, done=False),
+    lambda: Fault(f.DROP, f.CHECKPOINT_ANSWER),
+)
 
 #: The faults that a call may meet before it is answered.
 FAULTS = (APP_DIES_FIRST, APP_DIES_LAST, SERVER_DIES_FIRST, SERVER_DIES_LAST, TWICE, TWICE)
@@ -90,8 +108,7 @@ REGISTRATION = {
 }
 
 
-UNREACHABLE = server_failure("Unable to reach SDK URL")
-
+UNREACHABLE = unreachable("the answer is lost")
 
 #: How calls may go on after a step.
 POLICIES = (
@@ -115,24 +132,24 @@ class Api:
         self.chaos = chaos
 
     def request(self, method, url, body=b"", headers=None, **options):
-        chance = self.chaos.choose(12) if self.chaos.faults else 12
-        if chance == 0:
-            raise urllib3.exceptions.ProtocolError("not received")
-        if chance == 1:
-            return answered(503, b"")
-        ops = json.loads(body)["steps"]
-        known = self.chaos.run.steps
-        client = werkzeug.test.Client(self.chaos.stepper.api)
-        path = url.partition("8288")[2]
-        response = client.open(path, method=method, data=body)
-        if response.status_code == 200:
-            self.chaos.stored(ops, known)
-        if chance == 2:
-            raise urllib3.exceptions.ProtocolError("the answer is lost")
-        return answered(response.status_code, response.data)
+        chaos = self.chaos
+        chance = chaos.choose(12) if chaos.faults else 12
+        if chance < len(API_FAULTS):
+            chaos.stepper.faults.add(API_FAULTS[chance]())
+
+        def send(body):
+            known = chaos.run.steps
+            answer = call(chaos.stepper.api, environ_of(method, url, [], body))
+            if answer.status == 200:
+                chaos.stored(json.loads(body)["steps"], known)
+            return answer
+
+        answer = carry_out(chaos.stepper, url.partition("8288")[2], body, send)
+        return answered(answer.status, answer.body)
 
 
 def answered(status, data):
+    """Return an answer of the API as urllib3 would."""
     return types.SimpleNamespace(status=status, data=data, headers={})
 
 
@@ -165,7 +182,9 @@ class Chaos:
         calls = application._router._calls
         # whether a call is over, or checkpointing off, is a choice too
         calls._checkpoints = checkpoint.Checkpoints(calls._http, self.clock)
-        self.stepper = Stepper(application, REGISTRATION)
+        self.stepper = FaultyStepper(InProcessCaller(application), retry_interval=1.0)
+        self.stepper.watcher = self
+        self.stepper.register(REGISTRATION)
         self.event_id = self.stepper.send("test/event")
 
     @property
@@ -220,17 +239,17 @@ class Chaos:
                 return
             ready = self.stepper.ready()
             # A real queue is looked at every 150 ms; what is due is taken at once.
-            moves: list = [(self.begin, ready)] if ready else []
-            moves += [(self.begin, [item]) for item in ready]
-            moves += [(self.end, flight) for flight in self.flying if not flight.late]
+            moves: list = [(self.begin_items, ready)] if ready else []
+            moves += [(self.begin_items, [item]) for item in ready]
+            moves += [(self.end_flight, flight) for flight in self.flying if not flight.late]
             if not moves or self.choose(6) == 5:
-                moves += [(self.end, flight) for flight in self.flying if flight.late]
+                moves += [(self.end_flight, flight) for flight in self.flying if flight.late]
                 moves.append((self.wait, None))
             move, what = moves[self.choose(len(moves))]
             move(what)
         raise Violation("endless", "the run does not end")
 
-    def begin(self, items):
+    def begin_items(self, items):
         for item in items:
             exchange = self.stepper.dispatch(item)
             if exchange is not None:
@@ -238,23 +257,23 @@ class Chaos:
 
     def begin_call(self, exchange):
         fault = self.fault(exchange.item)
-        flight = types.SimpleNamespace(
-            exchange=exchange,
-            late=self.choose(4) == 3,
-            result=UNREACHABLE,
-            redo=fault in (SERVER_DIES_FIRST, SERVER_DIES_LAST),
-        )
+        late = self.choose(4) == 3
         self.note(exchange, "calls", named(exchange), fault or "")
-        if fault is None:
-            flight.result = self.call(exchange).result
-        elif fault == TWICE:
-            both = self.call(exchange), self.call(exchange)
-            read = self.choose(2)
-            flight.result = both[read].result
-            both[1 - read].lost = fault
-        elif fault in (APP_DIES_LAST, SERVER_DIES_LAST):
-            self.call(exchange).lost = fault
-        self.flying.append(flight)
+        self.stepper.faults = Faults()
+        reads = 1 + self.choose(2) if fault == TWICE else 1
+        if fault == TWICE:
+            self.stepper.faults.add(Fault(f.DUPLICATE, f.CALL, reads=reads))
+        elif fault is not None:
+            self.stepper.faults.add(DECLARED[fault]())
+        before = len(self.answers)
+        flight = self.stepper.begin(exchange)
+        made = self.answers[before:]
+        if fault == TWICE:
+            made[2 - reads].lost = fault
+        elif fault is not None:
+            for answer in made:
+                answer.lost = fault
+        self.flying.append(types.SimpleNamespace(made=flight, late=late))
 
     def fault(self, call):
         chance = self.choose(20) if self.faults else len(FAULTS)
@@ -264,10 +283,17 @@ class Chaos:
             return None
         return fault
 
-    def call(self, exchange):
-        answer = Answer(exchange)
-        self.answers.append(answer)
-        answer.result = self.stepper.perform(exchange)
+    # -- what a stepper calls ------------------------------------------------
+
+    def replayed(self, uses, swallowed):
+        """Do nothing: the programs are not what is tested."""
+
+    def begin(self, exchange):
+        self.answers.append(Answer(exchange))
+
+    def end(self, exchange, result):
+        answer = self.answers[-1]
+        answer.result = result
         request, call = exchange.request, exchange.item
         reported = answer.result.ops if isinstance(answer.result, Reported) else []
         answer.reported = {op.id for op in reported}
@@ -282,13 +308,13 @@ class Chaos:
             raise Violation("wrong", "a targeted call was answered with another step")
         if request.config.disable and not call.targeted and answer.steps:
             raise Violation("wrong", "a step ran although immediate execution was off")
-        return answer
 
-    def end(self, flight):
-        self.flying.remove(flight)
+    def end_flight(self, flying):
+        self.flying.remove(flying)
+        flight = flying.made
         exchange = flight.exchange
-        if flight.redo:
-            self.stepper.redo(exchange)
+        if flight.end != SETTLE:
+            self.stepper.end(flight)
             self.note(exchange, "is lost")
             return
         self.note(exchange, "is answered", said(flight.result))
@@ -298,9 +324,9 @@ class Chaos:
             # answered, so this is for targeted calls alone. A sleep that ends a
             # group makes the next call by itself, so nothing stops a second one.
             self.note(exchange, SERVER_DIES_LATE)
-            self.stepper.settle_and_redo(exchange, flight.result)
+            self.stepper.end(flight._replace(end=SETTLE_AND_REDO))
             return
-        self.stepper.settle(exchange, flight.result)
+        self.stepper.end(flight)
         if self.faults and exchange.item.targeted and self.choose(10) == 9:
             self.repeat(exchange)
 

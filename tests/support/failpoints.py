@@ -22,6 +22,7 @@ import werkzeug.test
 import inngest_wsgi as inngest
 from inngest_wsgi._execution import checkpoint
 from inngest_wsgi._server_api import retry
+from inngest_wsgi.testing._http.inprocess import InProcessCaller
 from inngest_wsgi.testing._stepping import Stepper
 from inngest_wsgi.testing._wire.outcomes import Failure, Reported
 
@@ -149,7 +150,8 @@ class Laboratory:
         self.application = inngest.serve(
             client, [function], checkpointing=checkpointing.get("serve"), http=self
         )
-        self.stepper = Stepper(self.application, chaos.REGISTRATION)
+        self.stepper = Stepper(InProcessCaller(self.application), retry_interval=1.0)
+        self.stepper.register(chaos.REGISTRATION)
 
     def play(self, faults, **options):
         """Carry out the program once.

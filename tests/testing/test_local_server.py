@@ -451,11 +451,11 @@ def test_sync_says_what_the_app_said():
         assert (got.status, got.kind) == (200, "out_of_band")
         assert got.body == {"message": "ok", "modified": True}
         assert server.sync(app.url).body["modified"] is False
-        app.register = lambda url: [function(url, timeouts={"start": "soon"})]
+        app.register = lambda url: [function(url, cancel=[{}])]
         with pytest.raises(SyncError) as caught:
             server.sync(app.url)
         assert caught.value.status == 500
-        assert "raw-fn" in caught.value.message and "timeouts" in caught.value.message
+        assert "At least one function is invalid" in caught.value.message
 
 
 def test_sync_with_an_app_that_registers_elsewhere():

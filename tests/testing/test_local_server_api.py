@@ -17,6 +17,7 @@ from raw_app import (
     run_of,
     served,
 )
+from recordings import verdicts
 
 from inngest_wsgi.testing import LocalServer, VirtualClock
 
@@ -148,47 +149,104 @@ def register(server, **changes):
     return post(server.url + "/fn/register", {"appname": "raw", "functions": [fn]})
 
 
-def test_an_unsupported_setting_is_refused_by_name():
-    with LocalServer() as server:
-        got = register(server, timeouts={"start": "soon"})
-        assert got.status == 400
-        assert "function raw-fn" in got.json["error"] and "timeouts" in got.json["error"]
-        server.send({"name": "raw/go"})
-        assert server.runs() == []
+UNREAD = "event.data.l.map(x, x > 1, x) == []"
 
 
 @pytest.mark.parametrize(
-    "settings, what",
+    "settings, where",
     [
-        ({"triggers": [{"event": "raw/*"}]}, "wildcard"),
-        ({"timeouts": {"start": "nonsense"}}, "timeouts"),
-        ({"triggers": [{"event": "a", "expression": "event.data.("}]}, "event.data.("),
-        ({"triggers": [{"event": "a", "expression": "size(event.data.x) > 1"}]}, "size()"),
-        ({"idempotency": "event.data.x.upper()"}, "upper()"),
-        ({"idempotency": "async.data.x"}, "async"),
-        ({"cancel": [{"event": "x", "if": "async.data.a * 2 == 4"}]}, "'*'"),
-        ({"priority": {"run": "event.data.("}}, "event.data.("),
-        ({"concurrency": [{"limit": 1, "key": "1 +"}]}, "concurrency"),
+        ({"triggers": [{"event": "raw/go", "expression": UNREAD}]}, "of a trigger"),
+        ({"idempotency": UNREAD}, "of idempotency"),
+        ({"batchEvents": {"maxSize": 2, "timeout": "9s", "if": UNREAD}}, "of batchEvents"),
+        ({"rateLimit": {"limit": 1, "period": "9s", "key": UNREAD}}, "of rateLimit"),
+        ({"debounce": {"period": "9s", "key": UNREAD}}, "of debounce"),
     ],
     ids=str,
 )
-def test_an_unreadable_setting_is_refused_by_name(settings, what):
+def test_an_expression_that_is_not_read_fails_its_own_function_alone(settings, where, caplog):
+    def register(url):
+        return [{**function(url, "bad"), **settings}, function(url, "good")]
+
+    with served(lambda call: answer(200, 1), register) as (app, server):
+        (event_id,) = server.send({"name": "raw/go"})
+        ended = {run.function_id: server.wait_for_run(run.run_id) for run in server.runs(event_id)}
+        assert ended["raw-good"].status == "Completed"
+        assert ended["raw-bad"].status == "Failed"
+        message = ended["raw-bad"].output["error"]["message"]
+        assert message.startswith(
+            f"the local server cannot run raw-bad: the expression {UNREAD!r}"
+        )
+        assert where in message and "map() with a condition" in message
+        assert len(app.calls) == 1
+    assert sum("cannot run raw-bad" in record.message for record in caplog.records) == 1
+
+
+def test_an_option_that_has_no_effect_is_warned_of_once(caplog):
+    settings = {
+        "timeouts": {"start": "soon"},
+        "triggers": [
+            {"event": "*"},
+            {"event": "inngest/deferred.schedule"},
+            {"cron": "0 3 * * *", "jitter": "9s"},
+        ],
+        "concurrency": {"fn": [{"limit": 1}], "step": [{"limit": 2}]},
+    }
     with LocalServer() as server:
-        got = register(server, **settings)
-        assert got.status == 400
-        assert "function raw-fn" in got.json["error"] and what in got.json["error"]
+        assert register(server, **settings).status == 200
+        assert register(server, name="again", **settings).status == 200
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 5
+    assert all(
+        text.startswith("function raw-fn: no effect in the local server:") for text in warned
+    )
+    parts = ("timeouts.start: 'soon'", "trigger '*'", "jitter", "defer()", "concurrency.fn")
+    for part in parts:
+        assert any(part in text for text in warned)
 
 
-#: Where the local server says no and a real one yes, or in other words.
-OTHER_ANSWER = {
-    "function id missing": "At least one function is invalid",
-    "bad trigger expression": "the expression 'event.data.('",
-    "bad idempotency expression": "the expression 'event.data.('",
-    "bad priority expression": "the expression 'event.data.('",
-    "bad cancel expression": "the expression 'event.data.('",
-    "nonsense timeouts.start": "timeouts",
-    "two invalid functions at once": "At least one function is invalid",
-}
+@pytest.mark.parametrize(
+    "pattern, name, fits",
+    [
+        ("shop/*", "shop/order.placed", True),
+        ("shop/order.*", "shop/order.placed", True),
+        ("shop/order/*", "shop/order/placed/late", True),
+        ("shop/*", "shop/order/placed/late", True),
+        ("shop/*", "shop/", True),
+        ("shop/*", "shop", False),
+        ("shop/*", "shops/order", False),
+        ("shop/ord*", "shop/order", False),
+        ("*/order", "shop/order", False),
+        ("*", "shop/order", False),
+    ],
+)
+def test_a_wildcard_stands_for_what_follows_a_slash_or_a_full_stop(pattern, name, fits):
+    with LocalServer() as server:
+        register(server, triggers=[{"event": pattern}])
+        (event_id,) = server.send({"name": name})
+        assert len(server.runs(event_id)) == fits
+
+
+@pytest.mark.parametrize("what, settings, accepted", verdicts("functions"))
+def test_a_function_is_registered_if_a_server_registers_it(what, settings, accepted):
+    with LocalServer() as server:
+        assert register(server, **settings).status == (200 if accepted else 400)
+
+
+@pytest.mark.parametrize("kind", ["expressions", "doubtful_expressions", "cancel_expressions"])
+def test_an_expression_is_registered_if_a_server_registers_it(kind):
+    with LocalServer() as server:
+        for text, accepted in verdicts(kind):
+            settings = {"triggers": [{"event": "a", "expression": text}]}
+            if kind == "cancel_expressions":
+                settings = {"cancel": [{"event": "a", "if": text}]}
+            got = register(server, **settings)
+            assert got.status == (200 if accepted else 400), text
+            if not accepted:
+                assert got.json["error"] == "At least one function is invalid"
+
+
+#: Where the local server says no and a real one yes.
+OTHER_ANSWER = {"function id missing": "At least one function is invalid"}
 
 #: No SDK is blocked.
 NOT_TOLD = {"blocked JS SDK version"}
@@ -218,6 +276,7 @@ def test_registrations_as_recorded(exchange):
         {"steps": {}},
         {"steps": None},
         {"triggers": [{}]},
+        {"concurrency": [{"limit": 5, "scope": "env"}]},
         {"steps": {"step": {"id": "step", "name": "step", "runtime": {"type": "http"}}}},
         {"steps": {"step": {"runtime": {"url": "http://h/"}, "retries": {"attempts": "x"}}}},
     ],
@@ -238,6 +297,8 @@ def test_invalid_functions_are_refused_without_details(changes):
         {"concurrency": []},
         {"new": 1},
         {"concurrency": 5},
+        {"concurrency": {"step": [{"limit": 5}]}},
+        {"concurrency": [{"limit": 5, "scope": "env", "key": "'a'"}]},
         {"timeouts": {}},
         {"debounce": None},
     ],
@@ -266,6 +327,19 @@ def test_retries(attempts, calls):
         run_of(server)
     assert len(app.calls) == calls
     assert {call.ctx["max_attempts"] for call in app.calls} == {calls}
+
+
+@pytest.mark.parametrize("of_step, calls", [(None, 2), (2, 3)])
+def test_retries_of_the_function_hold_where_its_step_has_none(of_step, calls):
+    def register(url):
+        fn = function(url)
+        fn["retries"] = 1
+        fn["steps"]["step"]["retries"] = of_step and {"attempts": of_step}
+        return [fn]
+
+    with served(lambda call: answer(500, "no"), register) as (app, server):
+        run_of(server)
+    assert len(app.calls) == calls
 
 
 # -- reading back --------------------------------------------------------------

@@ -13,7 +13,7 @@ from raw_app import (
     served,
 )
 
-from inngest_wsgi.testing import LocalServer, VirtualClock
+from inngest_wsgi.testing import LocalServer, SystemClock, VirtualClock
 
 DONE = answer(200, "done")
 NAP = ops(op("Sleep", "nap", name="1h"))
@@ -290,16 +290,54 @@ def test_a_cron_singleton_that_is_running():
 
 
 def test_a_rate_limit():
-    settings = with_settings(rateLimit={"limit": 2, "period": "1h", "key": "event.data.k"})
+    settings = with_settings(rateLimit={"limit": 1, "period": "1h", "key": "event.data.k"})
     with served(lambda call: DONE, settings) as (app, server):
-        ids = server.send([event(k=1), event(k=1), event(k=1), event(k=2)])
-        assert started(server) == [[{"k": 1}], [{"k": 1}], [{"k": 2}]]
+        ids = server.send([event(k=1), event(k=1), event(k=2)])
+        assert started(server) == [[{"k": 1}], [{"k": 2}]]
         with pytest.raises(LookupError, match="rate limit"):
-            server.wait_for_run(ids[2])
+            server.wait_for_run(ids[1])
         with server.hold():
             server.advance(3600)
             server.send([event(k=1), event(k=1), event(k=1)])
-        assert len(server.runs()) == 5
+        assert len(server.runs()) == 3
+        finish(server)
+
+
+@pytest.mark.parametrize(
+    "limit, period, at_once, seconds", [(4, "8s", 1, 2), (20, "60s", 3, 3), (100, "100m", 11, 60)]
+)
+def test_a_rate_limit_is_spread_over_its_period(limit, period, at_once, seconds):
+    """The first two rows were seen at a server."""
+    settings = with_settings(rateLimit={"limit": limit, "period": period})
+    with served(lambda call: DONE, settings) as (app, server):
+        with server.hold():
+            server.send([event()] * (at_once + 2))
+            assert len(server.runs()) == at_once
+            server.advance(seconds - 0.5)
+            server.send(event())
+            assert len(server.runs()) == at_once
+            server.advance(0.5)
+            server.send([event(), event()])
+            assert len(server.runs()) == at_once + 1
+        finish(server)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rateLimit": {"limit": 1, "period": "1h", "key": "event.data.gone"}},
+        {"idempotency": "event.data.gone"},
+        {"singleton": {"mode": "skip", "key": "event.data.gone"}},
+        {"rateLimit": {"limit": 1, "period": "1h", "key": "event.data.no"}},
+    ],
+    ids=str,
+)
+def test_a_limit_whose_key_has_no_value_does_not_apply(settings):
+    """As was seen at a server."""
+    with served(napping, with_settings(**settings)) as (app, server):
+        with server.hold():
+            server.send([event(no=False)] * 3)
+            assert len(server.runs()) == 3
         finish(server)
 
 
@@ -423,6 +461,72 @@ def test_cancelling_a_run_that_waits_for_its_turn():
         let_go.set()
         assert [run.status for run in finish(server)] == ["Completed", "Cancelled", "Completed"]
     assert len(app.calls) == 2
+
+
+def in_turn(priority, events, reply=None):
+    """Send events while the only call that a function may make is under way;
+    return the data of the calls in the order in which they were made."""
+    arrived, let_go = threading.Event(), threading.Event()
+
+    def waiting(call):
+        arrived.set()
+        assert let_go.wait(60)
+        return DONE if reply is None else reply(call)
+
+    settings = {"concurrency": [{"limit": 1}], "priority": priority}
+    clock = VirtualClock()
+    with served(waiting, with_settings(**settings), clock=clock) as (app, server):
+        with server.hold():
+            server.send(event(n=0, p=0))
+            assert arrived.wait(60)
+            for data in events:
+                server.send(event(**data))
+            let_go.set()
+            server.advance(0)
+        finish(server)
+    return [call.body["event"]["data"]["n"] for call in app.calls]
+
+
+@pytest.mark.parametrize(
+    "expression, order",
+    [
+        ("int(event.data.p)", [0, 3, 2, 1, 4]),
+        ("event.data.p > 5 ? 100 : 0", [0, 3, 1, 2, 4]),
+        ("event.data.p", [0, 1, 2, 3, 4]),  # a number of an event is no whole number
+        ("event.data.gone ? 9 : 0", [0, 1, 2, 3, 4]),
+    ],
+)
+def test_a_run_of_a_higher_priority_overtakes(expression, order):
+    events = [{"n": 1, "p": 0}, {"n": 2, "p": 5}, {"n": 3, "p": 50}, {"n": 4, "p": 0}]
+    assert in_turn({"run": expression}, events) == order
+
+
+def test_a_run_that_began_earlier_comes_first_with_its_later_steps_too():
+    def reply(call):
+        return DONE if call.steps else ops(op("StepRun", "s", data=1))
+
+    arrived, let_go = threading.Event(), threading.Event()
+
+    def waiting(call):
+        arrived.set()
+        assert let_go.wait(60)
+        return reply(call)
+
+    limit = with_settings(concurrency=[{"limit": 1}])
+    with served(waiting, limit, clock=SystemClock()) as (app, server):
+        server.send(event(n=0))
+        assert arrived.wait(60)
+        server.send(event(n=1))
+        let_go.set()
+        finish(server)
+    assert [call.body["event"]["data"]["n"] for call in app.calls] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("priority, seconds", [("-90", 90), ("-999999", 43200), ("90", 0)])
+def test_a_negative_priority_puts_a_run_off(priority, seconds):
+    with served(lambda call: DONE, with_settings(priority={"run": priority})) as (_, server):
+        run = run_of(server)
+    assert run.history[-1].at == seconds * 1000
 
 
 def test_a_registration_with_everything():

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 from raw_app import calls_of, function, recording
 
+from inngest_wsgi.testing._http.inprocess import InProcessCaller
 from inngest_wsgi.testing._run.call import CallExchange
 from inngest_wsgi.testing._stepping import Stepper
 
@@ -68,7 +69,8 @@ class Attempt:
         self.flying = {}
         self.made = []
         settings = function("http://app.test/api", retries=recorded.retries)
-        self.stepper = Stepper(self.answer, {"appName": "raw", "functions": [settings]})
+        self.stepper = Stepper(InProcessCaller(self.answer), retry_interval=1.0)
+        self.stepper.register({"appName": "raw", "functions": [settings]})
         self.event_id = self.stepper.send("raw/go")
         self.wrong = False
         for moment in moments:

@@ -133,7 +133,7 @@ def test_conditions_compare_with_the_trigger(condition):
 @pytest.mark.parametrize(
     "opts, name, text",
     [
-        ({"if": "size(async.data.x) > 1"}, "LocalServerError", "size()"),
+        ({"if": "len(async.data.x) > 1"}, "InvalidExpression", "failed to compile"),
         ({"if": 5}, "InvalidExpression", "failed to compile"),
         ({"timeout": "400d"}, "InngestErrTimeoutTooLong", "366 days"),
         ({"timeout": None}, "LocalServerError", "cannot read"),

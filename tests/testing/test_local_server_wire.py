@@ -1,17 +1,20 @@
 """Parts of the wire format: JSON, signatures, times."""
 
 import json
+import sys
 
 import pytest
 import rfc8785
 from hypothesis import example, given, strategies as st
-from raw_app import calls_of, recording, signature
+from raw_app import WIRE, calls_of, recording, signature
 
-from inngest_wsgi.testing._flow.cron import is_cron
+from inngest_wsgi.testing._flow.cron import CronUnsupported, Schedule, is_cron
 from inngest_wsgi.testing._run.retries import backoff
 from inngest_wsgi.testing._wire import times as _times
 from inngest_wsgi.testing._wire.canonical import canonical, loads, normalised
 from inngest_wsgi.testing._wire.signing import SigningKey
+
+SERVER = json.loads((WIRE / "server-expressions.json").read_text(encoding="utf-8"))
 
 # -- canonical JSON --------------------------------------------------------------
 
@@ -184,6 +187,42 @@ def test_sleeps_until(text, seconds):
 def test_cron_expressions_with_a_time_zone(text, expected):
     """The others are in tests/checks, with a server's verdicts."""
     assert is_cron(text) is expected
+
+
+@pytest.mark.parametrize(
+    "text, start, times",
+    SERVER["crons"],
+    ids=[f"{row[0]} after {row[1]}" for row in SERVER["crons"]],
+)
+def test_a_cron_expression_fires_when_a_server_fires_it(text, start, times):
+    schedule, found = Schedule(text), []
+    began = _times.parse_date(start)
+    assert began is not None
+    moment: "float | None" = began.timestamp()
+    while moment is not None and len(found) < len(times):
+        moment = schedule.after(moment)
+        found.append("never" if moment is None else _times.rfc3339(moment).replace(".000Z", "Z"))
+    assert found == times
+
+
+@given(
+    st.sampled_from(["*/7 * * * *", "TZ=Europe/Berlin 30 1-3 * * *", "TZ=Asia/Tehran 0 0 * * *"]),
+    st.integers(1_500_000_000, 1_800_000_000) | st.floats(1.5e9, 1.8e9),
+)
+def test_a_cron_expression_fires_after_the_moment_asked_for(text, moment):
+    schedule = Schedule(text)
+    later = schedule.after(moment)
+    assert later is not None and later > moment and later % 60 == 0
+    assert schedule.after(later - 0.5) == later
+    assert (schedule.after(later) or 0) > later
+
+
+@pytest.mark.parametrize("missing", ["cronsim", "zoneinfo"])
+def test_without_its_library_a_cron_expression_names_the_extra(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setitem(sys.modules, "backports.zoneinfo", None)
+    with pytest.raises(CronUnsupported, match=r"pip install 'inngest-wsgi\[testing\]'"):
+        Schedule("TZ=Europe/Berlin 0 9 * * *")
 
 
 def test_retry_after_is_clipped():

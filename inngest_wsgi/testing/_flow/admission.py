@@ -1,7 +1,7 @@
 """Decide whether an event starts a run, by the rules in a server's order.
 
-The order is rate limit, debounce, idempotency, singleton, throttle. Events
-for a batch are checked by the last three only. ``priority`` has no effect.
+The order is rate limit, debounce, idempotency, singleton, pause, throttle.
+Events for a batch are checked by the last four only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import typing as t
 from .._model.functions import Function
 from .._model.state import Event, RunState
 from .._run.machinery import Machinery
+from .._wire.outcomes import local_failure
 from .batch import Batches
 from .debounce import Bursts
 from .held import HeldIds
@@ -38,6 +39,9 @@ class Admission:
 
     def offer(self, function: Function, event: Event) -> None:
         """Handle an event that triggers a function."""
+        if function.faults:
+            self._fail(function, event)
+            return
         if function.batching is not None:
             self._batches.collect(function, function.batching, event)
             return
@@ -56,6 +60,8 @@ class Admission:
 
         :return: the run, or the reason why there is none.
         """
+        if function.faults:
+            return self._fail(function, event, correlation_id)
         refusal = self._rate_limits.refusal(function, event, self._machinery.now())
         if refusal is not None:
             return self._skip(function, [event], refusal)
@@ -64,6 +70,10 @@ class Admission:
     def holds(self, event_id: str) -> bool:
         """Return True if an event waits in a batch or is delayed by a debounce."""
         return event_id in self._held
+
+    def holds_any(self) -> bool:
+        """Return True if any event waits in a batch or for a debounce."""
+        return bool(self._held)
 
     def why_skipped(self, event_id: str) -> t.List[str]:
         """Return why functions that an event triggers did not run."""
@@ -79,10 +89,23 @@ class Admission:
         refusal = self._idempotency.refusal(function, first, now)
         if refusal is None:
             refusal = cancel_or_refuse(self._machinery, function, first)
+        if refusal is None and self._machinery.pauses.paused(function):
+            refusal = "the function is paused"
         if refusal is not None:
             return self._skip(function, events, refusal)
         delay = self._throttles.delay(function, first, now)
         return self._machinery.begin(function, events, delay, correlation_id)
+
+    def _fail(
+        self, function: Function, event: Event, correlation_id: t.Optional[str] = None
+    ) -> RunState:
+        """Start a run of a function that this server cannot run, and fail it."""
+        run = self._machinery.begin(function, [event], 0.0, correlation_id)
+        faults = "; ".join(function.faults)
+        self._machinery.fail(
+            run, local_failure(f"the local server cannot run {function.function_id}: {faults}")
+        )
+        return run
 
     def _skip(self, function: Function, events: t.List[Event], reason: str) -> str:
         text = f"{function.function_id}: {reason}"

@@ -8,11 +8,19 @@ from .._run.items import Timer
 from .._run.machinery import Machinery
 
 
+def listen(machinery: Machinery, run: RunState) -> None:
+    """Let events cancel a run from now on, until it has ended."""
+    for number, entry in enumerate(run.function.cancelling):
+        machinery.cancellations.add(
+            (run, number), run, entry.event, entry.condition, run.events[0].sent()
+        )
+
+
 def cancel_by_event(machinery: Machinery, event: Event) -> None:
     """Cancel every run that an event cancels."""
-    for run in machinery.running():
+    for run, number in machinery.cancellations.find(event.name, event.sent()):
         age = machinery.now() - run.began
-        if any(_applies(entry, run, age, event) for entry in run.function.cancelling):
+        if _applies(run.function.cancelling[number], run, age, event):
             machinery.cancel(run, f"by the event {event.name}")
 
 
@@ -21,8 +29,6 @@ def _applies(entry: Cancelling, run: RunState, age: float, event: Event) -> bool
 
     :param age: seconds since the run began.
     """
-    if entry.event != event.name:
-        return False
     if entry.timeout is not None and age > entry.timeout:
         return False
     condition = entry.condition

@@ -36,18 +36,27 @@ class Gate:
     def __init__(self) -> None:
         self._under_way: t.Dict[str, int] = {}
 
-    def full(self, wanted: Slots) -> bool:
-        """Return True if a limit is reached."""
-        return any(self._under_way.get(name, 0) >= limit for name, limit in wanted)
+    def room(self, name: str, limit: int) -> bool:
+        """Return True if a limit is not reached."""
+        return self._under_way.get(name, 0) < limit
 
-    def enter(self, wanted: Slots) -> bool:
-        """Count a call, unless a limit is reached."""
-        if self.full(wanted):
-            return False
+    def full(self, wanted: Slots) -> t.Optional[t.Tuple[str, int]]:
+        """Return the first limit that is reached; None if there is none."""
+        for name, limit in wanted:
+            if not self.room(name, limit):
+                return name, limit
+        return None
+
+    def enter(self, wanted: Slots) -> None:
+        """Count a call, whether or not there is room for it."""
         for name, _ in wanted:
             self._under_way[name] = self._under_way.get(name, 0) + 1
-        return True
 
     def leave(self, held: Slots) -> None:
+        """Take back what :meth:`enter` counted."""
         for name, _ in held:
-            self._under_way[name] -= 1
+            left = self._under_way[name] - 1
+            if left:
+                self._under_way[name] = left
+            else:
+                del self._under_way[name]

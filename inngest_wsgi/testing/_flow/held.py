@@ -38,5 +38,8 @@ class HeldIds:
         for event in events:
             self._ids.difference_update((event.id, event.internal_id))
 
+    def __bool__(self) -> bool:
+        return bool(self._ids)
+
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._ids

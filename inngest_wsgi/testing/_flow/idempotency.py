@@ -6,7 +6,7 @@ import typing as t
 
 from .._model.functions import Function
 from .._model.state import Event
-from .keys import Key, key_of
+from .keys import Key, exempt, key_of
 
 #: Seconds for which an idempotency key holds.
 _PERIOD = 86400.0
@@ -24,7 +24,7 @@ class IdempotencyKeys:
         :param now: unix seconds by the server's clock.
         :return: why there is no run; None if the key was not in use.
         """
-        if function.idempotency is None:
+        if function.idempotency is None or exempt(function.idempotency, event):
             return None
         key = key_of(function, function.idempotency, event)
         if now < self._used.get(key, 0.0):

@@ -20,3 +20,9 @@ def value_of(expression: t.Optional[Expression], event: Event) -> str:
 def key_of(function: Function, expression: t.Optional[Expression], event: Event) -> Key:
     """Return the key that a rule counts an event under."""
     return function.function_id, value_of(expression, event)
+
+
+def exempt(expression: t.Optional[Expression], event: Event) -> bool:
+    """Return True if the key of a rate limit, an idempotency or a singleton is
+    false or has no value: then the rule does not apply to the event."""
+    return expression is not None and expression.value(event.sent()) is False

@@ -9,24 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import typing as t
-import uuid
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from ... import _protocol
+from .._flow.bulk import CancellationRefused
 from .._model import registry, settings
+from .._model.messages import read_message, subscription_token
 from .._model.state import RunState
 from .._run import checkpoints
 from .._store import Store
-from .._wire import ids
+from .._wire import ids, randomness
 from .._wire.canonical import loads
 from .._wire.times import rfc3339
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
 _ENVIRONMENT_ID = "00000000-0000-4000-b000-000000000000"
+#: What needs no signing key.
+_OPEN = ("events", "no_key")
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 
@@ -36,6 +39,9 @@ class Api:
 
     :param store: the apps, events and runs to serve.
     """
+
+    #: The same rules for each server: to compile them takes longer than most tests.
+    _compiled: t.ClassVar[t.Optional[Map]] = None
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -50,8 +56,13 @@ class Api:
             "signal": self._signal,
             "checkpoint": self._checkpoint,
             "event_runs": self._event_runs,
+            "publish": self._publish,
+            "token": self._token,
+            "cancel_many": self._cancel_many,
+            "cancellations": self._cancellations,
+            "forget_cancellation": self._forget_cancellation,
         }
-        self._rules = Map(
+        self._rules = Api._compiled or Map(
             [
                 Rule("/e/", endpoint="no_key", methods=["POST"]),
                 Rule("/e/<key>", endpoint="events", methods=["POST"]),
@@ -67,16 +78,23 @@ class Api:
                     methods=["POST"],
                 ),
                 Rule("/v1/events/<event_id>/runs", endpoint="event_runs", methods=["GET"]),
+                Rule("/v1/realtime/publish", endpoint="publish", methods=["POST"]),
+                Rule("/v1/realtime/token", endpoint="token", methods=["POST"]),
+                Rule("/v1/cancellations", endpoint="cancel_many", methods=["POST"]),
+                Rule("/v1/cancellations", endpoint="cancellations", methods=["GET"]),
+                Rule("/v1/cancellations/<id>", endpoint="forget_cancellation", methods=["DELETE"]),
             ],
             strict_slashes=False,
             merge_slashes=False,
         )
+        Api._compiled = self._rules
 
     def __call__(self, environ: t.Dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
         request = Request(environ)
         try:
             endpoint, arguments = self._rules.bind_to_environ(environ).match()
-            response = self._views[endpoint](request, **arguments)
+            refusal = None if endpoint in _OPEN else self._refuse(request)
+            response = refusal or self._views[endpoint](request, **arguments)
         except MethodNotAllowed as error:
             response = _error(405, "method not allowed")
             response.headers["Allow"] = ", ".join(error.valid_methods or ())
@@ -112,9 +130,6 @@ class Api:
     # -- registration (PROTOCOL section 5) -----------------------------------
 
     def _register(self, request: Request) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         expected = request.headers.get(_protocol.HEADER_EXPECTED_SERVER_KIND)
         if expected and expected != self._store.kind:
             text = f"Expected server kind {self._store.kind}, got {expected}"
@@ -129,7 +144,7 @@ class Api:
             {
                 "ok": True,
                 "modified": modified,
-                "sync_id": str(uuid.uuid4()),
+                "sync_id": randomness.uuid4(),
                 "app_id": ids.app_uuid(registration.app_id),
             }
         )
@@ -145,9 +160,6 @@ class Api:
     def _state(
         self, request: Request, run_id: str, read: t.Callable[[RunState], t.Any]
     ) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         if not ids.is_ulid(run_id):
             return _error(400, "The run ID specified is invalid", _TEXT)
         with self._store.changed:
@@ -157,9 +169,6 @@ class Api:
         return _error(410, f"runtime state is no longer available for runID: {run_id}", _TEXT)
 
     def _run(self, request: Request, run_id: str) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         with self._store.changed:
             run = self._store.runs.by_id.get(run_id)
             if run is not None:
@@ -169,9 +178,6 @@ class Api:
         return _json(missing, 200, _JSON)
 
     def _cancel(self, request: Request, run_id: str) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         with self._store.changed:
             run = self._store.runs.by_id.get(run_id)
             if run is None:
@@ -180,9 +186,6 @@ class Api:
         return Response("", 200, content_type=_JSON)
 
     def _signal(self, request: Request) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         try:
             body = loads(request.get_data())
             name = body["signal"]
@@ -198,9 +201,6 @@ class Api:
         return _json({"data": {"run_id": run.run_id}, "metadata": {"fetched_at": now}}, 200, _JSON)
 
     def _checkpoint(self, request: Request, run_id: str) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         try:
             checkpoint = checkpoints.read(request.get_data())
             with self._store.changed:
@@ -213,24 +213,65 @@ class Api:
         return Response("", 200, content_type=_JSON)
 
     def _event_runs(self, request: Request, event_id: str) -> Response:
-        refusal = self._refuse(request)
-        if refusal is not None:
-            return refusal
         with self._store.changed:
             runs = [_describe(run) for run in self._store.runs_of(event_id)]
         return self._with_metadata(runs)
 
-    def _with_metadata(self, data: t.Any) -> Response:
+    def _publish(self, request: Request) -> Response:
+        with self._store.changed:
+            self._store.published.append(read_message(request.args, request.get_data()))
+            self._store.changed.notify_all()
+        response = Response("", 200)
+        response.headers.remove("Content-Type")
+        return response
+
+    def _token(self, request: Request) -> Response:
+        try:
+            token = subscription_token(loads(request.get_data()), self._store.runs.now())
+        except ValueError:
+            return _error(400, "Invalid request: must provide a list of topics")
+        return _json({"jwt": token}, 201, _JSON)
+
+    # -- many runs at once -----------------------------------------------------
+
+    def _cancel_many(self, request: Request) -> Response:
+        try:
+            body = loads(request.get_data())
+        except ValueError:
+            return _error(400, "Invalid cancellation request")
+        store = self._store
+        try:
+            with store.changed:
+                made = store.cancellations.create(store.runs, store.functions(), body)
+        except CancellationRefused as refused:
+            return _error(refused.status, str(refused))
+        return self._with_metadata(made, False)
+
+    def _cancellations(self, request: Request) -> Response:
+        with self._store.changed:
+            return self._with_metadata(self._store.cancellations.made, False)
+
+    def _forget_cancellation(self, request: Request, id: str) -> Response:
+        try:
+            with self._store.changed:
+                self._store.cancellations.delete(id)
+        except CancellationRefused as refused:
+            return _error(refused.status, str(refused))
+        return self._with_metadata({"ok": True}, False)
+
+    def _with_metadata(self, data: t.Any, cached: bool = True) -> Response:
         now = rfc3339(self._store.runs.now())
-        body = {"data": data, "metadata": {"fetched_at": now, "cached_until": now}}
-        return _json(body, 200, _JSON)
+        metadata = {"fetched_at": now, "cached_until": now} if cached else {"fetched_at": now}
+        return _json({"data": data, "metadata": metadata}, 200, _JSON)
 
     def _refuse(self, request: Request) -> t.Optional[Response]:
         key = self._store.key
         header = request.headers.get(_protocol.HEADER_AUTHORIZATION)
         if key is None or key.accepts(header):
             return None
-        return Response("Authentication failed\n", 401, content_type=_TEXT)
+        response = Response("Authentication failed\n", 401, content_type=_TEXT)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 def _describe(run: RunState) -> t.Dict[str, t.Any]:

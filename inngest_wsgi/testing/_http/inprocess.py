@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import typing as t
 from urllib.parse import unquote, urlsplit
 
 from .._wire.answers import Answer
 from .caller import RESPONSE_LIMIT, AnswerTooLarge, Caller
+
+logger = logging.getLogger("inngest_wsgi.testing")
 
 #: A WSGI application, as PEP 3333 has it.
 Application = t.Callable[[t.Dict[str, t.Any], t.Callable[..., t.Any]], t.Iterable[bytes]]
@@ -27,18 +30,34 @@ class InProcessCaller(Caller):
     def _once(
         self, method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
     ) -> Answer:
-        status, answered, chunks = _call(self._application, _environ(method, url, headers, body))
-        content = b"".join(chunks)
-        if len(content) > RESPONSE_LIMIT:
-            raise AnswerTooLarge
-        return Answer(
-            int(status.split(" ")[0]), {name.lower(): value for name, value in answered}, content
-        )
+        return call(self._application, environ_of(method, url, headers, body))
 
 
-def _environ(
+def call(application: Application, environ: t.Dict[str, t.Any]) -> Answer:
+    """Call an application, and return its answer.
+
+    What the application raises is logged, and answered 500, as WSGI servers do.
+
+    :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes came back.
+    """
+    status, answered, chunks = _call(application, environ)
+    content = b"".join(chunks)
+    if len(content) > RESPONSE_LIMIT:
+        raise AnswerTooLarge
+    return Answer(
+        int(status.split(" ")[0]), {name.lower(): value for name, value in answered}, content
+    )
+
+
+def shown(error: Exception) -> bytes:
+    """Return what an application raised, as the body of an answer in its place."""
+    return f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
+def environ_of(
     method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes
 ) -> t.Dict[str, t.Any]:
+    """Return the WSGI environ of a request (PEP 3333)."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     environ: t.Dict[str, t.Any] = {
@@ -88,6 +107,7 @@ def _call(
             close = getattr(iterable, "close", None)
             if close is not None:
                 close()
-    except Exception:
-        return "500 Internal Server Error", [], []
+    except Exception as error:
+        logger.exception("the application raised, and a WSGI server would answer 500")
+        return "500 Internal Server Error", [], [shown(error)]
     return status, answered, chunks

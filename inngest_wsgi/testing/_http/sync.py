@@ -7,7 +7,10 @@ import typing as t
 from dataclasses import dataclass
 
 from ... import _protocol
+from .._model.registry import read_registration
+from .._model.settings import RegistrationRefused
 from .._store import Store
+from .._wire.answers import Answer
 from .caller import AnswerTooLarge, Caller, CallFailed
 
 #: Seconds an app has to answer.
@@ -39,19 +42,23 @@ class SyncResult:
     kind: t.Optional[str]
 
 
-def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) -> SyncResult:
+def sync(
+    store: Store, caller: Caller, server_url: str, url: str, signed: bool, in_band: bool = False
+) -> SyncResult:
     """Ask an app to register; see :meth:`LocalServer.sync`."""
     body = json.dumps({"url": url}, separators=(",", ":")).encode("utf-8")
     headers = [
         ("User-Agent", "Go-http-client/1.1"),
-        ("Connection", "close"),
         ("Content-Length", str(len(body))),
         ("Content-Type", "application/json"),
         (_protocol.HEADER_SERVER_KIND, store.kind),
     ]
+    if in_band:
+        headers.append((_protocol.HEADER_SYNC_KIND, _protocol.IN_BAND))
     key = store.key
     if key is not None and signed:
         headers.append((_protocol.HEADER_SIGNATURE, key.sign(body)))
+    headers.append(("Accept-Encoding", "gzip"))
     before = store.registered
     try:
         answer = caller.request("PUT", url, headers, body)
@@ -61,14 +68,32 @@ def sync(store: Store, caller: Caller, server_url: str, url: str, signed: bool) 
     parsed = _parsed(answer.body)
     if answer.status != 200:
         raise SyncError(answer.status, _message(parsed))
+    kind = answer.headers.get(_protocol.HEADER_SYNC_KIND.lower())
+    if in_band and kind == _protocol.IN_BAND:
+        _register(store, answer, parsed, signed)
     if store.registered == before:
         raise SyncError(
             answer.status,
             "the app answered that it has registered, but it did not register with this "
             f"server; configure the app to use {server_url}",
         )
-    kind = answer.headers.get(_protocol.HEADER_SYNC_KIND.lower())
     return SyncResult(answer.status, parsed, kind)
+
+
+def _register(store: Store, answer: Answer, parsed: t.Any, signed: bool) -> None:
+    """Register what an app has answered in band (PROTOCOL section 5)."""
+    if store.key is not None and signed:
+        header = answer.headers.get(_protocol.HEADER_SIGNATURE.lower())
+        problem = store.key.problem(header, answer.body)
+        if problem is not None:
+            raise SyncError(answer.status, problem)
+    if not isinstance(parsed, dict):
+        raise SyncError(answer.status, "the answer is not a JSON object")
+    payload = {**parsed, "appName": parsed.get("app_id")}
+    try:
+        store.register(read_registration(json.dumps(payload).encode("utf-8")))
+    except RegistrationRefused as refused:
+        raise SyncError(answer.status, str(refused)) from None
 
 
 def _parsed(body: bytes) -> t.Any:

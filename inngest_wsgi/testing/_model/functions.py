@@ -9,11 +9,25 @@ import typing as t
 from dataclasses import dataclass
 
 from .._expressions.expression import Expression
+from .._flow.cron import Schedule
+
+
+def patterns_of(name: str) -> t.List[str]:
+    """Return all that a trigger may name for an event to start its function.
+
+    ``shop/order.paid`` has ``shop/*`` and ``shop/order.*``: a star stands for
+    all that follows a slash or a full stop, and for nothing else.
+
+    :param name: of the event.
+    """
+    return [name] + [name[: at + 1] + "*" for at, sign in enumerate(name) if sign in "/."]
 
 
 @dataclass(frozen=True)
 class Trigger:
     """An event that starts the function."""
+
+    #: Its name, or one with a star at the end: see :func:`patterns_of`.
 
     event: str
     expression: t.Optional[Expression] = None
@@ -88,12 +102,13 @@ class Function:
     url: str
     retries: int
     triggers: t.Tuple[Trigger, ...] = ()
-    crons: t.Tuple[str, ...] = ()
+    crons: t.Tuple[Schedule, ...] = ()
     batching: t.Optional[Batching] = None
     cancelling: t.Tuple[Cancelling, ...] = ()
     concurrency: t.Tuple[ConcurrencyLimit, ...] = ()
     debounce: t.Optional[Debounce] = None
     idempotency: t.Optional[Expression] = None
+    priority: t.Optional[Expression] = None
     rate_limit: t.Optional[Rate] = None
     singleton: t.Optional[Singleton] = None
     throttle: t.Optional[Rate] = None
@@ -101,6 +116,10 @@ class Function:
     #: cancelled.
     start_timeout: t.Optional[float] = None
     finish_timeout: t.Optional[float] = None
+    #: Why this server cannot run it; a run of it fails at once.
+    faults: t.Tuple[str, ...] = ()
+    #: Options that have no effect here, and why.
+    left_out: t.Tuple[str, ...] = ()
 
     @property
     def max_attempts(self) -> int:

@@ -1,14 +1,14 @@
-"""Read a registration, and refuse what this server cannot do.
+"""Read a registration, and refuse what a real server refuses.
 
-A setting that would change when or how a function runs, and that
-this server does not act on, is refused by name: to accept it and go on as if
-it were not there would make a test pass for the wrong reason.
+A function that only this server cannot run is registered with a fault, and
+fails whenever it would run: to go on as if the setting were not there would
+make a test pass for the wrong reason, and the other functions are not to blame.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ... import _protocol
@@ -84,17 +84,16 @@ def _read_function(app_id: str, entry: t.Any) -> Function:
     usable = all(isinstance(text, str) and text for text in (function_id, name, url))
     if not usable or not _is_address(str(url)):
         raise invalid()
-    settings = Settings(str(function_id), fields)
+    settings = Settings(fields)
     triggers, crons = settings.triggers()
-    settings.priority()
     settings.checkpoint()
     start_timeout, finish_timeout = settings.timeouts()
-    return Function(
+    function = Function(
         function_id=str(function_id),
         app_id=app_id,
         name=str(name),
         url=str(url),
-        retries=_retries(step.get("retries")),
+        retries=_retries(step.get("retries"), fields.get("retries")),
         triggers=triggers,
         crons=crons,
         batching=settings.batching(),
@@ -102,12 +101,14 @@ def _read_function(app_id: str, entry: t.Any) -> Function:
         concurrency=settings.concurrency(),
         debounce=settings.debounce(),
         idempotency=settings.idempotency(),
+        priority=settings.priority(),
         rate_limit=settings.rate("rateLimit"),
         singleton=settings.singleton(),
         throttle=settings.rate("throttle"),
         start_timeout=start_timeout,
         finish_timeout=finish_timeout,
     )
+    return replace(function, faults=tuple(settings.faults), left_out=tuple(settings.left_out))
 
 
 def _one_step(steps: t.Any) -> t.Dict[str, t.Any]:
@@ -115,8 +116,9 @@ def _one_step(steps: t.Any) -> t.Dict[str, t.Any]:
     return values[0] if len(values) == 1 and isinstance(values[0], dict) else {}
 
 
-def _retries(retries: t.Any) -> int:
-    attempts = retries.get("attempts") if isinstance(retries, dict) else None
+def _retries(retries: t.Any, of_function: t.Any) -> int:
+    """Return the retries of the step, or else those of the function."""
+    attempts = retries.get("attempts") if isinstance(retries, dict) else of_function
     if attempts is None:
         return _DEFAULT_RETRIES
     if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 0:

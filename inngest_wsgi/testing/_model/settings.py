@@ -1,15 +1,25 @@
 """Read a function's settings from a registration, or refuse them.
 
 What a real server refuses is refused with its messages (recording 55), which
-do not name the setting. What only this server cannot read is refused by name.
+do not name the setting. What only this server cannot read is kept as a fault
+of the function, which then fails whenever it would run.
 """
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
-from .._expressions.expression import ASYNC, EVENT, Expression, ExpressionError
-from .._flow.cron import is_cron
+from .._expressions.expression import (
+    CHECKED,
+    PARSED,
+    RESTRICTED,
+    UNCHECKED,
+    Expression,
+    ExpressionError,
+    UnsupportedExpression,
+)
+from .._flow.cron import CronUnsupported, Schedule, is_cron
 from .._wire.times import parse_duration
 from .functions import (
     Batching,
@@ -21,12 +31,19 @@ from .functions import (
     Trigger,
 )
 
+logger = logging.getLogger("inngest_wsgi.testing")
+
 _MOST_CANCELS = 5
 _MOST_LIMITS = 2
 _MOST_TRIGGERS = 10
 _DAY = 86400.0
-#: Seconds that a batch is kept open if the function sets no timeout.
-_BATCH_TIMEOUT = 60.0
+#: Seconds of a cron's jitter.
+_MOST_JITTER = 300.0
+#: Bytes of the name of an event that triggers.
+_LONGEST_NAME = 255
+#: The event of a deferred run.
+_DEFERRED = "inngest/deferred.schedule"
+_NOT_WITH_BATCHES = ("cancel", "debounce", "singleton", "priority")
 
 
 class RegistrationRefused(Exception):
@@ -60,44 +77,81 @@ def fold(fields: t.Any) -> t.Dict[str, t.Any]:
 class Settings:
     """The settings of one function; each method reads one of them.
 
-    :param function_id: named in the message of a refusal.
     :param fields: the registered function, folded.
     :raise RegistrationRefused: raised by every method.
     """
 
-    def __init__(self, function_id: str, fields: t.Dict[str, t.Any]) -> None:
-        self._id = function_id
+    def __init__(self, fields: t.Dict[str, t.Any]) -> None:
         self._fields = fields
+        #: Why the function cannot run here.
+        self.faults: t.List[str] = []
+        #: Options that have no effect here, and why.
+        self.left_out: t.List[str] = []
 
-    def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[str, ...]]:
-        """Return the triggering events and the cron expressions."""
+    def triggers(self) -> t.Tuple[t.Tuple[Trigger, ...], t.Tuple[Schedule, ...]]:
+        """Return the triggering events and the cron schedules."""
         events: t.List[Trigger] = []
-        crons: t.List[str] = []
+        crons: t.List[Schedule] = []
         listed = self._list(self._fields.get("triggers"), _MOST_TRIGGERS)
+        self._refuse_repeated(listed)
         for fields in listed:
             event, cron = fields.get("event"), fields.get("cron")
             if isinstance(event, str) and event:
-                if "*" in event:
-                    raise self._unsupported("a trigger with a wildcard")
+                if len(event.encode("utf-8", "replace")) > _LONGEST_NAME:
+                    raise invalid()
+                if event == _DEFERRED:
+                    self.left_out.append(f"trigger {event!r}: defer() is not supported")
+                if "*" in event and not event.endswith(("/*", ".*")):
+                    self.left_out.append(
+                        f"trigger {event!r}: a server knows * at the end, after / or . only"
+                    )
                 expression = self._expression("a trigger", fields.get("expression"))
                 events.append(Trigger(event, expression))
             elif isinstance(cron, str) and cron:
                 if not is_cron(cron):
                     raise invalid()
-                crons.append(cron)
+                self._check_jitter(fields.get("jitter"))
+                crons += self._schedule(cron)
             else:
                 raise invalid()
         return tuple(events), tuple(crons)
+
+    def _refuse_repeated(self, listed: t.List[t.Dict[str, t.Any]]) -> None:
+        """Refuse triggers that are the same, and crons that differ in the jitter only."""
+        seen = [str(fields.get("cron") or sorted(fields.items())) for fields in listed]
+        if len(set(seen)) < len(seen):
+            raise invalid()
+
+    def _check_jitter(self, jitter: t.Any) -> None:
+        if not isinstance(jitter, str) or not jitter.strip():
+            return
+        seconds = parse_duration(jitter)
+        if seconds is None or not (seconds == 0 or 1 <= seconds <= _MOST_JITTER):
+            raise invalid()
+        if seconds:
+            self.left_out.append("jitter: a cron fires at its exact time")
+
+    def _schedule(self, cron: str) -> t.List[Schedule]:
+        try:
+            return [Schedule(cron)]
+        except CronUnsupported as error:
+            self.faults.append(f"the cron expression {cron!r}: {error}")
+            return []
 
     def batching(self) -> t.Optional[Batching]:
         fields = self._one("batchevents")
         if fields is None:
             return None
-        if self._fields.get("cancel"):
+        if any(self._fields.get(other) for other in _NOT_WITH_BATCHES):
+            raise invalid()
+        size, seconds = self._count(fields.get("maxsize")), fields.get("timeout")
+        timeout = parse_duration(seconds) if isinstance(seconds, str) else None
+        # These durations know no days and weeks.
+        if size < 2 or timeout is None or timeout < 1 or set(str(seconds)) & set("dw"):
             raise invalid()
         return Batching(
-            self._count(fields.get("maxsize")),
-            self._maybe(fields.get("timeout")) or _BATCH_TIMEOUT,
+            size,
+            timeout,
             self._expression("batchEvents", fields.get("key")),
             self._expression("batchEvents", fields.get("if")),
         )
@@ -107,7 +161,7 @@ class Settings:
         for fields in self._list(self._fields.get("cancel"), _MOST_CANCELS):
             if not isinstance(fields.get("event"), str) or not fields["event"]:
                 raise invalid()
-            condition = self._expression("cancel", fields.get("if"), (EVENT, ASYNC))
+            condition = self._expression("cancel", fields.get("if"), RESTRICTED)
             found.append(
                 Cancelling(fields["event"], condition, self._maybe(fields.get("timeout")))
             )
@@ -126,12 +180,18 @@ class Settings:
         value = self._fields.get("concurrency")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = [{"limit": value}]
+        if isinstance(value, dict) and "fn" in fold(value):
+            self.left_out.append("concurrency.fn: a run counts only while it is called")
+        if isinstance(value, dict):
+            value = fold(value).get("step")
         found = []
         for fields in self._list(value, _MOST_LIMITS):
             scope = fields.get("scope", "fn")
             if scope not in ("fn", "env", "account"):
                 raise unreadable(f"{scope or ''} does not belong to ConcurrencyScope values")
-            key = self._expression("concurrency", fields.get("key"))
+            key = self._expression("concurrency", fields.get("key"), PARSED)
+            if scope != "fn" and fields.get("key") is None:
+                raise invalid()
             limit = fields.get("limit")
             if not isinstance(limit, int) or isinstance(limit, bool):
                 raise invalid()
@@ -153,11 +213,9 @@ class Settings:
     def idempotency(self) -> t.Optional[Expression]:
         return self._expression("idempotency", self._fields.get("idempotency"))
 
-    def priority(self) -> None:
-        """Check ``priority``. It has no effect: calls start as soon as they are due."""
+    def priority(self) -> t.Optional[Expression]:
         fields = self._one("priority")
-        if fields is not None:
-            self._expression("priority", fields.get("run"))
+        return None if fields is None else self._expression("priority", fields.get("run"), PARSED)
 
     def rate(self, setting: str) -> t.Optional[Rate]:
         """Read ``rateLimit`` or ``throttle``."""
@@ -167,7 +225,8 @@ class Settings:
         period = self._seconds(fields.get("period"))
         if period <= 0 or (setting == "rateLimit" and period > _DAY):
             raise invalid()
-        key = self._expression(setting, fields.get("key"))
+        check = UNCHECKED if setting == "throttle" else CHECKED
+        key = self._expression(setting, fields.get("key"), check)
         burst = fields.get("burst")
         if burst is None:
             burst = 1
@@ -182,7 +241,9 @@ class Settings:
         mode = fields.get("mode")
         if mode not in ("skip", "cancel"):
             raise unreadable(f"{mode or ''} does not belong to SingletonMode values")
-        return Singleton(mode == "cancel", self._expression("singleton", fields.get("key")))
+        return Singleton(
+            mode == "cancel", self._expression("singleton", fields.get("key"), UNCHECKED)
+        )
 
     def timeouts(self) -> t.Tuple[t.Optional[float], t.Optional[float]]:
         """Read ``start`` and ``finish``. A server accepts invalid values here (W55)."""
@@ -192,20 +253,11 @@ class Settings:
             text = fields.get(name)
             seconds = parse_duration(text) if isinstance(text, str) and text else None
             if text and seconds is None:
-                raise self._unsupported(f"the setting timeouts.{name} with the value {text!r}")
+                self.left_out.append(f"timeouts.{name}: {text!r} is no duration")
             found.append(seconds)
         return found[0], found[1]
 
     # -- parts -------------------------------------------------------------------
-
-    def _unsupported(self, what: str) -> RegistrationRefused:
-        return RegistrationRefused(
-            {
-                "error": f"function {self._id}: the local server does not support {what}",
-                "data": None,
-                "status": 400,
-            }
-        )
 
     def _one(self, setting: str) -> t.Optional[t.Dict[str, t.Any]]:
         value = self._fields.get(setting)
@@ -235,14 +287,16 @@ class Settings:
     def _maybe(self, value: t.Any) -> t.Optional[float]:
         return None if value is None or value == "" else self._seconds(value)
 
-    def _expression(
-        self, where: str, text: t.Any, roots: t.Tuple[str, ...] = (EVENT,)
-    ) -> t.Optional[Expression]:
+    def _expression(self, where: str, text: t.Any, check: int = CHECKED) -> t.Optional[Expression]:
         if text is None or text == "":
             return None
         if not isinstance(text, str):
             raise invalid()
         try:
-            return Expression(text, roots)
+            return Expression(text, check)
+        except UnsupportedExpression as error:
+            self.faults.append(f"the expression {text!r} of {where}: {error}")
+            return None
         except ExpressionError as error:
-            raise self._unsupported(f"the expression {text!r} of {where}: {error}") from None
+            logger.warning("the expression %r of %s is refused: %s", text, where, error)
+            raise invalid() from None

@@ -6,12 +6,13 @@ internal, and touched only with the server's lock held.
 
 from __future__ import annotations
 
-import secrets
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from .._wire import ids
+from .._wire import ids, randomness
+from .._wire.canonical import canonical
+from .._wire.outcomes import Op
 from .functions import Function
 
 RUNNING = "Running"
@@ -41,6 +42,7 @@ RETRY_SCHEDULED = "retry scheduled"
 RUN_COMPLETED = "completed"
 RUN_FAILED = "failed"
 RUN_CANCELLED = "cancelled"
+FAULT = "fault"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class HistoryEntry:
     #: Milliseconds since the run began, by the server's clock.
     at: int
     #: What happened to a run: ``started``, ``function error``, ``retry
-    #: scheduled``, ``completed``, ``failed`` or ``cancelled``. To a step:
+    #: scheduled``, ``completed``, ``failed`` or ``cancelled``; ``fault`` for one that a
+    #: test asked for, see :class:`~inngest_wsgi.testing.Faults`. To a step:
     #: ``step planned``, ``step ran``, ``step error`` (to be retried), ``step
     #: failed`` (for good). To a sleep: ``sleeping``, ``woke``. To a wait for
     #: an event or a signal: ``waiting``, and then ``event received``,
@@ -124,6 +127,7 @@ class Event:
     ts: int
     user: t.Optional[t.Dict[str, t.Any]] = None
     v: t.Optional[str] = None
+    _encoded: t.Optional[bytes] = field(default=None, repr=False, compare=False)
 
     def stored(self) -> t.Dict[str, t.Any]:
         """Return the form of ``/batch`` and of nested ``events``: no empty user (W8)."""
@@ -145,6 +149,12 @@ class Event:
         form["user"] = self.user or {}
         return form
 
+    def encoded(self) -> bytes:
+        """Return :meth:`sent` in JCS form, as each call contains it."""
+        if self._encoded is None:
+            self._encoded = canonical(self.sent())
+        return self._encoded
+
 
 class Config(t.NamedTuple):
     """The configuration of a run's calls.
@@ -157,6 +167,14 @@ class Config(t.NamedTuple):
     disable: bool = False
     #: Request version: -1 until the first 206 says otherwise (W5).
     version: int = -1
+
+
+class StepReport(t.NamedTuple):
+    """One report of a step, in an answer or a checkpoint."""
+
+    #: Unix seconds by the server's clock.
+    at: float
+    op: Op
 
 
 @dataclass(eq=False)
@@ -173,6 +191,8 @@ class RunState:
     finished: t.Optional[float] = None
     #: Memos by hashed step id, in the form that calls carry.
     memos: t.Dict[str, t.Any] = field(default_factory=dict)
+    #: Those of the memos in JCS form that a call has contained, by step.
+    encoded: t.Dict[str, bytes] = field(default_factory=dict)
     #: Bytes of all memos together.
     memo_bytes: int = 0
     #: Edited inputs of steps that have not run yet, in the form of memos (W16).
@@ -203,6 +223,8 @@ class RunState:
     generations: t.Dict[str, int] = field(default_factory=dict)
     #: How many times in a row another call was asked for, and nothing else.
     discoveries: int = 0
+    #: Seconds by which its calls come forward in the queue, or back if negative.
+    priority: int = 0
     #: The concurrency limits that its calls count against.
     slots: t.Tuple[t.Tuple[str, int], ...] = ()
     #: ``error`` of its lifecycle events, if it failed.
@@ -212,7 +234,17 @@ class RunState:
     #: Unusual answers, named in the error if the run has nothing left to do.
     stuck_reasons: t.List[str] = field(default_factory=list)
     history: t.List[HistoryEntry] = field(default_factory=list)
-    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    #: The ops that the app reported for each step, oldest first, by its hashed id.
+    reports: t.Dict[str, t.List[StepReport]] = field(default_factory=dict)
+    #: The error of the last attempt of each request that the server makes for a step
+    #: and that failed, by the step's hashed id.
+    errors: t.Dict[str, t.Dict[str, t.Any]] = field(default_factory=dict)
+    #: When each step got its memo, in unix seconds, by its hashed id.
+    ended_at: t.Dict[str, float] = field(default_factory=dict)
+    trace_id: str = field(default_factory=lambda: randomness.token_hex(16))
+    _snapshot: t.Optional[Run] = field(default=None, init=False, repr=False)
+    #: What the snapshot shows.
+    _stage: t.Optional[t.Tuple[int, int, str]] = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.run_id = self.run_id or ids.ulid(int(self.began * 1000))
@@ -226,16 +258,32 @@ class RunState:
         """Return the memos and inputs of steps that a call contains."""
         return {**self.inputs, **self.memos}
 
+    def encoded_steps(self) -> t.Dict[str, bytes]:
+        """Return :attr:`steps`, each in JCS form."""
+        found = {step: canonical(value) for step, value in self.inputs.items()}
+        encoded = self.encoded
+        for step, memo in self.memos.items():
+            if step not in encoded:
+                encoded[step] = canonical(memo)
+        found.update(encoded)
+        return found
+
     def snapshot(self) -> Run:
-        return Run(
-            run_id=self.run_id,
-            function_id=self.function.function_id,
-            status=self.status,
-            output=self.output,
-            events=tuple(event.sent() for event in self.events),
-            steps=self.steps,
-            history=tuple(self.history),
-        )
+        # Whatever changes here is followed or preceded by an entry of the
+        # history, under the same lock: a waiting thread asks far more often.
+        stage = len(self.history), len(self.memos), self.status
+        if self._snapshot is None or self._stage != stage:
+            self._stage = stage
+            self._snapshot = Run(
+                run_id=self.run_id,
+                function_id=self.function.function_id,
+                status=self.status,
+                output=self.output,
+                events=tuple(event.sent() for event in self.events),
+                steps=self.steps,
+                history=tuple(self.history),
+            )
+        return self._snapshot
 
 
 def utc(unix_seconds: float) -> datetime:

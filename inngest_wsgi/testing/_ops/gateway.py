@@ -72,6 +72,7 @@ class Request(RunItem, Exchange):
         call, error = report.call, memo.get("error")
         kind, detail = state.REQUESTED, None
         if error is not None:
+            run.errors[op.id] = error
             detail = describe(error)
             kind = state.STEP_FAILED
             if may_retry(call, True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ... import _protocol
+from .._model.state import StepReport
 from .._run.items import Call
 from .._run.machinery import Machinery
 from .._run.parallel import plan_group
@@ -48,12 +49,14 @@ def apply(machinery: Machinery, call: Call, request: CallRequest, reported: Repo
         run.names.setdefault(op.id, op.display_name)
         if run.ops.get(op.id) != _protocol.OP_STEP_PLANNED:
             run.ops[op.id] = op.op
+        run.reports.setdefault(op.id, []).append(StepReport(machinery.now(), op))
     _note_stuck_reasons(report, request)
     # Waits for events first, because another op may cause the event; the end
     # of the run last, whatever its position (W33).
     order = {_protocol.OP_WAIT_FOR_EVENT: 0, _protocol.OP_RUN_COMPLETE: 2}
     for op in sorted(reported.ops, key=lambda op: order.get(op.op, 1)):
-        HANDLERS[op.op](report, op)
+        if not machinery.intercept(report, op):
+            HANDLERS[op.op](report, op)
         if run.ended:
             return
 

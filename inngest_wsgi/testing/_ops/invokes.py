@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-import uuid
 from dataclasses import dataclass
 
 from ... import _protocol
@@ -13,7 +12,7 @@ from .._run.items import Timer
 from .._run.lifecycle import not_invoked_event
 from .._run.machinery import Machinery
 from .._run.parallel import resume
-from .._wire import ids
+from .._wire import ids, randomness
 from .._wire.canonical import normalised
 from .._wire.outcomes import Op, local_failure
 from .report import Handler, Report
@@ -132,7 +131,7 @@ def _event(
         "correlation_id": correlation_id,
         "expire": int(due * 1000),
         "fn_id": op.opts["function_id"],
-        "gid": str(uuid.uuid4()),
+        "gid": randomness.uuid4(),
         "name": op.display_name,
         "source_app_id": ids.app_uuid(report.run.function.app_id),
         "source_fn_id": ids.function_uuid(report.run.function.function_id),

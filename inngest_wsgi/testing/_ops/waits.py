@@ -6,14 +6,11 @@ The machinery keeps the list of what is waited for. :func:`receive` and
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass
 
 from ... import _protocol
 from .._expressions.expression import (
-    ASYNC,
-    EVENT,
     Expression,
     ExpressionError,
     UnsupportedExpression,
@@ -54,7 +51,7 @@ def seconds_of(report: Report, op: Op, wanted: t.Any, what: str) -> t.Optional[f
     :param what: names the option in the failure.
     :return: None if it cannot be read or is too long; that fails the run.
     """
-    seconds = parse_sleep(wanted, time.time()) if isinstance(wanted, str) else None
+    seconds = parse_sleep(wanted, report.machinery.app_now()) if isinstance(wanted, str) else None
     if seconds is None:
         report.machinery.fail(
             report.run,
@@ -150,7 +147,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
         try:
             if not isinstance(text, str):
                 raise ExpressionError(f"{text!r} is not a string")
-            expression = Expression(text, (EVENT, ASYNC))
+            expression = Expression(text)
         except UnsupportedExpression as error:
             machinery.fail(
                 run,
@@ -166,7 +163,7 @@ def _wait_for_event(report: Report, op: Op) -> None:
             return
     wait = _wait(report, op, wanted, expression)
     if wait is not None:
-        machinery.waits.append(wait)
+        machinery.waits.add(wait, run, wanted, expression, run.events[0].sent())
 
 
 def _wait_for_signal(report: Report, op: Op) -> None:
@@ -197,8 +194,7 @@ def _wait_for_signal(report: Report, op: Op) -> None:
 
 def _forget(machinery: Machinery, wait: Wait) -> None:
     machinery.drop(wait.timer)
-    if wait in machinery.waits:
-        machinery.waits.remove(wait)
+    machinery.waits.remove(wait)
     if machinery.signals.get(wait.wanted) is wait:
         del machinery.signals[wait.wanted]
 
@@ -206,10 +202,9 @@ def _forget(machinery: Machinery, wait: Wait) -> None:
 def receive(machinery: Machinery, event: Event) -> None:
     """Resume every step that waits for an event (W14)."""
     awaited = event.sent()
-    for wait in list(machinery.waits):
-        if wait.run.ended:
-            _forget(machinery, wait)
-        elif wait.wanted == event.name and (
+    for wait in machinery.waits.find(event.name, awaited):
+        # It may be over because of one before it.
+        if wait in machinery.waits and (
             wait.expression is None or wait.expression.matches(wait.run.events[0].sent(), awaited)
         ):
             _forget(machinery, wait)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import dataclasses
+import http.client
 import typing as t
 
 from .._http.caller import AnswerTooLarge, Caller, CallFailed
@@ -39,6 +40,11 @@ class CallExchange(Exchange):
     def item(self) -> Call:
         return self._call
 
+    def with_body(self, body: bytes) -> "CallExchange":
+        """Return the same call with another body, and the headers that do not fit it."""
+        request = dataclasses.replace(self.request, body=body)
+        return CallExchange(self._machinery, self._call, request, self._key)
+
     def perform(self, caller: Caller) -> Outcome:
         request = self.request
         try:
@@ -46,10 +52,12 @@ class CallExchange(Exchange):
         except CallFailed as error:
             if caller.aborted:
                 raise
+            if isinstance(error.__cause__, http.client.IncompleteRead):
+                return answers.cut_off()
             return answers.unreachable(str(error))
         except AnswerTooLarge:
             return answers.too_large()
-        return answers.understand(answer, self._key, time.time())
+        return answers.understand(answer, self._key, self._machinery.app_now())
 
     def settle(self, result: Outcome) -> None:
         if isinstance(result, Returned):

@@ -159,6 +159,8 @@ def _store(machinery: Machinery, run: RunState, op: Op) -> None:
         return
     run.names.setdefault(op.id, op.display_name)
     run.ops.setdefault(op.id, op.op)
+    run.reports.setdefault(op.id, []).append(state.StepReport(machinery.now(), op))
+    run.ended_at[op.id] = machinery.now()
     memo = memo_of(run, op)
     store(run, op.id, memo, len(canonical(memo)))
     machinery.note(

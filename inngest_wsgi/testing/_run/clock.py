@@ -13,6 +13,10 @@ class Clock:
         """Return the time by this clock."""
         raise NotImplementedError
 
+    def app_now(self) -> float:
+        """Return the time by the clock of the apps, by which they make dates."""
+        return time.time()
+
     def wait(self, due: float, idle: bool) -> t.Optional[float]:
         """Return how long to wait for something that is due in the future.
 
@@ -72,3 +76,27 @@ class VirtualClock(Clock):
             return None
         self._now = max(self._now, due)
         return 0.0
+
+
+class TestClock(VirtualClock):
+    """Virtual time that a test moves, and that the dates of the apps are in.
+
+    :param start: unix seconds to start at; the real time if None.
+    """
+
+    __test__ = False
+
+    def __init__(self, start: t.Optional[float] = None) -> None:
+        super().__init__(start)
+        #: Called with the new time whenever it has moved.
+        self.followers: t.List[t.Callable[[float], t.Any]] = []
+
+    def app_now(self) -> float:
+        return self._now
+
+    def move(self, to: float) -> None:
+        """Move time forward; it never goes back."""
+        if to > self._now:
+            self._now = to
+            for follower in self.followers:
+                follower(to)

@@ -145,6 +145,9 @@ class Executor:
             moment; None if there is none to make, and the item is done.
         """
         with self._changed:
+            if not self.queue.is_in_flight(item):
+                # The server was reset since it was taken.
+                return None
             try:
                 exchange = self.exchange_for(item)
             except Exception as error:
@@ -160,6 +163,8 @@ class Executor:
         if run is not None and run.ended:
             return None
         if isinstance(item, Call):
+            if self._runs.pauses.hold(item):
+                return None
             item.run.called = True
             if item.run.unsendable is not None:
                 retry_or_fail(self._runs, item, server_failure(item.run.unsendable))

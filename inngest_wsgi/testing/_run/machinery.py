@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._expressions.listeners import Listeners
 from .._model.functions import Function
 from .._model.state import Event, HistoryEntry, RunState
-from .._wire.outcomes import Failure
+from .._wire.outcomes import Failure, Op
 from .items import Item
 
 
@@ -24,14 +25,26 @@ class Machinery(t.Protocol):
     #: Seconds between attempts; None for the backoff of a real server.
     retry_interval: t.Optional[float]
     #: Steps that wait for an event.
-    waits: t.List[t.Any]
+    waits: Listeners[t.Any]
+    #: The runs that events cancel, each with the number of the entry of ``cancel``.
+    cancellations: Listeners[t.Tuple[RunState, int]]
+    #: The runs that have not ended, for the functions that are singletons.
+    singletons: t.Any
     #: The newest wait for a signal, by the signal's name.
     signals: t.Dict[str, t.Any]
     #: Steps that wait for the end of a run, by the id of that run.
     invokes: t.Dict[str, t.Any]
+    #: Carries out an op, in place of its handler, if it returns True.
+    intercept: t.Callable[[t.Any, Op], bool]
+
+    #: The functions that are paused, and their calls.
+    pauses: t.Any
 
     def now(self) -> float:
         """Return unix seconds by the server's clock."""
+
+    def app_now(self) -> float:
+        """Return unix seconds by the clock by which apps make dates."""
 
     def put(self, item: Item) -> None:
         """Queue an item."""

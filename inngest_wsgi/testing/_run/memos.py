@@ -55,7 +55,9 @@ def save(machinery: Machinery, run: RunState, step_id: str, memo: t.Any) -> t.Op
             ),
         )
         return None
+    run.ended_at[step_id] = machinery.now()
     store(run, step_id, memo, len(encoded))
+    run.encoded[step_id] = encoded
     return Saved(True, bool(run.pending))
 
 

@@ -10,13 +10,21 @@ import heapq
 import threading
 import typing as t
 
-from .._flow.concurrency import Gate
+from .._flow.concurrency import Gate, Slots
 from .clock import Clock
 from .items import Call, Item, Timer
+
+#: When an item is due, how many came before it, and the item.
+Entry = t.Tuple[float, int, Item]
 
 
 class Queue:
     """The items of the queue, by due time.
+
+    Nothing here looks through all items. An item that is not needed any more
+    stays until it would be its turn. A call that has to wait for others waits
+    with those for the same limit, and comes back to the queue, to its old
+    place, once the limit is not reached any more.
 
     :param clock: says what is due, and how to wait for what is not.
     :param changed: the server's condition, also its lock.
@@ -25,12 +33,14 @@ class Queue:
     def __init__(self, clock: Clock, changed: threading.Condition) -> None:
         self._clock = clock
         self._changed = changed
-        self._heap: t.List[t.Tuple[float, int, Item]] = []
-        #: Due calls that wait for others of their function to end.
-        self._back: t.List[Call] = []
+        self._heap: t.List[Entry] = []
+        #: Due calls that wait for others to end, by the limit's name and its
+        #: number: two functions may share a name and differ in the number.
+        self._blocked: t.Dict[str, t.Dict[int, t.List[Entry]]] = {}
         self._gate = Gate()
+        #: Items that were taken, and are not done.
+        self._in_flight: t.Set[Item] = set()
         self._count = 0
-        self._in_flight = 0
         self._closed = False
         #: Seconds between a job's becoming due and its call.
         self.delay = 0.0
@@ -44,8 +54,9 @@ class Queue:
             self._count += 1
             item.queued = True
             # A timer is none of the jobs that a server's queue gives to its workers.
-            if not isinstance(item, Timer):
-                item.due += self.delay
+            if self.delay and not isinstance(item, Timer):
+                # A call that is due now has its turn as of the run's beginning.
+                item.due = max(item.due, self._clock.now()) + self.delay
             if item.run is not None and item.keeps_alive:
                 item.run.open_items += 1
             if isinstance(item, Call):
@@ -71,93 +82,165 @@ class Queue:
             while not self._closed:
                 item = self._next()
                 if item is not None:
-                    item.queued = False
-                    self._in_flight += 1
-                    return item
+                    return self._taken(item)
                 if not self._heap:
                     self._changed.wait()
                     continue
                 due = self._heap[0][0]
                 free = self.holds == 0 or due <= self.until
-                patience = self._clock.wait(due, self._in_flight == 0 and free)
+                patience = self._clock.wait(due, not self._in_flight and free)
                 if patience != 0.0:
                     # A far-off due time would overflow the wait in C.
                     self._changed.wait(None if patience is None else min(patience, 3600.0))
             return None
 
-    def ready(self) -> t.List[Item]:
-        """Return what :meth:`take` could return now, in any order.
+    def take_due(self) -> t.Optional[Item]:
+        """Take the next due item, as :meth:`take` does; None if there is none now."""
+        with self._changed:
+            item = self._next()
+            return None if item is None else self._taken(item)
+
+    def ready(self, most: t.Optional[int] = None) -> t.List[Item]:
+        """Return what :meth:`take_due` could return now, in the order of the queue.
 
         For callers of :meth:`take_this`; worker threads use :meth:`take`.
+
+        :param most: how many are wanted; all if None.
         """
         with self._changed:
-            items: t.List[Item] = list(self._back)
-            items += [entry[2] for entry in sorted(self._heap, key=lambda entry: entry[:2])]
-            return [
-                item
-                for item in items
-                if item.live
-                and item.due <= self._clock.now()
-                and not (isinstance(item, Call) and self._gate.full(item.run.slots))
-            ]
+            entries: t.List[Entry] = []
+            while most is None or len(entries) < most:
+                entry = self._pop_due()
+                if entry is None:
+                    break
+                entries.append(entry)
+                # Where one has room, the next one could be taken in its place.
+                self._unblock(_slots(entry[2]))
+            for entry in entries:
+                heapq.heappush(self._heap, entry)
+            return [item for _, _, item in entries]
 
     def take_this(self, item: Item) -> bool:
         """Take one of :meth:`ready`; False if that has changed meanwhile."""
         with self._changed:
-            if not item.live or (isinstance(item, Call) and not self._gate.enter(item.run.slots)):
+            if not item.live or self._gate.full(_slots(item)) is not None:
                 return False
-            if item in self._back:
-                self._back.remove(item)
-            item.queued = False
-            self._in_flight += 1
+            # its entry stays behind, and is passed over
+            self._taken(item)
             return True
 
     def next_due(self) -> t.Optional[float]:
         """Return when the next item in the future is due; None if there is none."""
         with self._changed:
+            due_now = []
             now = self._clock.now()
-            times = [due for due, _, item in self._heap if item.live and due > now]
-            return min(times) if times else None
-
-    def _next(self) -> t.Optional[Item]:
-        """Return the next item that is due and may be done; None if there is none."""
-        for call in self._back[:]:
-            if not call.live:
-                self._back.remove(call)
-                self.drop(call)
-            elif self._gate.enter(call.run.slots):
-                self._back.remove(call)
-                return call
-        while self._heap:
-            due, _, item = self._heap[0]
-            # Items of an ended run must not move a virtual clock, say to the
-            # end of a sleep that is not needed any more.
-            if not item.live:
-                heapq.heappop(self._heap)
-                self.drop(item)
-                continue
-            if due > self._clock.now():
-                return None
-            heapq.heappop(self._heap)
-            if not isinstance(item, Call) or self._gate.enter(item.run.slots):
-                return item
-            self._back.append(item)
-        return None
+            entry = self._first()
+            while entry is not None and entry[0] <= now:
+                due_now.append(heapq.heappop(self._heap))
+                entry = self._first()
+            for earlier in due_now:
+                heapq.heappush(self._heap, earlier)
+            return None if entry is None else entry[0]
 
     def quiet(self, until: float) -> bool:
         """Return True if nothing is in flight, and nothing due until then."""
-        return self._in_flight == 0 and not any(
-            item.live and item.due <= until
-            for item in self._back + [entry[2] for entry in self._heap]
-        )
+        # No call is blocked while nothing is in flight.
+        entry = self._first()
+        return not self._in_flight and (entry is None or entry[0] > until)
+
+    def is_in_flight(self, item: Item) -> bool:
+        """Return True if an item was taken and is not done, and :meth:`clear` was not called."""
+        return item in self._in_flight
 
     def done(self, item: Item) -> None:
         with self._changed:
             self._uncount(item)
-            if isinstance(item, Call):
-                self._gate.leave(item.run.slots)
-            self._in_flight -= 1
+            if item in self._in_flight:
+                self._in_flight.remove(item)
+                self._gate.leave(_slots(item))
+                self._unblock(_slots(item))
             self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget all items, and what is under way now: that counts against no limit
+        any more, and keeps no clock from going on."""
+        with self._changed:
+            self._heap.clear()
+            self._blocked.clear()
+            self._gate = Gate()
+            self._in_flight.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._heap.clear()
+            self._blocked.clear()
+            self._changed.notify_all()
+
+    # -- the order ---------------------------------------------------------------
+
+    def _next(self) -> t.Optional[Item]:
+        """Remove the next item that is due and may be done; None if there is none."""
+        entry = self._pop_due()
+        return None if entry is None else entry[2]
+
+    def _pop_due(self) -> t.Optional[Entry]:
+        now = self._clock.now()
+        while True:
+            entry = self._first()
+            if entry is None or entry[0] > now:
+                return None
+            heapq.heappop(self._heap)
+            slots = _slots(entry[2])
+            full = self._gate.full(slots)
+            if full is None:
+                return entry
+            name, limit = full
+            blocked = self._blocked.setdefault(name, {}).setdefault(limit, [])
+            heapq.heappush(blocked, entry)
+            # If it came back for another limit, that has room for the next one.
+            self._unblock(slots)
+
+    def _first(self) -> t.Optional[Entry]:
+        """Return the first entry that is still wanted, and forget those before it."""
+        while self._heap:
+            entry = self._heap[0]
+            item = entry[2]
+            # Items of an ended run must not move a virtual clock, say to the
+            # end of a sleep that is not needed any more.
+            if item.live:
+                return entry
+            heapq.heappop(self._heap)
+            self.drop(item)
+            self._unblock(_slots(item))
+        return None
+
+    def _unblock(self, slots: Slots) -> None:
+        """Put back the next call that waits for each of these limits, if it has room."""
+        for name, _ in slots:
+            by_limit = self._blocked.get(name)
+            if by_limit is None:
+                continue
+            for limit, entries in list(by_limit.items()):
+                if not self._gate.room(name, limit):
+                    continue
+                while entries:
+                    entry = heapq.heappop(entries)
+                    if entry[2].live:
+                        heapq.heappush(self._heap, entry)
+                        break
+                    self.drop(entry[2])
+                if not entries:
+                    del by_limit[limit]
+            if not by_limit:
+                del self._blocked[name]
+
+    def _taken(self, item: Item) -> Item:
+        item.queued = False
+        self._in_flight.add(item)
+        self._gate.enter(_slots(item))
+        return item
 
     @staticmethod
     def _uncount(item: Item) -> None:
@@ -168,8 +251,7 @@ class Queue:
             if item.run.generations.get(item.job_id) == item.generation:
                 del item.run.generations[item.job_id]
 
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._heap.clear()
-            self._changed.notify_all()
+
+def _slots(item: Item) -> Slots:
+    """Return the limits that an item counts against: none, but for calls."""
+    return item.run.slots if isinstance(item, Call) else ()

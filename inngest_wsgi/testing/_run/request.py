@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
+import functools
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from ... import _protocol
 from .._model.state import Config
-from .._wire import ids
-from .._wire.canonical import canonical
+from .._wire import ids, randomness
+from .._wire.canonical import canonical, joined
 from .._wire.signing import SigningKey
 from .items import Call
 
@@ -33,6 +33,7 @@ class CallRequest:
     config: Config
 
 
+@functools.lru_cache(maxsize=1024)
 def call_url(registered: str, function_id: str, step_id: str) -> str:
     """Return the registered URL with a call's query, keys sorted (W1)."""
     parts = urlsplit(registered)
@@ -62,7 +63,7 @@ def build_call(
         ("Content-Length", str(len(body))),
         ("Account-Id", _ACCOUNT_ID),
         ("Content-Type", "application/json"),
-        (_protocol.HEADER_TRACEPARENT, f"00-{run.trace_id}-{secrets.token_hex(8)}-01"),
+        (_protocol.HEADER_TRACEPARENT, f"00-{run.trace_id}-{randomness.token_hex(8)}-01"),
         (_protocol.HEADER_TRACESTATE, _tracestate(fn_id, ids.app_uuid(function.app_id))),
         ("X-Inngest-Generation-Id", str(call.generation)),
         ("X-Inngest-Job-Id", call.job_id),
@@ -84,7 +85,6 @@ def _encode_body(
     call: Call, config: Config, fn_id: str, request_id: str, body_limit: int
 ) -> bytes:
     run = call.run
-    events = [event.sent() for event in run.events]
     ctx: t.Dict[str, t.Any] = {
         "attempt": call.attempt,
         "disable_immediate_execution": config.disable,
@@ -100,28 +100,31 @@ def _encode_body(
         "step_id": _protocol.STEP,
         "use_api": False,
     }
-    body: t.Dict[str, t.Any] = {
-        "ctx": ctx,
-        "defers": {},
+    events = [event.encoded() for event in run.events]
+    # What does not change between the calls of a run is encoded once.
+    body = {
+        "ctx": canonical(ctx),
+        "defers": b"{}",
         "event": events[0],
-        "events": events,
-        "steps": run.steps,
-        "use_api": False,
-        "version": config.version,
+        "events": b"[%b]" % b",".join(events),
+        "steps": joined(run.encoded_steps()),
+        "use_api": b"false",
+        "version": canonical(config.version),
     }
-    encoded = canonical(body)
+    encoded = joined(body)
     if len(encoded) > body_limit:
         # The steps go first; the events only if that was not enough (W18).
-        body["use_api"] = ctx["use_api"] = True
-        body["steps"] = {}
-        encoded = canonical(body)
+        body["ctx"] = canonical({**ctx, "use_api": True})
+        body["use_api"] = b"true"
+        body["steps"] = b"{}"
+        encoded = joined(body)
         if len(encoded) > body_limit:
-            body["events"] = []
-            encoded = canonical(body)
+            body["events"] = b"[]"
+            encoded = joined(body)
     return encoded
 
 
 def _tracestate(fn_id: str, app_id: str) -> str:
-    traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    traceparent = f"00-{randomness.token_hex(16)}-{randomness.token_hex(8)}-01"
     reference = quote(f'{{"tp":"{traceparent}","ts":""}}', safe="")
     return f"inngest@traceref={reference},inngest@fn={fn_id},inngest@app={app_id}"

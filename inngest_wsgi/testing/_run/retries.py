@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import typing as t
 
 from .._model import state
 from .._model.state import utc
+from .._wire import randomness
 from .._wire.outcomes import Failure
 from .items import Call
 from .machinery import Machinery
@@ -23,7 +23,7 @@ def backoff(attempt: int) -> float:
     :param attempt: number of the attempt that failed, from 0.
     """
     base = _BACKOFF[min(attempt, len(_BACKOFF) - 1)]
-    return base + random.uniform(0, _JITTER)
+    return base + randomness.uniform(0, _JITTER)
 
 
 def may_retry(call: Call, retriable: bool) -> bool:

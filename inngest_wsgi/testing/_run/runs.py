@@ -7,15 +7,19 @@ import threading
 import typing as t
 
 from ... import _protocol
+from .._expressions.listeners import Listeners
 from .._flow.admission import Admission
-from .._flow.cancellation import cancel_by_event, start_timeouts
+from .._flow.cancellation import cancel_by_event, listen, start_timeouts
 from .._flow.concurrency import slots
+from .._flow.pause import Pauses
+from .._flow.priority import priority_of, turn
+from .._flow.singleton import Singletons
 from .._model import state
 from .._model.functions import Function
 from .._model.state import Event, HistoryEntry, RunState
 from .._ops import invokes, waits
 from .._wire.canonical import canonical
-from .._wire.outcomes import Failure, local_failure
+from .._wire.outcomes import Failure, Op, local_failure
 from .clock import Clock
 from .items import Call, Item
 from .lifecycle import NAMES, lifecycle_events
@@ -57,17 +61,32 @@ class Runs:
         self.retry_interval = retry_interval
         self.step_count_limit = STEP_COUNT_LIMIT
         self.state_limit = STATE_LIMIT
-        self.waits: t.List[t.Any] = []
-        self.signals: t.Dict[str, t.Any] = {}
-        self.invokes: t.Dict[str, t.Any] = {}
+        self.intercept: t.Callable[[t.Any, Op], bool] = lambda report, op: False
         #: True once the server stops: from then on no run fails as stuck.
         self.stopping = False
-        #: All runs by id, oldest first.
         self.by_id: t.Dict[str, RunState] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all runs, and all that rules and steps have recorded or wait for.
+
+        Answers to calls under way are not used any more; no events are sent.
+        """
+        for run in self.by_id.values():
+            if not run.ended:
+                run.status = state.CANCELLED
+        self.waits: Listeners[t.Any] = Listeners()
+        self.cancellations: Listeners[t.Tuple[RunState, int]] = Listeners()
+        self.signals: t.Dict[str, t.Any] = {}
+        self.invokes: t.Dict[str, t.Any] = {}
+        #: All runs by id, oldest first.
+        self.by_id = {}
         #: The runs of an event, by its internal id and by the sender's.
         self.by_event: t.Dict[str, t.List[RunState]] = {}
         #: Those that have not ended.
         self._live: t.Dict[str, RunState] = {}
+        self.singletons = Singletons()
+        self.pauses = Pauses()
         self.admission = Admission(self)
 
     # -- time and the queue ----------------------------------------------------
@@ -75,7 +94,12 @@ class Runs:
     def now(self) -> float:
         return self._clock.now()
 
+    def app_now(self) -> float:
+        return self._clock.app_now()
+
     def put(self, item: Item) -> None:
+        if isinstance(item, Call):
+            item.due = turn(item, self.now())
         self._queue.put(item)
 
     def put_once(self, job: str, item: Item) -> bool:
@@ -138,11 +162,13 @@ class Runs:
 
     def _enter(self, function: Function, events: t.List[Event]) -> RunState:
         run = RunState(function, events, self.now())
-        run.slots = slots(function, events[0].sent())
+        event = events[0].sent()
+        run.slots, run.priority = slots(function, event), priority_of(function, event)
         self.by_id[run.run_id] = self._live[run.run_id] = run
+        self.singletons.enter(run)
         for event_id in {name for event in events for name in (event.internal_id, event.id)}:
             self.by_event.setdefault(event_id, []).append(run)
-
+        listen(self, run)
         start_timeouts(self, run)
         return run
 
@@ -157,6 +183,10 @@ class Runs:
             for run in self._live.values()
             if function is None or run.function.function_id == function.function_id
         ]
+
+    def busy(self) -> bool:
+        """Return True if a run is going on, or an event waits in a batch or a burst."""
+        return bool(self._live) or self.admission.holds_any()
 
     def receive(self, event: Event) -> None:
         """Resume the steps that wait for an event, and cancel the runs that it cancels."""
@@ -221,6 +251,10 @@ class Runs:
         run.output = output
         run.finished = self.now()
         self._live.pop(run.run_id, None)
+        self.singletons.leave(run)
+        run.encoded.clear()
+        self.waits.forget(run)
+        self.cancellations.forget(run)
         self.note(run, kind, detail=text)
         try:
             events = lifecycle_events(run, run.finished, extra)

@@ -30,6 +30,15 @@ def unreachable(reason: str) -> Failure:
     return server_failure(_UNREACHABLE, text=f"{_UNREACHABLE} ({reason})")
 
 
+def cut_off() -> Failure:
+    """Return the failure of a connection that broke in the midst of the answer, as the
+    source of a real server has it (``exechttp.go``)."""
+    return server_failure(
+        "Your server reset the connection while we were reading the reply: Unexpected ending "
+        "response"
+    )
+
+
 def too_large() -> Failure:
     return server_failure(
         "Your function's response body exceeds the maximum size limit", "output_too_large"

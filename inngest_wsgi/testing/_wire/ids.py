@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
-import secrets
 import typing as t
 import uuid
+
+from . import randomness
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -25,7 +27,7 @@ def ulid(milliseconds: int, entropy: t.Optional[bytes] = None) -> str:
     :param entropy: its ten other bytes; random ones if None.
     """
     if entropy is None:
-        entropy = secrets.token_bytes(10)
+        entropy = randomness.token_bytes(10)
     number = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(entropy, "big")
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
@@ -63,7 +65,7 @@ def seeded_ulid(seed: t.Tuple[int, int], position: int) -> str:
 
 def job_id() -> str:
     """Return a random base 36 token of the length a server's job ids have."""
-    number = secrets.randbits(64)
+    number = randomness.bits(64)
     digits = ""
     while number:
         number, digit = divmod(number, 36)
@@ -85,11 +87,18 @@ def job_of(queue_item: str) -> str:
     return text.partition("::")[0]
 
 
+@functools.lru_cache(maxsize=1024)
 def app_uuid(app_id: str) -> str:
     """Return the ``app_id`` that a server answers; registering again keeps it."""
     return str(uuid.uuid5(_NAMESPACE, f"app {app_id}"))
 
 
+@functools.lru_cache(maxsize=1024)
 def function_uuid(function_id: str) -> str:
     """Return ``ctx.fn_id``: a UUID, never the readable id (W3)."""
     return str(uuid.uuid5(_NAMESPACE, f"function {function_id}"))
+
+
+def made_seed(milliseconds: int, entropy: bytes) -> str:
+    """Return the text that :func:`parse_seed` reads."""
+    return f"{milliseconds},{base64.b64encode(entropy).decode('ascii')}"

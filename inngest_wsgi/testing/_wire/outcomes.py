@@ -47,6 +47,8 @@ class Op:
     data: t.Any
     opts: t.Dict[str, t.Any]
     error: t.Dict[str, t.Any]
+    #: Which use of the display name it is, from 0.
+    index: int = 0
 
     @property
     def race(self) -> bool:

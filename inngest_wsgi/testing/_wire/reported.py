@@ -79,7 +79,8 @@ def read_op(entry: t.Any) -> Op:
         if not isinstance(error, dict):
             raise ValueError(f"a {name} op without an error object (W26)")
     userland = entry.get("userland")
-    named = userland.get("id") if isinstance(userland, dict) else None
+    userland = userland if isinstance(userland, dict) else {}
+    named, index = userland.get("id"), userland.get("index")
     step_id = entry.get("id") or ""
     opts = entry.get("opts")
     return Op(
@@ -90,6 +91,7 @@ def read_op(entry: t.Any) -> Op:
         data=entry.get("data"),
         opts=opts if isinstance(opts, dict) else {},
         error=error if isinstance(error, dict) else {},
+        index=index if isinstance(index, int) else 0,
     )
 
 

@@ -29,6 +29,7 @@ class SigningKey:
 
     def __init__(self, text: str) -> None:
         bare = _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
+        prefix = text[: len(text) - len(bare)]
         try:
             raw = bytes.fromhex(bare)
         except ValueError:
@@ -40,6 +41,8 @@ class SigningKey:
             )
         self._secret = bare.encode("ascii")
         self._hashed = hashlib.sha256(raw).hexdigest()
+        #: The token by which an app proves that it has the key (W59).
+        self.bearer = prefix + self._hashed
 
     def __repr__(self) -> str:
         # Keys end up in tracebacks and assertion messages; their text must not.
