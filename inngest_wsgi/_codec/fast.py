@@ -38,8 +38,9 @@ _SAME = frozenset([str, int, bool, type(None)])
 _NUMBERS = frozenset([int, float, bool])
 _NESTED = frozenset([dict, list, tuple])
 
-#: orjson takes memory of some 12 times the bytes that it reads.
-_MOST_BYTES = 1024 * 1024
+#: orjson takes memory of some 12 times the bytes that it reads, and where these
+#: are mostly long texts it is not faster.
+_MOST_BYTES = 256 * 1024
 
 #: A list or dict of more values is looked at as a whole.
 _LARGE = 256
