@@ -173,9 +173,13 @@ class TestServer(Controls):
 
     def _why_no_run(self, ids: t.Sequence[str] = ()) -> str:
         """Return a text that says why there is no other run."""
-        reasons = dict.fromkeys(self._store.why_no_run(each) for each in ids)
+        none = [each for each in ids if not self._store.runs_of(each)]
+        reasons = dict.fromkeys(self._store.why_no_run(each) for each in none)
         known = ", ".join(each.function_id for each in self._store.functions()) or "none"
-        return "".join(f"{reason}. " for reason in reasons) + f"The functions are: {known}"
+        return (
+            "".join(f"The event started no run: {reason}. " for reason in reasons)
+            + f"The functions are: {known}"
+        )
 
     # -- stubs -------------------------------------------------------------------
 

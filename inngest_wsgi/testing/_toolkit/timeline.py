@@ -85,5 +85,7 @@ def _told(entry: HistoryEntry) -> str:
     if entry.retry_in is not None:
         text += f" in {readable(entry.retry_in)}"
     elif entry.until is not None:
-        text += f" (until {entry.until:%Y-%m-%d %H:%M:%S} at the latest)"
+        # a sleep ends then, and what else waits may end earlier
+        latest = "" if entry.kind == "sleeping" else " at the latest"
+        text += f" (until {entry.until:%Y-%m-%d %H:%M:%S}{latest})"
     return text
