@@ -162,7 +162,7 @@ def both(call, *args):
 
 
 @needs_orjson
-@settings(max_examples=3000)
+@settings(max_examples=30 * settings().max_examples)
 @given(values(scalars, texts) | values(scalars | st.sampled_from(ODD), keys))
 @example([0.0, 1e-5])
 @example([1, None, 1e-5])
@@ -235,7 +235,7 @@ raws = st.one_of(
 
 
 @needs_orjson
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(raws)
 @example(b'{"a":1,"b":2,"a":3}')
 @example(b'\xef\xbb\xbf{"a":1}')
@@ -289,7 +289,7 @@ PLACES = st.sampled_from(
 
 
 @needs_orjson
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 @given(PLACES, NUMBERS)
 def test_a_number_is_read_the_same_with_orjson(place, number):
     without, with_orjson = both(_json.loads, (place % number).encode())

@@ -268,7 +268,7 @@ ACTIONS = st.one_of(
 )
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=2 * hypothesis.settings().max_examples)
 @hypothesis.given(st.lists(ACTIONS, max_size=60))
 @hypothesis.example([("call", "one", 1)] * 3 + [("take", None, 0), ("done", None, 0)])
 def test_the_queue_gives_what_is_first_and_may_be_done(actions):
@@ -364,7 +364,7 @@ def form(data, name="bench/go"):
     return {"name": name, "data": data, "id": "a", "ts": 1, "user": {}}
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=2 * hypothesis.settings().max_examples)
 @hypothesis.given(
     st.lists(st.tuples(st.one_of(st.none(), EXPRESSIONS), DATA), max_size=8),
     st.lists(DATA, min_size=1, max_size=4),

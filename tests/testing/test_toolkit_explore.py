@@ -10,6 +10,7 @@ import pytest
 import right_functions
 import toolkit_shop
 import wrong_functions
+from hypothesis import settings
 
 from inngest_wsgi.testing import FAULT_KINDS, ExplorationFailed, InngestTestCase, explore
 
@@ -30,6 +31,8 @@ LOSING = (
 )
 
 WRONG = wrong_functions.WRONG
+#: 200, unless --hypothesis-profile asks for fewer.
+RIGHT_SEEDS = 2 * settings().max_examples
 
 
 @pytest.mark.parametrize("scenario", WRONG, ids=lambda wrong: wrong.__name__)
@@ -44,7 +47,7 @@ def test_a_wrong_function_is_found(scenario):
 
 @pytest.mark.parametrize("scenario", right_functions.RIGHT, ids=lambda right: right.__name__)
 def test_a_right_function_passes(scenario):
-    explore(scenario, seeds=200)
+    explore(scenario, seeds=RIGHT_SEEDS)
 
 
 def test_the_same_seed_gives_the_same():
