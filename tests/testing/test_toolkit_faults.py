@@ -1,5 +1,6 @@
 """Faults: what an app and its runs go through with each, and what a test is told."""
 
+import contextlib
 import json
 import sqlite3
 
@@ -118,8 +119,13 @@ def test_an_app_that_never_answers_ends_as_recorded(inngest_server, declare):
     assert calls == [(call["attempt"], call["version"]) for call in seen["calls"]]
 
 
-def test_what_a_killed_step_has_done_is_rolled_back(inngest_server):
-    database = sqlite3.connect(":memory:")
+@pytest.fixture
+def database():
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        yield connection
+
+
+def test_what_a_killed_step_has_done_is_rolled_back(inngest_server, database):
     database.execute("CREATE TABLE charges (amount INTEGER)")
 
     def charge():
