@@ -49,7 +49,8 @@ class TestServer(Controls):
 
     :param start: the moment at which time stands at first: a ``datetime``, unix
         seconds, or a text such as ``"2030-01-31"``; the real time if None.
-    :param seed: what is random follows from it.
+    :param seed: what is random follows from it. Dates, and the ids that have them,
+        are the same each time only with ``start``.
     :param freeze_app_time: set the clock of this process to the server's, by
         the package time-machine.
     :param retry_interval: seconds between attempts; None for the schedule of a
