@@ -1,15 +1,16 @@
 """Run a server that has no command line, or whose command line takes no port.
 
-stream_runner.py <server> <port>
+server_runner.py <server> <port> <module>
 """
 
+import importlib
 import signal
 import sys
 
 # a shell lets what it starts in the background ignore this
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-name, port = sys.argv[1], int(sys.argv[2])
+name, port, module = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if name == "gevent":
     from gevent import monkey
 
@@ -19,7 +20,7 @@ elif name == "eventlet":
 
     eventlet.monkey_patch()
 
-from stream_app import application  # noqa: E402 (after what patches)
+application = importlib.import_module(module).application
 
 
 def wsgiref():
