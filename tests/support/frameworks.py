@@ -13,6 +13,7 @@ Beside the endpoints of ``jobs.endpoints`` it has these pages:
   slash redirects or makes them easy.
 """
 
+import functools
 import pathlib
 import signal
 import sys
@@ -151,8 +152,11 @@ OWN = "its own server"
 COLUMNS = [row.name for row in SERVERS] + [OWN]
 
 
+@functools.lru_cache(maxsize=None)
 def cells(few=False):
-    """Return the cells that this interpreter runs.
+    """Return the cells that this interpreter runs, the same objects each time.
+
+    pytest starts a server again for another object.
 
     :param few: only some servers for each framework
     """
