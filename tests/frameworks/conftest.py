@@ -15,8 +15,8 @@ from real_servers import HERE, Application, Server
 import inngest_wsgi
 from inngest_wsgi.testing import LocalServer, VirtualClock
 
-#: Not for applications, and large.
-LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth")
+#: Not for applications, and many.
+LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth", "*.po", "*.mo")
 
 
 def pytest_addoption(parser):
@@ -125,7 +125,9 @@ def prefixed(request, site):
     row = next(row for row in frameworks.SERVERS if row.name == frameworks.PREFIXED)
     if site.cell.row is not row:
         pytest.skip(f"prefixes are tested under {row.name}")
-    application = application_of("prefixed", request, PREFIXED=site.framework.module)
+    application = application_of(
+        "prefixed", request, PREFIXED=site.framework.module, PREFIX="/outer"
+    )
     application.page = ("/outer/page", "")
     with started(frameworks.Cell(site.framework, row), application) as found:
         yield found

@@ -18,7 +18,7 @@ import pathlib
 import signal
 import sys
 
-from real_servers import APACHE_DAEMON, Row, apache, gunicorn, runner, uwsgi, waitress
+from real_servers import APACHE_DAEMON, Row, apache, gunicorn, python, runner, uwsgi, waitress
 
 APPS = pathlib.Path(__file__).resolve().parents[1] / "frameworks" / "apps"
 
@@ -116,8 +116,43 @@ class Framework:
 
 DEBIAN = "Debian's uWSGI and mod_wsgi have Debian's Python, which is 3.11"
 
+
+def bottle_cli(port, place, application):
+    return python("-m", "bottle", f"--bind=127.0.0.1:{port}", application.name)
+
+
 FRAMEWORKS = [
-    Framework("Bottle", "in_bottle", "bottle", slash=303, errors={"uWSGI": ""}),
+    Framework(
+        "Bottle",
+        "in_bottle",
+        "bottle",
+        slash=303,
+        errors={"uWSGI": ""},
+        own=Row("`python -m bottle`", bottle_cli),
+    ),
+    Framework(
+        "CherryPy",
+        "in_cherrypy",
+        "cherrypy",
+        slash=301,
+        own=Row("CherryPy's server", runner("cherrypy")),
+    ),
+    Framework("Falcon", "in_falcon", "falcon", slash=301),
+    Framework("TurboGears 2", "in_turbogears", "turbogears2"),
+    Framework("WebOb", "in_webob", "webob", slash=301),
+    Framework(
+        "web.py",
+        "in_webpy",
+        "web.py",
+        slash=301,
+        own=Row("`web.httpserver.runsimple`", runner("webpy")),
+    ),
+    Framework(
+        "plain WSGI",
+        "in_wsgi",
+        slash=301,
+        own=Row("`werkzeug.serving.run_simple`", runner("werkzeug")),
+    ),
 ]
 
 

@@ -57,4 +57,20 @@ def eventlet():  # type: ignore[no-redef]  # noqa: F811 (the module is not neede
     wsgi.server(listen(("127.0.0.1", port)), application)
 
 
+def cherrypy():  # type: ignore[no-redef]
+    import cherrypy
+
+    # what is mounted in cherrypy.tree, with CherryPy's own server
+    cherrypy.config.update({"server.socket_host": "127.0.0.1", "server.socket_port": port})
+    cherrypy.engine.signals.subscribe()
+    cherrypy.engine.start()
+    cherrypy.engine.block()
+
+
+def webpy():
+    from web.httpserver import runsimple
+
+    runsimple(application, ("127.0.0.1", port))
+
+
 globals()[name]()

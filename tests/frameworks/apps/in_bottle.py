@@ -3,8 +3,6 @@ import contextlib
 import bottle
 import jobs
 
-import inngest_wsgi as inngest
-
 application = bottle.Bottle()
 application.config["kept"] = jobs.KEPT
 
@@ -67,13 +65,5 @@ def bottle_request(environ):
         bottle.request.bind(before)
 
 
-for endpoint in jobs.endpoints(keeps):
-    application.mount(
-        endpoint.path,
-        inngest.serve(
-            endpoint.client,
-            endpoint.functions,
-            call_context=[bottle_request],
-            **endpoint.options,
-        ),
-    )
+for path, endpoint in jobs.mounts(keeps, bottle_request).items():
+    application.mount(path, endpoint)

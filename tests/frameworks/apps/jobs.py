@@ -54,6 +54,19 @@ def endpoints(keeps):
     ]
 
 
+def mounts(keeps, *call_context):
+    """Return the endpoints as WSGI applications, by their paths."""
+    return {
+        endpoint.path: inngest.serve(
+            endpoint.client,
+            endpoint.functions,
+            call_context=call_context,
+            **endpoint.options,
+        )
+        for endpoint in endpoints(keeps)
+    }
+
+
 def _at(name):
     return {"api_base_url": os.environ[name], "event_api_base_url": os.environ[name]}
 
