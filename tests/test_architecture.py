@@ -53,6 +53,7 @@ LEVELS = [
     {"_endpoint.binding"},
     {"wsgi"},
     {"_adapters", "experimental.mocked"},
+    {"_transactions.django", "_transactions.zope", "sqlalchemy"},
     {"django", "flask", "pyramid"},
     {""},
 ]
@@ -120,7 +121,9 @@ SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
     "orjson": {"_codec.fast"},
     "urllib3": {"_server_api.transport"},
-    "django": {"django"},
+    "django": {"django", "_transactions.django"},
+    "sqlalchemy": {"sqlalchemy"},
+    "transaction": {"_transactions.zope"},
     "flask": {"flask"},
     "pyramid": {"pyramid"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
@@ -189,7 +192,7 @@ def test_third_parties_have_one_user(module):
 
 def test_nothing_imports_an_adapter():
     used = {name for path in PACKAGE.rglob("*.py") for name in imports_of(path)}
-    assert not used & {".django", ".flask", ".pyramid"}
+    assert not used & {".django", ".flask", ".pyramid", ".sqlalchemy"}
 
 
 def test_every_level_has_a_module():
