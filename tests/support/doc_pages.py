@@ -24,7 +24,11 @@ OWN = ("PYTEST_ADDOPTS", "INNGEST_DEV", "DJANGO_SETTINGS_MODULE")
 
 #: Imports a file of a page, and syncs the endpoint that it serves.
 IMPORT = """
-import importlib, os, sys
+import importlib, os, sys, warnings
+# the frameworks' own, as in setup.cfg
+for module in ("bottle", "pkg_resources", "pyramid", "webob", "zope"):
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=module)
+warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 sys.path.insert(0, os.getcwd())
 if "DJANGO_SETTINGS_MODULE" in os.environ and not sys.argv[1].endswith(("settings", "manage")):
     import django
