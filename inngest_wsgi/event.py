@@ -26,6 +26,7 @@ class Event:
         it is empty, the server makes one
     :param ts: the time of the event, in milliseconds since the epoch; 0 for
         now. A ``datetime``, local time if it has no time zone, is converted
+        A run that it starts waits for a time in the future
     :param user: the user concerned; deprecated by Inngest in favour of
         ``data``
     :param v: the version of the data's schema
