@@ -101,7 +101,6 @@ class Endpoint:
             return self._bound[1]
         if not all(callable(getattr(binding, name, None)) for name in _METHODS):
             return None
-        unbind_client = self._client._bind(binding, binding.sleep)
         settings = _settings.in_test(self._settings)
         http = Http(settings, binding, binding.sleep)
 
@@ -114,6 +113,8 @@ class Endpoint:
         contexts = (lambda environ: _by_clock(binding.now), *self._contexts)
         watch = Watch(replace, replayed)
         router = Router(settings, self._functions, http, self._client, None, contexts, watch)
+        # last: if the router cannot be made, the client is as before
+        unbind_client = self._client._bind(binding, binding.sleep)
         self._bound = binding, router
 
         def unbind() -> None:
