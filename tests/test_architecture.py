@@ -47,7 +47,8 @@ LEVELS = [
     {"_endpoint.router"},
     {"_endpoint.binding"},
     {"wsgi"},
-    {"experimental.mocked"},
+    {"_adapters", "experimental.mocked"},
+    {"django", "flask", "pyramid"},
     {""},
 ]
 
@@ -115,6 +116,9 @@ SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
     "orjson": {"_codec.fast"},
     "urllib3": {"_server_api.transport"},
+    "django": {"django"},
+    "flask": {"flask"},
+    "pyramid": {"pyramid"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
     "os.environ": {"_settings"},
 }
@@ -177,6 +181,11 @@ def test_third_parties_have_one_user(module):
     for thing, users in SOLE_USERS.items():
         used = thing in text if thing == "os.environ" else thing in tops
         assert not used or module in users, f"{thing} is for {users} alone"
+
+
+def test_nothing_imports_an_adapter():
+    used = {name for path in PACKAGE.rglob("*.py") for name in imports_of(path)}
+    assert not used & {".django", ".flask", ".pyramid"}
 
 
 def test_every_level_has_a_module():
