@@ -400,7 +400,7 @@ def docs_environment(session):
     if interpreter is None:
         session.skip(NO_SPHINX)
     environment = Environment(session, interpreter)
-    environment.install("test", "browser", also=["--requirement=docs/requirements.txt"])
+    environment.install("tests/browser/requirements.txt", "docs/requirements.txt")
     return environment
 
 

@@ -103,8 +103,9 @@ TESTING = [
     {"_acting"},
     {"_stepping", "_watching"},
     {"_server"},
-    {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
+    {"_toolkit.app_time", "_toolkit.durations", "_toolkit.raised", "_toolkit.stubs"},
     {
+        "_toolkit.apps",
         "_toolkit.failed",
         "_toolkit.fault",
         "_toolkit.records",
