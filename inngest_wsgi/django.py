@@ -17,12 +17,15 @@ from django.views.decorators.csrf import csrf_exempt
 from ._adapters import ServeSettings, endpoint, mounted, takes_settings
 from ._endpoint.call_context import Maker
 from ._messages import Environ
+from ._transactions.django import close_old_connections, step_transaction
 from .client import Inngest
 from .function import Function
 from .wsgi import Application
 
 if t.TYPE_CHECKING:
     from typing_extensions import Unpack
+
+__all__ = ["serve", "step_transaction"]
 
 
 @takes_settings
@@ -82,18 +85,11 @@ def serve(
 def _connections(environ: Environ) -> t.Iterator[None]:
     """Close unusable and old connections, as Django does around a request; the
     thread of a streamed call has no request."""
-    _close_old_connections()
+    close_old_connections()
     try:
         yield
     finally:
-        _close_old_connections()
-
-
-def _close_old_connections() -> None:
-    for connection in connections.all():
-        # in a test the connection is in the transaction of the test
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
+        close_old_connections()
 
 
 def _environ(request: t.Any) -> Environ:
