@@ -176,7 +176,7 @@ def test_the_first_request_may_be_a_call():
     app, prepared = flask.Flask("shop"), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        app.before_first_request(lambda: prepared.append(1))
+        getattr(app, "before_first_request")(lambda: prepared.append(1))
     inngest_wsgi.flask.serve(app, *declare(lambda ctx: prepared))
     assert call(app).get_json() == [1]
     assert call(app).get_json() == [1]
