@@ -41,10 +41,10 @@ def call(client, path="/api/inngest", **options):
 @pytest.fixture
 def atomic_requests():
     """Django wraps each view in a transaction, of the only database that there is."""
-    connections.settings["default"]["ATOMIC_REQUESTS"] = True
+    connections.databases["default"]["ATOMIC_REQUESTS"] = True
     connection.settings_dict["ATOMIC_REQUESTS"] = True
     yield
-    connections.settings["default"]["ATOMIC_REQUESTS"] = False
+    connections.databases["default"]["ATOMIC_REQUESTS"] = False
     connection.settings_dict["ATOMIC_REQUESTS"] = False
 
 
@@ -78,10 +78,10 @@ def kept_connections(monkeypatch):
     # as those of servers; nobody loses one of SQLite
     monkeypatch.setattr(DatabaseWrapper, "is_usable", is_usable)
     kept = connection.settings_dict.get("CONN_MAX_AGE")
-    connections.settings["default"]["CONN_MAX_AGE"] = None
+    connections.databases["default"]["CONN_MAX_AGE"] = None
     connection.settings_dict["CONN_MAX_AGE"] = None
     yield
-    connections.settings["default"]["CONN_MAX_AGE"] = kept
+    connections.databases["default"]["CONN_MAX_AGE"] = kept
     connection.settings_dict["CONN_MAX_AGE"] = kept
     connection.close()
 
