@@ -38,6 +38,8 @@ SERVERS = [
 ]
 #: These embed the interpreter for which Debian has built them.
 OF_DEBIAN = ("uWSGI", "mod_wsgi")
+#: These refuse a body without a length.
+NO_CHUNKED = ("wsgiref", "uWSGI", "mod_wsgi", "`python -m bottle`")
 #: Under which applications are mounted below a prefix, too.
 PREFIXED = "waitress"
 #: On further interpreters.
