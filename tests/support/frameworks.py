@@ -123,6 +123,20 @@ def bottle_cli(port, place, application):
     return python("-m", "bottle", f"--bind=127.0.0.1:{port}", application.name)
 
 
+def flask_cli(port, place, application):
+    return python("-m", "flask", "--app", application.name, "run", f"--port={port}")
+
+
+def runserver(port, place, application):
+    arguments = ["runserver", "--noreload", "--nostatic", f"127.0.0.1:{port}"]
+    code = (
+        f"import {application.name}\n"
+        "from django.core.management import execute_from_command_line\n"
+        f"execute_from_command_line({['manage.py', *arguments]})"
+    )
+    return python("-c", code)
+
+
 FRAMEWORKS = [
     Framework(
         "Bottle",
@@ -139,7 +153,26 @@ FRAMEWORKS = [
         slash=301,
         own=Row("CherryPy's server", runner("cherrypy")),
     ),
+    Framework(
+        "Django",
+        "in_django",
+        "django",
+        csrf=True,
+        toolbar="djDebug",
+        slash=301,
+        own=Row("`manage.py runserver`", runserver),
+    ),
     Framework("Falcon", "in_falcon", "falcon", slash=301),
+    Framework(
+        "Flask",
+        "in_flask",
+        "flask",
+        csrf=True,
+        toolbar="flDebug",
+        slash=308,
+        own=Row("`flask run`", flask_cli),
+    ),
+    Framework("Pyramid", "in_pyramid", "pyramid", csrf=True, toolbar="pDebug", slash=307),
     Framework("TurboGears 2", "in_turbogears", "turbogears2"),
     Framework("WebOb", "in_webob", "webob", slash=301),
     Framework(
