@@ -15,8 +15,8 @@ from real_servers import HERE, Application, Server
 import inngest_wsgi
 from inngest_wsgi.testing import LocalServer, VirtualClock
 
-#: Not for applications, and many.
-LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth", "*.po", "*.mo")
+#: Not for applications.
+LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth", "*.po")
 
 
 def pytest_addoption(parser):
@@ -43,7 +43,9 @@ def pytest_generate_tests(metafunc):
         grouped = metafunc.config.pluginmanager.hasplugin("xdist")
         found = []
         for cell in cells:
-            marks = [pytest.mark.xdist_group(cell.id)] if grouped else []
+            # one process, which copies the packages for them once
+            group = "Debian" if cell.row.name in frameworks.OF_DEBIAN else cell.id
+            marks = [pytest.mark.xdist_group(group)] if grouped else []
             found.append(pytest.param(cell, id=cell.id, marks=marks))
         metafunc.parametrize(name, found, indirect=True, scope="module")
 

@@ -5,8 +5,6 @@ import urllib.parse
 import jobs
 
 
-
-
 class Kept:
     """Nothing but its objects is kept of an application."""
 
