@@ -5,7 +5,8 @@ import threading
 
 import pytest
 from apps import Endpoint, step_hash
-from sqlalchemy import Column, Integer, String, create_engine, insert, text
+from db_engine import make_engine
+from sqlalchemy import Column, Integer, String, insert, text
 from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
 from streams import Opened, inner_of
 
@@ -28,7 +29,7 @@ class Shop:
     """
 
     def __init__(self, url, kind):
-        self.engine = create_engine(url)
+        self.engine = make_engine(url)
         Base.metadata.create_all(self.engine)
         self.sessions = sessionmaker(self.engine)
         self.scoped = scoped_session(self.sessions)
@@ -129,9 +130,8 @@ def test_an_output_that_cannot_be_sent_rolls_back(shop):
     assert (op["error"]["name"], shop.rows) == ("OutputError", [])
 
 
+@pytest.mark.parametrize("kind", ["sessionmaker", "scoped_session"])
 def test_a_commit_that_fails_fails_the_step(shop):
-    if shop.kind == "Engine":
-        pytest.skip("its statement fails at once, and not at the commit")
     shop.endpoint(lambda ctx: ctx.step.run("s", shop.write, "a")).op()
     op = shop.endpoint(lambda ctx: ctx.step.run("s", shop.write, "a")).op()
     assert (op["op"], op["error"]["name"]) == ("StepError", "IntegrityError")
@@ -178,11 +178,9 @@ def test_streamed_calls_have_their_own_sessions(shop):
     assert (shop.rows, shop.used) == (["a"], 0)
 
 
-def test_calls_at_once_have_a_transaction_each(shop, database_name):
-    """On SQLite each waits for the other's lock, which is no part of this test."""
-    if database_name == "sqlite":
-        shop.engine.dispose()
-        pytest.skip("SQLite has one writer at a time; docs/transactions.md says so")
+@pytest.mark.postgresql
+def test_calls_at_once_have_a_transaction_each(shop):
+    """On SQLite one would wait for the other's lock."""
     both = threading.Barrier(2)
 
     def work(name):

@@ -76,9 +76,7 @@ def declare(write, around, once):
             ctx.step.run("s", write, "around")
             ctx.step.sleep("nap", "1h")
 
-    @client.create_function(
-        fn_id="row", trigger=inngest.TriggerEvent(event="test/row"), retries=3
-    )
+    @client.create_function(fn_id="row", trigger=inngest.TriggerEvent(event="test/row"), retries=3)
     def row(ctx):
         ctx.step.run("s", write, ctx.event.data["text"])
 

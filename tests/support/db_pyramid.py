@@ -4,7 +4,6 @@ transaction."""
 import contextlib
 import os
 
-import transaction
 import zope.sqlalchemy
 from db_functions import MOUNT, URL, client, declare, serve_settings
 from pyramid.config import Configurator
