@@ -13,7 +13,15 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.fast", "_codec.jcs"},
+    {
+        "_logs",
+        "_messages",
+        "_protocol",
+        "_typing",
+        "_codec.durations",
+        "_codec.fast",
+        "_codec.jcs",
+    },
     {"_dev_page.samples"},
     {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
     {"_checks.cron", "_checks.grammar"},
@@ -44,7 +52,7 @@ LEVELS = [
     {"_dev_page.runs", "_dev_page.servers", "_endpoint.sync", "_server_api.events", "ai", "group"},
     {"_endpoint.authentication", "_endpoint.functions", "step"},
     {"_execution.current_step", "context"},
-    {"experimental", "middleware"},
+    {"experimental", "middleware", "_declare"},
     {"_execution.middleware_stack"},
     {"_execution.middleware_sender"},
     {"client", "_execution.next_call"},
@@ -95,8 +103,9 @@ TESTING = [
     {"_acting"},
     {"_stepping", "_watching"},
     {"_server"},
-    {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
+    {"_toolkit.app_time", "_toolkit.durations", "_toolkit.raised", "_toolkit.stubs"},
     {
+        "_toolkit.apps",
         "_toolkit.failed",
         "_toolkit.fault",
         "_toolkit.records",

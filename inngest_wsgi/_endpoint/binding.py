@@ -106,7 +106,6 @@ class Endpoint:
             return self._bound[1]
         if not all(callable(getattr(binding, name, None)) for name in _METHODS):
             return None
-        unbind_client = self._client._bind(binding, binding.sleep)
         settings = _settings.in_test(self._settings)
         http = Http(settings, binding, binding.sleep)
 
@@ -128,6 +127,8 @@ class Endpoint:
             watch,
             self._step_contexts,
         )
+        # last: if the router cannot be made, the client is as before
+        unbind_client = self._client._bind(binding, binding.sleep)
         self._bound = binding, router
 
         def unbind() -> None:
