@@ -121,19 +121,17 @@ def test_an_application_is_served_and_synced_and_run(home):
     assert shown.splitlines()[-1] == "Completed [700, 0, 0] True"
 
 
-# the last two, since they install more
+# the last, since it installs more
 
 
-def test_plugin_for_pytest_is_found(home):
-    home.pip("install", "--quiet", "pytest")
+def test_plugin_for_pytest_and_extras(python, homes):
+    home = homes[python, "wheel"]
+    extras = f"inngest-wsgi[testing,speed] @ {home.file.as_uri()}"
+    home.pip("install", "--quiet", "pytest", extras)
+    assert "No broken requirements" in home.pip("check")
+    home.python("-c", "import orjson, celpy, cronsim")
     (home.folder / "test_order.py").write_text(USER_TEST)
     (home.folder / "user_app.py").write_text((HERE / "user_app.py").read_text())
     shown = home.python("-W", "error", "-m", "pytest", "-W", "error", "-vs")
     assert "inngest-wsgi-" + inngest_wsgi.__version__ in shown.partition("collected")[0]
     assert "1 passed" in shown
-
-
-def test_extras_install_what_they_are_for(home):
-    home.pip("install", "--quiet", f"inngest-wsgi[testing,speed] @ {home.file.as_uri()}")
-    assert "No broken requirements" in home.pip("check")
-    home.python("-c", "import orjson, celpy, cronsim")
