@@ -101,6 +101,8 @@ def test_each_python_that_is_tested_has_a_classifier(metadata, classifiers):
     named = {each[len(prefix) - 2 :] for each in classifiers if each.startswith(prefix)}
     tested = _constant("noxfile.py", "VERSIONS")
     assert named == set(tested) - NOT_YET
+    badge = f"python-{tested[0]}_to_{max(named, key=_order)}-"
+    assert badge in (ROOT / "README.md").read_text("utf-8")
     supported = SpecifierSet(metadata["Requires-Python"])
     assert [v for v in ["3.7", *tested] if v in supported] == tested
 
@@ -112,12 +114,14 @@ def _constant(name, constant):
     raise LookupError(constant)
 
 
-def test_each_framework_that_has_a_page_has_a_classifier(classifiers):
+def test_each_framework_that_has_an_adapter_or_a_page_has_a_classifier(classifiers):
     by_name = {each.partition(" :: ")[2].lower(): each for each in known if "work ::" in each}
-    pages = {path.stem for path in (ROOT / "docs" / "frameworks").glob("*.md")}
-    assert {"flask", "django", "pyramid", "bottle"} <= pages
-    for page in sorted(pages & set(by_name)):
-        assert by_name[page] in classifiers
+    ours = [*(ROOT / "inngest_wsgi").glob("*.py"), *(ROOT / "docs" / "frameworks").glob("*.md")]
+    wanted = {by_name[path.stem] for path in ours if path.stem in by_name}
+    assert {"Framework :: Flask", "Framework :: Bottle"} <= wanted
+    # it comes with a plugin
+    wanted.add("Framework :: Pytest")
+    assert {each for each in classifiers if each.startswith("Framework ::")} == wanted
 
 
 # -- links ---------------------------------------------------------------
