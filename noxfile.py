@@ -367,6 +367,17 @@ def official(session):
 
 
 @nox.session(venv_backend="none")
+def package(session):
+    """The files of a release: what is in them, and how they install on the oldest and on the
+    newest interpreter there is."""
+    here = Environment(session, HERE, "package")
+    here.install("tests/package/requirements.txt", extras=[])
+    pythons = [f"--python={interpreter.path}" for interpreter in (OLDEST, NEWEST)]
+    several = ["--numprocesses=2", "--dist=loadfile", "tests/package"]
+    here.run("pytest", *pythons, *(session.posargs or several))
+
+
+@nox.session(venv_backend="none")
 def docs(session):
     """The site of docs/, and each program that its pages show."""
     here = docs_environment(session)
