@@ -108,11 +108,15 @@ OFFICIAL_SDK_NEEDS = (3, 10)
 NO_OFFICIAL_SDK = f"{OFFICIAL_SDK} needs Python 3.10 or newer"
 
 
-def for_official_sdk():
-    """This interpreter, or the oldest other one that the official SDK runs on; None if there is
-    none."""
+#: The oldest Python for docs/requirements.txt.
+SPHINX_NEEDS = (3, 11)
+NO_SPHINX = "Sphinx needs Python 3.11 or newer"
+
+
+def at_least(*version):
+    """This interpreter, or the oldest other one of a version or newer; None if there is none."""
     for interpreter in [HERE, *FOUND]:
-        if tuple(int(part) for part in interpreter.minor.split(".")) >= OFFICIAL_SDK_NEEDS:
+        if tuple(int(part) for part in interpreter.minor.split(".")) >= version:
             return interpreter
     return None
 
@@ -128,8 +132,10 @@ def say_interpreters():
     minors = {found.minor for found in FOUND}
     missing = [version for version in VERSIONS if version not in minors]
     lines.append("Not found: {}.".format(", ".join(missing) or "none"))
-    if for_official_sdk() is None:
+    if at_least(*OFFICIAL_SDK_NEEDS) is None:
         lines.append(f"Skipped: official, because {NO_OFFICIAL_SDK}.")
+    if at_least(*SPHINX_NEEDS) is None:
+        lines.append(f"Skipped: docs, because {NO_SPHINX}.")
     return lines + BROKEN
 
 
@@ -350,7 +356,7 @@ def servers(session):
 def official(session):
     """The official SDK beside ours; docs/from-the-official-sdk.md has the
     differences, which ``nox -s official -- --write`` writes."""
-    interpreter = for_official_sdk()
+    interpreter = at_least(*OFFICIAL_SDK_NEEDS)
     if interpreter is None:
         session.skip(NO_OFFICIAL_SDK)
     environment = Environment(session, interpreter, "official")
@@ -360,6 +366,21 @@ def official(session):
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def docs(session):
+    """The site of docs/, and each program that its pages show."""
+    here = docs_environment(session)
+    system_packages(session, {"chromium": "chromium"})
+    here.run(*SPHINX, "-b", "html", "docs", "build/docs")
+    here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/docs"]))
+
+
+@nox.session(venv_backend="none", default=False)
+def links(session):
+    """The links of the site to other sites."""
+    docs_environment(session).run(*SPHINX, "-b", "linkcheck", "docs", "build/links")
+
+
 @nox.session(venv_backend="none", default=False)
 def screenshots(session):
     """The pictures of the page in docs/."""
@@ -367,6 +388,20 @@ def screenshots(session):
     here = Environment(session, HERE)
     here.install("tests/browser/requirements.txt")
     here.run("python", "tests/browser/screenshots.py")
+
+
+#: As in the Makefile.
+SPHINX = ["python", "-m", "sphinx", "-n", "-W", "--keep-going", "-q"]
+
+
+def docs_environment(session):
+    """The environment of the site, whose tools need a newer Python than the package."""
+    interpreter = at_least(*SPHINX_NEEDS)
+    if interpreter is None:
+        session.skip(NO_SPHINX)
+    environment = Environment(session, interpreter)
+    environment.install("tests/browser/requirements.txt", "docs/requirements.txt")
+    return environment
 
 
 def run_tests(session, interpreter, dependencies, *options):

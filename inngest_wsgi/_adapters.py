@@ -9,6 +9,7 @@ import typing as t
 
 from . import _settings
 from ._endpoint.call_context import Maker
+from ._execution.step_contexts import Maker as StepMaker
 from ._messages import Environ
 from ._server_api.client import Pool
 from ._settings import Streaming
@@ -31,6 +32,7 @@ class ServeSettings(t.TypedDict, total=False):
     streaming: t.Union[Streaming, str, bool, None]
     keepalive_interval: t.Union[int, str, datetime.timedelta, None]
     max_streams: t.Optional[int]
+    step_context: t.Sequence[StepMaker]
     log_level: t.Optional[str]
     base_url: t.Optional[str]
     http: t.Optional[Pool]

@@ -30,6 +30,9 @@ LOG_LEVELS = {
     "critical": 50,
     "warning": 30,
 }
+#: The same for type checkers; at run time, capitals do not matter.
+LogLevel = t.Literal["fatal", "error", "warn", "info", "debug", "silent", "critical", "warning"]
+
 #: The limit for each request of ours to the server, in seconds, for
 #: connecting and again for the whole answer.
 REQUEST_TIMEOUT_S = 30.0
@@ -66,6 +69,10 @@ class Streaming(enum.Enum):
     ALLOW = "allow"
     #: every call
     FORCE = "force"
+
+
+#: The same as text, for type checkers, and False; at run time, capitals do not matter.
+StreamingMode = t.Literal["allow", "force", "disable", False]
 
 
 @dataclasses.dataclass(frozen=True)

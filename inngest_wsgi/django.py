@@ -17,12 +17,15 @@ from django.views.decorators.csrf import csrf_exempt
 from ._adapters import ServeSettings, endpoint, mounted, takes_settings
 from ._endpoint.call_context import Maker
 from ._messages import Environ
+from ._transactions.django import close_old_connections, step_transaction
 from .client import Inngest
 from .function import Function
 from .wsgi import Application
 
 if t.TYPE_CHECKING:
     from typing_extensions import Unpack
+
+__all__ = ["serve", "step_transaction"]
 
 
 @takes_settings
@@ -82,18 +85,11 @@ def serve(
 def _connections(environ: Environ) -> t.Iterator[None]:
     """Close unusable and old connections, as Django does around a request; the
     thread of a streamed call has no request."""
-    _close_old_connections()
+    close_old_connections()
     try:
         yield
     finally:
-        _close_old_connections()
-
-
-def _close_old_connections() -> None:
-    for connection in connections.all():
-        # in a test the connection is in the transaction of the test
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
+        close_old_connections()
 
 
 def _environ(request: t.Any) -> Environ:
@@ -118,24 +114,36 @@ def _environ(request: t.Any) -> Environ:
     return mounted(environ)
 
 
-class _Given:
-    """A response that middleware cannot change: the Inngest server reads what the
-    endpoint has signed, and a stream that is compressed arrives as a whole.
+_Headers = t.List[t.Tuple[str, str]]
 
-    :ivar given: the endpoint's headers and chunks
+
+class _Given:
+    """A response whose headers and body no middleware changes: the Inngest server
+    verifies what the endpoint has signed, and compression would hold back a stream.
     """
 
-    given: t.Tuple[t.List[t.Tuple[str, str]], t.Iterable[bytes]]
+    def __init__(self, status: str, headers: _Headers, chunks: t.Iterable[bytes]) -> None:
+        self._headers_given = headers
+        self._chunks_given = chunks
+        super().__init__(chunks, status=int(status[:3]))  # type: ignore[call-arg]
+        for name, value in headers:
+            self[name] = value  # type: ignore[index]
 
-    def items(self) -> t.List[t.Tuple[str, str]]:
-        return self.given[0]
+    def items(self) -> _Headers:
+        return self._headers_given
 
     def __iter__(self) -> t.Iterator[bytes]:
-        return iter(self.given[1])
+        return iter(self._chunks_given)
 
 
 class _Answer(_Given, HttpResponse):
-    pass
+    @property
+    def content(self) -> bytes:
+        return b"".join(self._chunks_given)
+
+    @content.setter
+    def content(self, value: t.Any) -> None:
+        pass
 
 
 class _Stream(_Given, StreamingHttpResponse):
@@ -148,8 +156,4 @@ def _answer(
     started: t.List[t.Any] = []
     chunks = application(environ, lambda *start: started.append(start))
     status, headers = started[0]
-    response = (_Answer if isinstance(chunks, list) else _Stream)(chunks, status=int(status[:3]))
-    response.given = (headers, chunks)
-    for name, value in headers:
-        response[name] = value
-    return response
+    return (_Answer if isinstance(chunks, list) else _Stream)(status, headers, chunks)

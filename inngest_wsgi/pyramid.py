@@ -14,6 +14,7 @@ from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated
 from pyramid.request import apply_request_extensions
 from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.threadlocal import get_current_request
 
 from ._adapters import ServeSettings, endpoint, mounted, takes_settings
 from ._endpoint.call_context import Maker
@@ -24,6 +25,8 @@ from .wsgi import Application, StartResponse
 
 if t.TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ._transactions.zope import StepTransaction
 
 _Wsgi = t.Callable[[Environ, StartResponse], t.Iterable[bytes]]
 
@@ -154,3 +157,21 @@ class _Endpoints:
 
 def _wrap(event: ApplicationCreated) -> None:
     event.app.registry[_KEY].wrap(event.app)
+
+
+def step_transaction(
+    manager: t.Optional[t.Callable[[], t.Any]] = None,
+) -> "StepTransaction":
+    """Return what gives each step a transaction of its own, with ``pyramid_tm`` or
+    the package ``transaction`` alone.
+
+    :param manager: returns the transaction manager; by default ``request.tm`` of the
+        current request, or ``transaction.manager`` if it has none
+    """
+    from ._transactions import zope
+
+    def find() -> t.Any:
+        found = getattr(get_current_request(), "tm", None)
+        return zope.thread_local() if found is None else found
+
+    return zope.StepTransaction(find if manager is None else manager)

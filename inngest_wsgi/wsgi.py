@@ -17,7 +17,7 @@ from ._endpoint.streaming import Streams
 from ._execution.step_contexts import Maker as StepMaker, StepContexts, checked_makers
 from ._messages import Environ
 from ._server_api.client import Pool
-from ._settings import Settings, Streaming
+from ._settings import LogLevel, Settings, Streaming, StreamingMode
 from .checkpointing import Option
 from .client import Inngest
 from .function import Function
@@ -38,12 +38,12 @@ def serve(
     serve_origin: t.Optional[str] = None,
     serve_host: t.Optional[str] = None,
     serve_path: t.Optional[str] = None,
-    streaming: t.Union[Streaming, str, bool, None] = None,
+    streaming: t.Union[Streaming, StreamingMode, None] = None,
     keepalive_interval: t.Union[int, str, datetime.timedelta, None] = None,
     max_streams: t.Optional[int] = None,
     call_context: t.Sequence[Maker] = (),
     step_context: t.Sequence[StepMaker] = (),
-    log_level: t.Optional[str] = None,
+    log_level: t.Optional[LogLevel] = None,
     base_url: t.Optional[str] = None,
     http: t.Optional[Pool] = None,
     landing_page: t.Optional[bool] = None,

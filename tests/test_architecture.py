@@ -13,7 +13,15 @@ PACKAGE = ROOT / "inngest_wsgi"
 #: A module imports those of lower lines only. A package whose ``__init__`` is
 #: a docstring is left out.
 LEVELS = [
-    {"_logs", "_messages", "_protocol", "_codec.durations", "_codec.fast", "_codec.jcs"},
+    {
+        "_logs",
+        "_messages",
+        "_protocol",
+        "_typing",
+        "_codec.durations",
+        "_codec.fast",
+        "_codec.jcs",
+    },
     {"_dev_page.samples"},
     {"_checks.expressions", "_checks.handlers", "_checks.timezones"},
     {"_checks.cron", "_checks.grammar"},
@@ -44,7 +52,7 @@ LEVELS = [
     {"_dev_page.runs", "_dev_page.servers", "_endpoint.sync", "_server_api.events", "ai", "group"},
     {"_endpoint.authentication", "_endpoint.functions", "step"},
     {"_execution.current_step", "context"},
-    {"experimental", "middleware"},
+    {"experimental", "middleware", "_declare"},
     {"_execution.middleware_stack"},
     {"_execution.middleware_sender"},
     {"client", "_execution.next_call"},
@@ -53,6 +61,7 @@ LEVELS = [
     {"_endpoint.binding"},
     {"wsgi"},
     {"_adapters", "experimental.mocked"},
+    {"_transactions.django", "_transactions.zope", "sqlalchemy"},
     {"django", "flask", "pyramid"},
     {""},
 ]
@@ -121,7 +130,9 @@ SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
     "orjson": {"_codec.fast"},
     "urllib3": {"_server_api.transport"},
-    "django": {"django"},
+    "django": {"django", "_transactions.django"},
+    "sqlalchemy": {"sqlalchemy"},
+    "transaction": {"_transactions.zope"},
     "flask": {"flask"},
     "pyramid": {"pyramid"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
@@ -190,7 +201,7 @@ def test_third_parties_have_one_user(module):
 
 def test_nothing_imports_an_adapter():
     used = {name for path in PACKAGE.rglob("*.py") for name in imports_of(path)}
-    assert not used & {".django", ".flask", ".pyramid"}
+    assert not used & {".django", ".flask", ".pyramid", ".sqlalchemy"}
 
 
 def test_every_level_has_a_module():

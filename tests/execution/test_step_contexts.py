@@ -403,7 +403,7 @@ def test_a_transaction_that_is_closed_before_a_step_is_not_warned_of(caplog):
 
 def test_what_looks_for_transactions_cannot_fail_a_call(caplog):
     database = Database()
-    database.open_transaction = lambda: fail(ValueError("no"))
+    setattr(database, "open_transaction", lambda: fail(ValueError("no")))
     endpoint = calling(int, step_context=[database])
     assert endpoint.op()["op"] == "StepRun"
     assert "open_transaction() of step_context raised" in caplog.text

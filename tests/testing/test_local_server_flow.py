@@ -209,6 +209,25 @@ def test_a_run_that_does_not_start_in_time():
     assert second.history[-1].at == 10000
 
 
+@pytest.mark.parametrize(
+    "ts, why",
+    [
+        (1000, "timestamp is before Jan 1, 1980"),
+        (315532799999, "timestamp is before Jan 1, 1980"),
+        (315532800000, None),
+        (4102444800001, "timestamp is after Jan 1, 2100"),
+    ],
+)
+def test_the_times_that_events_may_have(ts, why):
+    with served(lambda call: DONE) as (app, server):
+        if why is None:
+            (sent,) = server.send(dict(event(), ts=ts))
+            assert server.wait_for_run(sent).status == "Completed"
+        else:
+            with pytest.raises(ValueError, match=why):
+                server.send(dict(event(), ts=ts))
+
+
 # -- who may start -------------------------------------------------------------------
 
 

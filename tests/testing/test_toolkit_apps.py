@@ -416,6 +416,26 @@ def test_what_is_no_application(inngest_server):
         inngest_server.serve(object())
 
 
+def test_open_runs_are_called_at_the_newest_address(inngest_server):
+    """As was seen on a real server; but a run keeps its number of attempts."""
+    calls = []
+
+    def version(name):
+        def handler(ctx):
+            calls.append((name, ctx.max_attempts))
+            ctx.step.sleep("nap", "1h")
+            return name
+
+        return handler
+
+    inngest_server.serve(app_of(version("old"), retries=0))
+    run = inngest_server.send("go").run()
+    inngest_server.serve(app_of(version("new"), retries=3), base_url="http://new.test")
+    inngest_server.advance("1h")
+    assert run.result() == "new"
+    assert calls == [("old", 1), ("new", 1)]
+
+
 def test_two_applications(inngest_server, shop):
     inngest_server.serve(shop.application)
     inngest_server.serve(app_of(lambda ctx: "second"), base_url="http://second.test")

@@ -206,7 +206,7 @@ class TestServer(Controls):
         :param value: the result of the step. For ``wait_for_event`` the event or
             its data, or None for a timeout; for ``wait_for_signal`` the data; for
             ``fetch`` a status, a body (text or JSON), or a tuple of both and
-            perhaps headers; :data:`TIMEOUT` for a wait or an ``invoke`` that
+            perhaps headers; :data:`~inngest_wsgi.testing.TIMEOUT` for a wait or an ``invoke`` that
             times out; None for a sleep.
         :param error: an exception that the step fails with, at each attempt.
         :param fail: how many attempts of each such step fail, before it goes on
