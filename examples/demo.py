@@ -116,7 +116,7 @@ def run(app, folder, steps):
         "DATABASE_URL": os.environ.get("DATABASE_URL") or f"sqlite:///{database}",
         "SECRET_KEY": os.urandom(16).hex(),
     }
-    with LocalServer(retry_interval=1.0) as server:
+    with LocalServer(retry_interval=0.5) as server:
         say("local server", server.url)
         environ["INNGEST_DEV"] = server.url
         if site.prepare:
@@ -150,7 +150,7 @@ class Browser:
 
     def send(self, page, path, fields):
         """Send a form of a page."""
-        name, token = re.search('name="(csrf\\w*)" value="(.*?)"', self.get(page)).groups()
+        name, token = re.findall('name="(csrf\\w*)" value="(.*?)"', self.get(page))[0]
         print(f"\nPOST {path}: " + ", ".join(f"{k} {v}" for k, v in fields.items()), flush=True)
         self.get(path, urllib.parse.urlencode({name: token, **fields}).encode())
 

@@ -4,17 +4,18 @@ import hmac
 import secrets
 
 import bottle
-import inngest_wsgi as inngest
 from shop import orders, pages
 from shop.functions import FUNCTIONS, client
-from shop.models import create_tables
+from shop.models import create_tables, database
+
+import inngest_wsgi as inngest
 
 create_tables()
 application = bottle.Bottle()
 
 # The endpoint is a WSGI application, and this is how Bottle mounts one. The server's
 # requests to it are signed, and have no CSRF token.
-application.mount("/api/inngest", inngest.serve(client, FUNCTIONS))
+application.mount("/api/inngest", inngest.serve(client, FUNCTIONS, step_context=[database]))
 
 
 @application.get("/")

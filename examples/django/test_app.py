@@ -3,6 +3,7 @@
 import app
 from claims.models import Claim, Mail, Payment
 from django.test import Client, TestCase
+
 from inngest_wsgi.testing import InngestTestMixin
 
 

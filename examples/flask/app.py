@@ -2,12 +2,13 @@
 
 import os
 
-import inngest_wsgi.flask
 from flask import Flask, redirect, request
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from shop import orders, pages
 from shop.functions import FUNCTIONS, client
-from shop.models import create_tables
+from shop.models import create_tables, database
+
+import inngest_wsgi.flask
 
 create_tables()
 application = Flask(__name__)
@@ -16,7 +17,7 @@ application.secret_key = os.environ["SECRET_KEY"]
 CSRFProtect(application)
 
 # At /api/inngest. The endpoint authenticates its own requests, and needs no CSRF token.
-inngest_wsgi.flask.serve(application, client, FUNCTIONS)
+inngest_wsgi.flask.serve(application, client, FUNCTIONS, step_context=[database])
 
 
 @application.get("/")

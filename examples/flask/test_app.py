@@ -16,9 +16,8 @@ def site(inngest_server):
 
 def send(site, page, path, **fields):
     """Send a form, with the token that its page has."""
-    token = re.search(
-        'name="csrf_token" value="(.*?)"', site.get(page).get_data(as_text=True)
-    ).group(1)
+    html = site.get(page).get_data(as_text=True)
+    token = re.findall('name="csrf_token" value="(.*?)"', html)[0]
     return site.post(path, data={"csrf_token": token, **fields})
 
 

@@ -6,7 +6,7 @@ from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
 from shop import orders, pages
 from shop.functions import FUNCTIONS, client
-from shop.models import create_tables
+from shop.models import create_tables, database
 
 
 def home(request):
@@ -50,7 +50,7 @@ def make_application():
         # At /api/inngest. The endpoint authenticates its own requests, and needs no CSRF
         # token.
         config.include("inngest_wsgi.pyramid")
-        config.add_inngest(client, FUNCTIONS)
+        config.add_inngest(client, FUNCTIONS, step_context=[database])
         return config.make_wsgi_app()
 
 

@@ -12,11 +12,20 @@ import os
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
+from inngest_wsgi.sqlalchemy import step_transaction
+
 engine = sa.create_engine(os.environ.get("DATABASE_URL", "sqlite:///shop.sqlite3"))
 
-#: ``with transaction() as session:`` commits at the end, and rolls back if an exception
-#: is raised. Each step has one: what it wrote is kept if it succeeds, and only then.
-transaction = sessionmaker(engine, expire_on_commit=False).begin
+Session = sessionmaker(engine, expire_on_commit=False)
+
+#: For the steps: ``database.session`` is in a transaction of the step that runs. It is
+#: committed when the step has succeeded, before the Inngest server is told, and rolled
+#: back when the step has failed.
+database = step_transaction(Session)
+
+#: For the pages: ``with transaction() as session:`` commits at the end, and rolls back
+#: if an exception is raised.
+transaction = Session.begin
 
 
 class Base(DeclarativeBase):

@@ -1,7 +1,8 @@
 """What the pages do: place orders, list them, and decide on those to be approved."""
 
-import inngest_wsgi as inngest
 import sqlalchemy as sa
+
+import inngest_wsgi as inngest
 
 from .functions import client
 from .models import Mail, Order, transaction

@@ -1,11 +1,12 @@
 """The pages, and the events that they send."""
 
-import inngest_wsgi as inngest
 from django.db import transaction
 from django.forms import modelform_factory
 from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
+
+import inngest_wsgi as inngest
 
 from .functions import client
 from .models import Claim, Mail
