@@ -57,6 +57,7 @@ class Framework:
     :ivar errors: the same for servers that show another one, by name
     :ivar missing: a text in the page of ``/missing``
     :ivar toolbar: a text that the debug toolbar puts into ``/page``
+    :ivar no_toolbar: servers under which the toolbar does not work
     :ivar slash: the status of the redirect of ``/folder``, or None
     :ivar own: the framework's own server
     :ivar needs: the oldest Python, and the reason
@@ -75,6 +76,7 @@ class Framework:
         errors=None,
         missing="nothing here",
         toolbar=None,
+        no_toolbar=(),
         slash=None,
         own=None,
         needs=None,
@@ -89,6 +91,7 @@ class Framework:
         self.errors = errors or {}
         self.missing = missing
         self.toolbar = toolbar
+        self.no_toolbar = no_toolbar
         self.slash = slash
         self.own = own
         self.needs = needs
@@ -172,7 +175,16 @@ FRAMEWORKS = [
         slash=308,
         own=Row("`flask run`", flask_cli),
     ),
-    Framework("Pyramid", "in_pyramid", "pyramid", csrf=True, toolbar="pDebug", slash=307),
+    Framework(
+        "Pyramid",
+        "in_pyramid",
+        "pyramid",
+        csrf=True,
+        toolbar="pDebug",
+        # Apache's own processes make it "multiprocess", where the toolbar is off
+        no_toolbar=("mod_wsgi",),
+        slash=307,
+    ),
     Framework("TurboGears 2", "in_turbogears", "turbogears2"),
     Framework("WebOb", "in_webob", "webob", slash=301),
     Framework(

@@ -46,6 +46,8 @@ settings.configure(
     SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
     STATIC_URL="/static/",
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+    # the tests of Apache and uWSGI leave out translations
+    USE_I18N=False,
     USE_TZ=True,
 )
 django.setup()
