@@ -435,7 +435,8 @@ def docs_environment(session):
     if interpreter is None:
         session.skip(NO_SPHINX)
     environment = Environment(session, interpreter)
-    environment.install("tests/browser/requirements.txt", "docs/requirements.txt")
+    files = ["tests/browser", "tests/frameworks", "docs"]
+    environment.install(*(f"{folder}/requirements.txt" for folder in files))
     return environment
 
 
