@@ -30,3 +30,8 @@ def test_plugins_and_error_pages_are_not_for_what_is_mounted(inngest_server):
     inngest_server.serve(application)
     run = inngest_server.send("user/created", {"name": "Ann"}).run("welcome")
     assert run.result() == "Hello, Ann"
+
+
+def test_the_root_is_no_place_for_a_mount():
+    with pytest.raises(ValueError, match='cannot be mounted to "/"'):
+        bottle.Bottle().mount("/", inngest.serve(app.client, [app.welcome]))
