@@ -207,3 +207,38 @@ def test_a_connection_that_is_lost_in_a_step_fails_it(database_url):
     assert (op["op"], op["error"]["name"]) == ("StepError", "OperationalError")
     assert (engine.pool.checkedout(), count(engine)) == (0, 0)
     engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_of_two_attempts_at_once_one_finds_the_row_of_the_other(database_url):
+    """The recipe once() of the page; its second attempt is tried again."""
+    engine = with_table(make_engine(database_url))
+    with engine.begin() as connection:
+        connection.execute(text("create table done (key varchar(80) primary key)"))
+    database = step_transaction(sessionmaker(engine))
+    both = threading.Barrier(2)
+
+    def once(meet):
+        found = database.session.execute(text("select 1 from done where key = 'k'")).first()
+        if meet:
+            both.wait(60)
+        if found is None:
+            database.session.execute(text(INSERT))
+            database.session.execute(text("insert into done values ('k')"))
+
+    ops = []
+
+    def call(meet=True):
+        endpoint = Endpoint(lambda ctx: ctx.step.run("s", once, meet), step_context=[database])
+        ops.append(endpoint.op())
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(op["op"] for op in ops) == ["StepError", "StepRun"]
+    assert "IntegrityError" in [op["error"]["name"] for op in ops if op.get("error")]
+    call(meet=False)
+    assert (ops[-1]["op"], count(engine)) == ("StepRun", 1)
+    engine.dispose()

@@ -247,3 +247,9 @@ def test_pgbouncer_in_transaction_mode(name, database_url, tmp_path):
         assert app.run("half") == ("Completed", ["half 1", "after"])
         status, rows = app.run("group")
         assert (status, sorted(rows)) == ("Completed", ["a", "b1"])
+
+
+def test_a_streamed_call_in_a_view_of_pyramid_has_no_request(database_url, tmp_path):
+    app = ("pyramid", "view", {"INNGEST_STREAMING": "force"}, GTHREAD)
+    with running(app, "steps", database_url, tmp_path) as found:
+        assert found.run("row", text="x") == ("Failed", [])

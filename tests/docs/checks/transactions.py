@@ -31,6 +31,7 @@ def test_flask(inngest_server):
     run = drive(inngest_server, flask_app.app, "order/received", "order")
     with flask_app.app.app_context():
         assert flask_app.db.session.get(flask_app.Order, run.result()) is not None
+    assert not flask_app.db.session.registry.registry
 
 
 def test_pyramid(inngest_server):
