@@ -391,6 +391,16 @@ def official(session):
 
 
 @nox.session(venv_backend="none")
+def databases(session):
+    """Transactions of steps, on SQLite and on a PostgreSQL that the tests start."""
+    system_packages(session, {"pg_createcluster": "postgresql", "pgbouncer": "pgbouncer"})
+    here = Environment(session, HERE)
+    here.install("tests/requirements.txt", "tests/databases/requirements.txt")
+    several = ["--numprocesses=3", "--dist=worksteal", "tests/databases"]
+    here.run("pytest", "--databases=sqlite,postgresql", *(session.posargs or several))
+
+
+@nox.session(venv_backend="none")
 def package(session):
     """The files of a release: what is in them, and how they install on the oldest and on the
     newest interpreter there is."""
