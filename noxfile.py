@@ -203,13 +203,26 @@ class Environment:
         self.run("python", "-m", "pip", "install", "--quiet", *upgrade, *asked, *self._floors)
         before.update(asked)
 
-    def run(self, program, *arguments):
-        """Run a program that is installed here."""
+    def install_listed(self, path):
+        """Install what a file of requirements lists, and the package."""
+        with open(path, encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+        self.install(also=[line for line in lines if line and not line.startswith("#")])
+
+    def run(self, program, *arguments, **variables):
+        """Run a program that is installed here.
+
+        :param variables: of its environment
+        """
         programs = os.path.join(self.path, "bin")
         self._session.run(
             os.path.join(programs, program),
             *arguments,
-            env={"PATH": programs + os.pathsep + os.environ["PATH"], "VIRTUAL_ENV": self.path},
+            env={
+                "PATH": programs + os.pathsep + os.environ["PATH"],
+                "VIRTUAL_ENV": self.path,
+                **variables,
+            },
             external=True,
         )
 
@@ -357,6 +370,18 @@ def official(session):
     environment.install(also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def types(session):
+    """What mypy and pyright say of users' code, of the package and of the examples."""
+    # the last mypy for Python 3.8 has an environment of its own
+    oldest = Environment(session, HERE, "types-oldest")
+    oldest.install_listed("tests/typing/requirements-oldest.txt")
+    here = Environment(session, HERE, "types")
+    here.install_listed("tests/typing/requirements.txt")
+    mypy = os.path.join(oldest.path, "bin", "mypy")
+    here.run("pytest", *(session.posargs or ["tests/typing"]), OLDEST_MYPY=mypy)
 
 
 @nox.session(venv_backend="none", default=False)
