@@ -42,7 +42,9 @@ def test_version_is_the_same_everywhere(metadata):
 
 def test_sdist_and_wheel_say_the_same(built, metadata):
     with tarfile.open(str(built.sdist)) as opened:
-        said = _read(opened.extractfile(f"inngest_wsgi-{__version__}/PKG-INFO").read())
+        file = opened.extractfile(f"inngest_wsgi-{__version__}/PKG-INFO")
+        assert file is not None
+        said = _read(file.read())
     assert said.items() == metadata.items()
     assert said.get_payload() == metadata.get_payload()
 
@@ -107,7 +109,7 @@ def test_each_python_that_is_tested_has_a_classifier(metadata, classifiers):
 
 def _constant(name, constant):
     for node in ast.parse((ROOT / name).read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == constant:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == constant:
             return ast.literal_eval(node.value)
     raise LookupError(constant)
 
