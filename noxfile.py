@@ -270,8 +270,8 @@ def _may_sudo(session):
 
 
 #: Folders whose modules have the same names, for mypy; the demos are checked together.
-EXAMPLES = ["bottle", "pyramid", "streaming"]
-DEMOS = ["running", "shop", "conftest", "demo", "demo_streaming"]
+EXAMPLES = ["bottle", "django", "flask", "pyramid", "streaming"]
+DEMOS = ["running", "conftest", "demo", "demo_streaming"]
 
 
 @nox.session(venv_backend="none")
@@ -287,9 +287,10 @@ def lint(session):
     here.run(*untyped, "tests")
     # modules of the same name, so not all at once
     untyped.append("--no-explicit-package-bases")
-    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS))
+    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS), "examples/shop")
     for name in EXAMPLES:
-        here.run(*untyped, *sorted(glob.glob(f"examples/{name}/*.py")))
+        found = glob.glob(f"examples/{name}/**/*.py", recursive=True)
+        here.run(*untyped, *sorted(path for path in found if "migrations" not in path))
 
 
 @nox.session(venv_backend="none")
