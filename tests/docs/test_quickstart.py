@@ -1,7 +1,7 @@
 """Follows the quick start, word by word, to the run in the browser.
 
-Two things are not as on the page. The packages are those of this environment, not the registry's. And
-in the place of the Inngest Dev Server there is a ``LocalServer``, at the same address.
+Two things are not as on the page. The packages are those of this environment, not the registry's.
+And in the place of the Inngest Dev Server there is a ``LocalServer``, at the same address.
 """
 
 import contextlib
@@ -23,10 +23,7 @@ PAGE = "docs/quickstart.md"
 TEXT = doc_pages.read(PAGE)
 BLOCKS = doc_pages.blocks(TEXT)
 COMMANDS = [
-    line[2:]
-    for block in BLOCKS
-    if block.language == "console"
-    for line in block.text.splitlines()
+    line[2:] for block in BLOCKS if block.language == "console" for line in block.text.splitlines()
 ]
 DEV_SERVER = re.compile(r"(?:npx .*|docker run .*) dev -u (\S+)")
 
@@ -100,7 +97,9 @@ def folder(tmp_path):
 @pytest.fixture
 def server():
     """The stand-in for the Inngest Dev Server, which the page's commands start."""
-    addresses = {found.group(1) for each in COMMANDS for found in [DEV_SERVER.match(each)] if found}
+    addresses = {
+        found.group(1) for each in COMMANDS for found in [DEV_SERVER.match(each)] if found
+    }
     assert addresses == {"http://127.0.0.1:8000/api/inngest"}
     # not half a minute, as a server's first interval is
     with LocalServer(port=8288, retry_interval=5) as started:
