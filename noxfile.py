@@ -194,9 +194,10 @@ class Environment:
             session.run(python, "-m", "venv", "--clear", self.path, external=True, silent=True)
             open(made, "w").close()
 
-    def install(self, *extras, also=()):
-        """Install the package and what its extras need, each once."""
-        asked = [".", *also]
+    def install(self, *files, extras=("testing",), also=()):
+        """Install the package and what its extras, requirement files and
+        requirements ask for, each once."""
+        asked = [".", *(f"--requirement={file}" for file in files), *also]
         for extra in extras:
             asked += required("options.extras_require", extra)
         before = self._installed.setdefault(self.path, set())
@@ -278,7 +279,7 @@ def lint(session):
     """Format, style and types."""
     here = Environment(session, HERE)
     # mypy reads what the tests import
-    here.install("test", "browser", also=["mypy", "ruff"])
+    here.install("tests/browser/requirements.txt", also=["mypy", "ruff"])
     here.run("ruff", "check")
     here.run("ruff", "format", "--check")
     here.run("mypy")
@@ -327,7 +328,7 @@ def browser(session):
     """The page of dev mode in Chromium."""
     system_packages(session, {"chromium": "chromium"})
     here = Environment(session, HERE)
-    here.install("test", "browser")
+    here.install("tests/browser/requirements.txt")
     here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/browser"]))
 
 
@@ -346,7 +347,7 @@ def servers(session):
         },
     )
     here = Environment(session, HERE)
-    here.install("test", "servers")
+    here.install("tests/servers/requirements.txt")
     several = ["--numprocesses=3", "--dist=loadgroup", "tests/servers/streaming"]
     here.run("pytest", *(session.posargs or several))
 
@@ -360,7 +361,7 @@ def official(session):
         session.skip(NO_OFFICIAL_SDK)
     environment = Environment(session, interpreter, "official")
     # its adapters need the frameworks; tests/conftest.py needs hypothesis
-    environment.install(also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
+    environment.install(extras=[], also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
 
@@ -385,7 +386,7 @@ def screenshots(session):
     """The pictures of the page in docs/."""
     system_packages(session, {"chromium": "chromium"})
     here = Environment(session, HERE)
-    here.install("test", "browser")
+    here.install("tests/browser/requirements.txt")
     here.run("python", "tests/browser/screenshots.py")
 
 
@@ -399,7 +400,7 @@ def docs_environment(session):
     if interpreter is None:
         session.skip(NO_SPHINX)
     environment = Environment(session, interpreter)
-    environment.install("test", "browser", also=["--requirement=docs/requirements.txt"])
+    environment.install("tests/browser/requirements.txt", "docs/requirements.txt")
     return environment
 
 
@@ -407,7 +408,8 @@ def run_tests(session, interpreter, dependencies, *options):
     session.log(f"Python {interpreter.version}, {dependencies} dependencies")
     environment = Environment(session, interpreter, dependencies)
     # with orjson where the dependencies are the newest, without it elsewhere
-    environment.install("test", *(["speed"] if dependencies == "newest" else []))
+    extras = ["testing", "speed"] if dependencies == "newest" else ["testing"]
+    environment.install("tests/requirements.txt", extras=extras)
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
     environment.run("pytest", *SIDE_BY_SIDE, *options, *session.posargs)

@@ -102,7 +102,7 @@ class Concurrency:
 
     limit: int
     key: t.Optional[str] = None
-    scope: t.Optional[str] = None
+    scope: t.Optional[t.Literal["fn", "env", "account"]] = None
 
     def __post_init__(self) -> None:
         _check(self, "limit", validate.whole_number, 0)
@@ -169,6 +169,9 @@ class Priority:
 class RateLimit:
     """Limit the runs that start in a period. Further events are dropped.
 
+    The server spreads the limit over the period: a tenth of it and one more
+    may start at the same moment, and then one each ``period / limit``.
+
     :param limit: the most runs
     :param period: from 1 second to 24 hours
     :raises ValueError: names the field and says what is wrong
@@ -197,7 +200,7 @@ class Singleton:
     :raises ValueError: names the field and says what is wrong
     """
 
-    mode: str
+    mode: t.Literal["skip", "cancel"]
     key: t.Optional[str] = None
 
     def __post_init__(self) -> None:
@@ -214,7 +217,8 @@ class Throttle:
 
     :param limit: the most runs
     :param period: from 1 second to 7 days
-    :param burst: the number of them that may start at the same moment
+    :param burst: so many may start at the same moment in addition to
+        ``limit``; after that, one each ``period / limit`` (W75)
     :raises ValueError: names the field and says what is wrong
     """
 

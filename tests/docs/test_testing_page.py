@@ -7,6 +7,8 @@ from doc_pages import ROOT, is_test, run_pytest, write
 
 PAGE = "docs/testing.md"
 FILES = doc_pages.files(PAGE)
+#: What the examples print, in the order of the page.
+SHOWN = [each.text for each in doc_pages.blocks(doc_pages.read(PAGE)) if each.language == "text"]
 TESTS = [name for name in FILES if is_test(name)]
 #: Run by Django, whose settings a process has once.
 DJANGO = "test_django.py"
@@ -75,11 +77,23 @@ def test_the_example_by_unittest(page):
 
 
 def test_the_timeline_that_a_failing_test_prints(tmp_path):
-    text = doc_pages.read(PAGE)
-    (shown,) = [block.text for block in doc_pages.blocks(text) if block.language == "text"]
     files = {name: FILES[name] for name in ("shop.py", "conftest.py", "test_shop.py")}
     files["test_shop.py"] = files["test_shop.py"].replace('advance("3d")', 'advance("1d")')
     told = run_pytest(write(tmp_path, files))
+    assert timeless(SHOWN[0]) in timeless(told)
+
+
+def test_what_an_exploration_that_fails_prints(tmp_path):
+    name = "test_explore.py"
+    block, count = re.subn(r"with pytest\.raises\(.*\):", "if True:", FILES[name])
+    assert count == 1
+    told = run_pytest(write(tmp_path, {name: block, "conftest.py": FILES["conftest.py"]}), name)
+    told = told.replace(str(tmp_path), "/home/ann/bank")
+    # pytest marks the lines of an exception, and indents them
+    told, shown = (
+        re.sub(r"^(?:E\b)? *(?:\S+\.ExplorationFailed: )?", "", text, flags=re.MULTILINE)
+        for text in (told, SHOWN[1])
+    )
     assert timeless(shown) in timeless(told)
 
 

@@ -114,7 +114,8 @@ class TestServer(Controls):
             try:
                 sync(self._store, self._caller, "the test's server", url, False)
             except SyncError as error:
-                raise SyncError(error.status, error.message + self._why_not_there(path)) from None
+                said = error.message + self._why_not_there(path)
+                raise SyncError(error.status, said) from self._caller.raised.last
 
     def _why_not_there(self, path: str) -> str:
         """Return what is to be said of an answer that no bound endpoint gave."""
