@@ -3,6 +3,7 @@
 # make test               everything: lint, types, tests; on this interpreter, and on the oldest
 #                         and the newest that are found
 # make check              lint, types and tests on this interpreter alone
+# make docs               the site of docs/, in build/docs; its tools need Python 3.11 or newer
 # make bench              how fast it is, beside the official SDK and the least possible
 #                         (ARGUMENTS=--write-docs writes docs/performance.md, --help the others)
 # make clean              remove what these have made
@@ -15,9 +16,10 @@ ENVS := .venv/$(shell $(PYTHON) -c "import re, sys; print('.'.join(map(str, sys.
 DEMO := $(ENVS)/demo-$(APP)
 NOX := $(ENVS)/nox
 BENCH := $(ENVS)/bench
+SITE := $(ENVS)/docs
 SOURCES := pyproject.toml setup.cfg setup.py $(shell find inngest_wsgi -name '*.py' -o -name '*.html')
 
-.PHONY: demo demo-streaming test check bench clean python nginx wrk
+.PHONY: demo demo-streaming test check docs bench clean python nginx wrk
 
 demo: $(DEMO)/installed
 	@$(DEMO)/bin/python examples/demo.py $(APP)
@@ -37,6 +39,10 @@ bench: $(BENCH)/installed
 	@$(MAKE) --no-print-directory wrk || true
 	@$(BENCH)/bin/python benchmarks --output $(BENCH)/results $(ARGUMENTS)
 
+docs: $(SITE)/installed
+	@$(SITE)/bin/python -m sphinx -n -W --keep-going -q -b html docs build/docs
+	@echo "The site is in build/docs: open build/docs/index.html"
+
 clean:
 	rm -rf .venv .nox build dist *.egg-info
 
@@ -47,11 +53,13 @@ $(ENVS)/demo-%/installed: examples/%/requirements.txt $(SOURCES) | python
 		. --requirement $<
 	@touch $@
 
-$(BENCH)/installed: benchmarks/requirements.txt $(SOURCES) | python
+$(BENCH)/installed: benchmarks/requirements.txt
+$(SITE)/installed: docs/requirements.txt
+$(BENCH)/installed $(SITE)/installed: $(SOURCES) | python
 	@echo "Making $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
-		. --requirement $<
+		. --requirement $(filter %requirements.txt,$^)
 	@touch $@
 
 $(NOX)/installed: | python

@@ -108,11 +108,15 @@ OFFICIAL_SDK_NEEDS = (3, 10)
 NO_OFFICIAL_SDK = f"{OFFICIAL_SDK} needs Python 3.10 or newer"
 
 
-def for_official_sdk():
-    """This interpreter, or the oldest other one that the official SDK runs on; None if there is
-    none."""
+#: The oldest Python for docs/requirements.txt.
+SPHINX_NEEDS = (3, 11)
+NO_SPHINX = "Sphinx needs Python 3.11 or newer"
+
+
+def at_least(*version):
+    """This interpreter, or the oldest other one of a version or newer; None if there is none."""
     for interpreter in [HERE, *FOUND]:
-        if tuple(int(part) for part in interpreter.minor.split(".")) >= OFFICIAL_SDK_NEEDS:
+        if tuple(int(part) for part in interpreter.minor.split(".")) >= version:
             return interpreter
     return None
 
@@ -128,8 +132,10 @@ def say_interpreters():
     minors = {found.minor for found in FOUND}
     missing = [version for version in VERSIONS if version not in minors]
     lines.append("Not found: {}.".format(", ".join(missing) or "none"))
-    if for_official_sdk() is None:
+    if at_least(*OFFICIAL_SDK_NEEDS) is None:
         lines.append(f"Skipped: official, because {NO_OFFICIAL_SDK}.")
+    if at_least(*SPHINX_NEEDS) is None:
+        lines.append(f"Skipped: docs, because {NO_SPHINX}.")
     return lines + BROKEN
 
 
@@ -188,9 +194,10 @@ class Environment:
             session.run(python, "-m", "venv", "--clear", self.path, external=True, silent=True)
             open(made, "w").close()
 
-    def install(self, *extras, also=()):
-        """Install the package and what its extras need, each once."""
-        asked = [".", *also]
+    def install(self, *files, extras=("testing",), also=()):
+        """Install the package and what its extras, requirement files and
+        requirements ask for, each once."""
+        asked = [".", *(f"--requirement={file}" for file in files), *also]
         for extra in extras:
             asked += required("options.extras_require", extra)
         before = self._installed.setdefault(self.path, set())
@@ -272,7 +279,7 @@ def lint(session):
     """Format, style and types."""
     here = Environment(session, HERE)
     # mypy reads what the tests import
-    here.install("test", "browser", also=["mypy", "ruff"])
+    here.install("tests/browser/requirements.txt", also=["mypy", "ruff"])
     here.run("ruff", "check")
     here.run("ruff", "format", "--check")
     here.run("mypy")
@@ -321,7 +328,7 @@ def browser(session):
     """The page of dev mode in Chromium."""
     system_packages(session, {"chromium": "chromium"})
     here = Environment(session, HERE)
-    here.install("test", "browser")
+    here.install("tests/browser/requirements.txt")
     here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/browser"]))
 
 
@@ -340,7 +347,7 @@ def servers(session):
         },
     )
     here = Environment(session, HERE)
-    here.install("test", "servers")
+    here.install("tests/servers/requirements.txt")
     several = ["--numprocesses=3", "--dist=loadgroup", "tests/servers/streaming"]
     here.run("pytest", *(session.posargs or several))
 
@@ -349,14 +356,29 @@ def servers(session):
 def official(session):
     """The official SDK beside ours; docs/from-the-official-sdk.md has the
     differences, which ``nox -s official -- --write`` writes."""
-    interpreter = for_official_sdk()
+    interpreter = at_least(*OFFICIAL_SDK_NEEDS)
     if interpreter is None:
         session.skip(NO_OFFICIAL_SDK)
     environment = Environment(session, interpreter, "official")
     # its adapters need the frameworks; tests/conftest.py needs hypothesis
-    environment.install(also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
+    environment.install(extras=[], also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def docs(session):
+    """The site of docs/, and each program that its pages show."""
+    here = docs_environment(session)
+    system_packages(session, {"chromium": "chromium"})
+    here.run(*SPHINX, "-b", "html", "docs", "build/docs")
+    here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/docs"]))
+
+
+@nox.session(venv_backend="none", default=False)
+def links(session):
+    """The links of the site to other sites."""
+    docs_environment(session).run(*SPHINX, "-b", "linkcheck", "docs", "build/links")
 
 
 @nox.session(venv_backend="none", default=False)
@@ -364,15 +386,30 @@ def screenshots(session):
     """The pictures of the page in docs/."""
     system_packages(session, {"chromium": "chromium"})
     here = Environment(session, HERE)
-    here.install("test", "browser")
+    here.install("tests/browser/requirements.txt")
     here.run("python", "tests/browser/screenshots.py")
+
+
+#: As in the Makefile.
+SPHINX = ["python", "-m", "sphinx", "-n", "-W", "--keep-going", "-q"]
+
+
+def docs_environment(session):
+    """The environment of the site, whose tools need a newer Python than the package."""
+    interpreter = at_least(*SPHINX_NEEDS)
+    if interpreter is None:
+        session.skip(NO_SPHINX)
+    environment = Environment(session, interpreter)
+    environment.install("tests/browser/requirements.txt", "docs/requirements.txt")
+    return environment
 
 
 def run_tests(session, interpreter, dependencies, *options):
     session.log(f"Python {interpreter.version}, {dependencies} dependencies")
     environment = Environment(session, interpreter, dependencies)
     # with orjson where the dependencies are the newest, without it elsewhere
-    environment.install("test", *(["speed"] if dependencies == "newest" else []))
+    extras = ["testing", "speed"] if dependencies == "newest" else ["testing"]
+    environment.install("tests/requirements.txt", extras=extras)
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
     environment.run("pytest", *SIDE_BY_SIDE, *options, *session.posargs)

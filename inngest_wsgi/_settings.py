@@ -30,6 +30,9 @@ LOG_LEVELS = {
     "critical": 50,
     "warning": 30,
 }
+#: The same for type checkers; at run time, capitals do not matter.
+LogLevel = t.Literal["fatal", "error", "warn", "info", "debug", "silent", "critical", "warning"]
+
 #: The limit for each request of ours to the server, in seconds, for
 #: connecting and again for the whole answer.
 REQUEST_TIMEOUT_S = 30.0
@@ -66,6 +69,10 @@ class Streaming(enum.Enum):
     ALLOW = "allow"
     #: every call
     FORCE = "force"
+
+
+#: The same as text, for type checkers, and False; at run time, capitals do not matter.
+StreamingMode = t.Literal["allow", "force", "disable", False]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +201,26 @@ def resolve(
     if serve is not None:
         _check_keys(settings)
     return settings
+
+
+def route(
+    serve_path: t.Optional[str], public_path: t.Optional[str]
+) -> t.Tuple[str, t.Optional[str]]:
+    """Return where in an application of a framework an adapter adds its route, and
+    the path that is registered; None for that of the sync request.
+
+    :param serve_path: the path of the route, as the official SDK has it, and so has
+        ``INNGEST_SERVE_PATH``, which is registered too
+    :param public_path: registered in place of the path of the route
+    :raises errors.SettingsError: one of them is not a path
+    """
+    sources = Sources({}, {"serve_path": serve_path, "public_path": public_path}, os.environ)
+    path = sources.read(origins.path_setting, "serve_path", p.ENV_SERVE_PATH)
+    public = sources.read(origins.path_setting, "public_path")
+    if public is None and sources.get(None, p.ENV_SERVE_PATH)[1] is not None:
+        public = path
+    inner = urllib.parse.unquote(path or p.DEFAULT_SERVE_PATH).rstrip("/")
+    return inner, public
 
 
 def in_test(settings: Settings) -> Settings:

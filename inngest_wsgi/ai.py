@@ -9,7 +9,10 @@ from ._execution import memos, options
 from ._execution.engine import Engine
 from ._messages import Op, StepId
 
-T = t.TypeVar("T")
+if t.TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._typing import Args, SyncJSON
 
 
 class Adapter(t.Protocol):
@@ -74,8 +77,14 @@ class AI:
 
         return memos.unwrapped(self._engine.ask(step_id, describe, describe_edited))
 
-    def wrap(self, step_id: str, handler: t.Callable[..., T], *handler_args: t.Any) -> T:
+    def wrap(
+        self,
+        step_id: str,
+        handler: t.Callable[[Unpack[Args]], SyncJSON],
+        *handler_args: Unpack[Args],
+    ) -> SyncJSON:
         """Run a call of a provider's own library as a step. The server's page
         shows it as an AI step; otherwise it is like ``ctx.step.run``."""
         body = self._engine.replaced(handler)
-        return t.cast(T, self._engine.run(step_id, p.TYPE_AI_WRAP, body, handler_args))
+        found: SyncJSON = self._engine.run(step_id, p.TYPE_AI_WRAP, body, handler_args)
+        return found

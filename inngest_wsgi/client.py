@@ -21,7 +21,9 @@ from .middleware import Factory
 from .serializer import Serializer
 from .trigger import Trigger
 
-T = t.TypeVar("T")
+if t.TYPE_CHECKING:
+    from ._declare import Declare, GivenType
+    from ._typing import Json
 
 
 class Inngest:
@@ -159,7 +161,7 @@ class Inngest:
         trigger: t.Union[Trigger, t.Sequence[Trigger]],
         name: t.Optional[str] = None,
         retries: t.Optional[int] = None,
-        on_failure: t.Optional[t.Callable[[Context], t.Any]] = None,
+        on_failure: t.Optional[t.Callable[[Context], Json]] = None,
         batch_events: t.Optional[flow.Batch] = None,
         cancel: t.Optional[t.Sequence[flow.Cancel]] = None,
         checkpointing: Option = None,
@@ -167,13 +169,13 @@ class Inngest:
         debounce: t.Optional[flow.Debounce] = None,
         idempotency: t.Optional[str] = None,
         middleware: t.Optional[t.Sequence[Factory]] = None,
-        output_type: t.Any = None,
+        output_type: t.Optional[GivenType] = None,
         priority: t.Optional[flow.Priority] = None,
         rate_limit: t.Optional[flow.RateLimit] = None,
         singleton: t.Optional[flow.Singleton] = None,
         throttle: t.Optional[flow.Throttle] = None,
         timeouts: t.Optional[flow.Timeouts] = None,
-    ) -> t.Callable[[t.Callable[[Context], T]], Function[T]]:
+    ) -> Declare[GivenType]:
         """Declare a function::
 
             @client.create_function(fn_id="welcome", trigger=TriggerEvent("user/created"))
@@ -221,10 +223,10 @@ class Inngest:
         arguments["middleware"] = checked_middleware(f"function {fn_id!r}", middleware)
         options = Options(**arguments)
 
-        def declare(handler: t.Callable[[Context], T]) -> Function[T]:
+        def declare(handler: t.Callable[[Context], t.Any]) -> Function[t.Any]:
             return Function(handler, options, self.app_id)
 
-        return declare
+        return t.cast("Declare[GivenType]", declare)
 
     def send(
         self, events: t.Union[Event, t.Sequence[Event]], *, skip_middleware: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 import typing as t
 
@@ -11,13 +12,38 @@ from .event import Event
 from .group import Group
 from .step import Step
 
+
+class State:
+    """The attributes that middleware adds to a call, as ``ctx.state``. It begins empty, and
+    any name may be assigned."""
+
+    # hidden from the interpreter, which finds attributes by itself
+    if t.TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> t.Any: ...
+        def __setattr__(self, name: str, value: t.Any) -> None: ...
+
+    else:
+
+        def __getattr__(self, name):
+            """Say where a name that is missing comes from."""
+            raise AttributeError(
+                f"ctx.state has no attribute {name!r}. Assign it in transform_input of a "
+                f"middleware, as ctx.state.{name} = ..., and give the client that middleware",
+            )
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
+
+
 #: The attributes of a call's context that are made when they are asked for.
 LAZY = frozenset(["group", "logger"])
 
 
 @dataclasses.dataclass
 class Context:
-    """The one argument of a function. A middleware may add attributes to it.
+    """The one argument of a function. A middleware may add attributes to its ``state``.
 
     :ivar attempt: how often the current step, or the function outside of
         steps, was tried before: 0 the first time
@@ -63,6 +89,14 @@ class Context:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             # another thread may be as quick, and all are to have one object
             return vars(self).setdefault(name, self._make(name))
+
+    @functools.cached_property
+    def state(self) -> State:
+        """The attributes that middleware adds, such as a database session: in
+        ``transform_input``, assign ``ctx.state.session``."""
+        # another thread may be as quick, and all are to have one object
+        found: State = vars(self).setdefault("state", State())
+        return found
 
     @property
     def disconnected(self) -> threading.Event:

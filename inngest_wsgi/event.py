@@ -120,7 +120,7 @@ class Event:
     def model_dump(
         self,
         *,
-        mode: str = "python",
+        mode: t.Literal["json", "python"] = "python",
         include: t.Optional[t.Iterable[str]] = None,
         exclude: t.Optional[t.Iterable[str]] = None,
         by_alias: t.Optional[bool] = None,

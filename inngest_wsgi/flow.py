@@ -102,7 +102,7 @@ class Concurrency:
 
     limit: int
     key: t.Optional[str] = None
-    scope: t.Optional[str] = None
+    scope: t.Optional[t.Literal["fn", "env", "account"]] = None
 
     def __post_init__(self) -> None:
         _check(self, "limit", validate.whole_number, 0)
@@ -200,7 +200,7 @@ class Singleton:
     :raises ValueError: names the field and says what is wrong
     """
 
-    mode: str
+    mode: t.Literal["skip", "cancel"]
     key: t.Optional[str] = None
 
     def __post_init__(self) -> None:

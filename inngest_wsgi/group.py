@@ -9,6 +9,17 @@ from . import _protocol as p, errors
 from ._execution.engine import Engine
 
 T = t.TypeVar("T")
+T1 = t.TypeVar("T1")
+T2 = t.TypeVar("T2")
+T3 = t.TypeVar("T3")
+T4 = t.TypeVar("T4")
+T5 = t.TypeVar("T5")
+T6 = t.TypeVar("T6")
+T7 = t.TypeVar("T7")
+T8 = t.TypeVar("T8")
+
+#: A branch of a parallel group.
+Branch = t.Callable[[], T]
 
 
 class ParallelMode(enum.Enum):
@@ -26,11 +37,84 @@ class Group:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    # how checkers see parallel(): the result has the types of the branches, up to eight
+    if t.TYPE_CHECKING:
+
+        @t.overload
+        def parallel(
+            self, callables: t.Tuple[Branch[T1]], parallel_mode: ParallelMode = ...
+        ) -> t.Tuple[T1]: ...
+
+        @t.overload
+        def parallel(
+            self, callables: t.Tuple[Branch[T1], Branch[T2]], parallel_mode: ParallelMode = ...
+        ) -> t.Tuple[T1, T2]: ...
+
+        @t.overload
+        def parallel(
+            self,
+            callables: t.Tuple[Branch[T1], Branch[T2], Branch[T3]],
+            parallel_mode: ParallelMode = ...,
+        ) -> t.Tuple[T1, T2, T3]: ...
+
+        @t.overload
+        def parallel(
+            self,
+            callables: t.Tuple[Branch[T1], Branch[T2], Branch[T3], Branch[T4]],
+            parallel_mode: ParallelMode = ...,
+        ) -> t.Tuple[T1, T2, T3, T4]: ...
+
+        @t.overload
+        def parallel(
+            self,
+            callables: t.Tuple[Branch[T1], Branch[T2], Branch[T3], Branch[T4], Branch[T5]],
+            parallel_mode: ParallelMode = ...,
+        ) -> t.Tuple[T1, T2, T3, T4, T5]: ...
+
+        @t.overload
+        def parallel(
+            self,
+            callables: t.Tuple[
+                Branch[T1], Branch[T2], Branch[T3], Branch[T4], Branch[T5], Branch[T6]
+            ],
+            parallel_mode: ParallelMode = ...,
+        ) -> t.Tuple[T1, T2, T3, T4, T5, T6]: ...
+
+        @t.overload
+        def parallel(
+            self,
+            callables: t.Tuple[
+                Branch[T1], Branch[T2], Branch[T3], Branch[T4], Branch[T5], Branch[T6], Branch[T7]
+            ],
+            parallel_mode: ParallelMode = ...,
+        ) -> t.Tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+
+        @t.overload
+        def parallel(
+            self,
+            callables: t.Tuple[
+                Branch[T1],
+                Branch[T2],
+                Branch[T3],
+                Branch[T4],
+                Branch[T5],
+                Branch[T6],
+                Branch[T7],
+                Branch[T8],
+            ],
+            parallel_mode: ParallelMode = ...,
+        ) -> t.Tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+
+        @t.overload
+        def parallel(
+            self, callables: t.Sequence[Branch[T]], parallel_mode: ParallelMode = ...
+        ) -> t.Tuple[T, ...]: ...
+
     def parallel(
         self,
-        callables: t.Sequence[t.Callable[[], T]],
+        callables: t.Sequence[Branch[t.Any]],
         parallel_mode: ParallelMode = ParallelMode.WAIT,
-    ) -> t.Tuple[T, ...]:
+    ) -> t.Tuple[t.Any, ...]:
         """Run branches side by side, and wait for all of them::
 
             a, b = ctx.group.parallel((

@@ -25,6 +25,11 @@ from .event import Event
 from .function import Function
 from .serializer import Serializer, deserialized, serialized
 
+if t.TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._typing import Args, P, SyncJSON
+
 T = t.TypeVar("T")
 
 
@@ -57,9 +62,9 @@ class Step:
     code around it changes. An id may be used again, in a loop for instance;
     the uses are told apart by their order.
 
-    Every method raises :exc:`StepError` if the step has failed for good, and
-    :exc:`StepConfigError` if the step cannot be called here, or its options
-    cannot be sent.
+    Every method raises :exc:`~inngest_wsgi.errors.StepError` if the step has
+    failed for good, and :exc:`~inngest_wsgi.errors.StepConfigError` if the step
+    cannot be called here, or its options cannot be sent.
     """
 
     def __init__(
@@ -83,14 +88,35 @@ class Step:
 
     # -- steps that run in this process ----------------------------------
 
+    # how checkers see run(); a keyword of our own cannot stand between P.args and P.kwargs
+    if t.TYPE_CHECKING:
+
+        @t.overload
+        def run(
+            self,
+            step_id: str,
+            handler: t.Callable[P, SyncJSON],
+            *handler_args: P.args,
+            **handler_kwargs: P.kwargs,
+        ) -> SyncJSON: ...
+
+        @t.overload
+        def run(
+            self,
+            step_id: str,
+            handler: t.Callable[[Unpack[Args]], T],
+            *handler_args: Unpack[Args],
+            output_type: t.Any,
+        ) -> T: ...
+
     def run(
         self,
         step_id: str,
-        handler: t.Callable[..., T],
-        *handler_args: t.Any,
+        handler: t.Callable[..., t.Any],
+        *handler_args: object,
         output_type: t.Any = None,
-        **handler_kwargs: t.Any,
-    ) -> T:
+        **handler_kwargs: object,
+    ) -> t.Any:
         """Run ``handler(*handler_args, **handler_kwargs)`` once, and remember
         what it returns.
 
@@ -103,10 +129,8 @@ class Step:
             is a list, ``1.0`` is ``1``
         """
         engine = self._engine
-        found: T
         if output_type is not None:
-            found = self._run_typed(step_id, handler, handler_args, output_type, handler_kwargs)
-            return found
+            return self._run_typed(step_id, handler, handler_args, output_type, handler_kwargs)
         if engine.state.unread:
             found = recall(engine, step_id)
             if found is not NOT_RECALLED:
@@ -115,8 +139,7 @@ class Step:
             handler = engine.replaced(handler)
         if handler_kwargs:
             handler = functools.partial(handler, **handler_kwargs)
-        found = engine.run(step_id, None, handler, handler_args)
-        return found
+        return engine.run(step_id, None, handler, handler_args)
 
     def _run_typed(
         self,
@@ -242,7 +265,12 @@ class Step:
         return Event.from_wire(found) if isinstance(found, dict) else None
 
     def wait_for_signal(
-        self, step_id: str, *, signal: str, timeout: durations.Time, on_conflict: str = "fail"
+        self,
+        step_id: str,
+        *,
+        signal: str,
+        timeout: durations.Time,
+        on_conflict: t.Literal["fail", "replace"] = "fail",
     ) -> t.Optional[t.Dict[str, t.Any]]:
         """Wait for a signal. Only one run at a time can wait for it.
 

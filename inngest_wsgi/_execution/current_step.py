@@ -9,7 +9,11 @@ import typing as t
 
 from ..step import Step
 
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+if t.TYPE_CHECKING:
+    from .._typing import Json
+
+#: A function that is not ``async def``, whose result a step may have.
+F = t.TypeVar("F", bound="t.Callable[..., Json]")
 
 #: The steps of the call that runs in this thread.
 current: "contextvars.ContextVar[Step]" = contextvars.ContextVar("inngest_wsgi_step")

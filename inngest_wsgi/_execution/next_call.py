@@ -6,7 +6,7 @@ import typing as t
 
 from .._codec import json as _json
 from .._messages import Call
-from ..context import Context
+from ..context import Context, State
 from ..function import Function
 from ..middleware import StepMemos
 from .middleware_stack import Stack
@@ -50,7 +50,10 @@ class NextCall:
         before = dict(vars(fresh))
         stack.forward("transform_input", fresh, self._function, steps)
         for name, value in vars(fresh).items():
-            if name not in ("event", "events") and before.get(name) is not value:
+            if isinstance(value, State):
+                # what the function itself has assigned there stays
+                vars(self._context.state).update(vars(value))
+            elif name not in ("event", "events") and before.get(name) is not value:
                 setattr(self._context, name, value)
         return steps.transformed()
 

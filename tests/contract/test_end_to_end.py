@@ -274,7 +274,7 @@ def provider(environ, start_response):
 def harness(request):
     """An app that is synced with a server that has a virtual clock."""
     key = None if request.param == "dev" else KEY
-    streaming = "force" if request.param == "cloud-streamed" else False
+    streaming = inngest.Streaming.FORCE if request.param == "cloud-streamed" else None
     statuses = set()
     with LocalServer(signing_key=key, clock=VirtualClock()) as server, serving(
         provider

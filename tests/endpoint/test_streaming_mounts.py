@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import threading
+import typing as t
 
 import django_settings
 import pytest
@@ -83,8 +84,9 @@ def test_a_disconnect_is_noticed_through_a_mount(mount, spaces, caplog):
 # -- the recipes -----------------------------------------------------------------
 
 
-def recipe(name, **names):
+def recipe(name):
     """Execute a recipe of the docs, and return the names that it defines."""
+    names: t.Dict[str, t.Any] = {}
     text = DOCS.read_text(encoding="utf-8")
     code = text.partition(f"\n**{name}.**")[2].partition("```python\n")[2]
     exec(code.partition("```")[0], names)
@@ -162,7 +164,9 @@ def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
 
     contexts = [watch]
     if with_recipe:
-        contexts.append(recipe("SQLAlchemy", Session=Session)["session_of_the_call"])
+        names = recipe("SQLAlchemy")
+        names["Session"] = Session
+        contexts.append(names["session_of_the_call"])
     endpoint = Endpoint(handler, streaming="force", call_context=contexts)
     try:
         assert streamed_output(endpoint.application) == 1

@@ -31,7 +31,7 @@ from inngest._internal.step_lib import base as step_base, step_sync
 from official_style import observe
 
 import inngest_wsgi as ours
-from inngest_wsgi import _protocol, errors as our_errors, middleware as our_middleware
+from inngest_wsgi import _protocol, _typing, errors as our_errors, middleware as our_middleware
 from inngest_wsgi.ai import AI
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "from-the-official-sdk.md"
@@ -234,11 +234,15 @@ def default(value):
 # -- types ---------------------------------------------------------------
 
 #: Modules that the official SDK imports for type checkers alone.
-_LATE = {}
+_LATE: typing.Dict[str, typing.Any] = {}
 for _name in "client_lib execution_lib function middleware_lib server_lib step_lib types".split():
     _LATE[_name] = importlib.import_module("inngest._internal." + _name)
 _LATE["ai"] = importlib.import_module("inngest.experimental.ai")
 _LATE["t"] = _LATE["typing"] = typing
+# and names that ours has for type checkers alone; a declaration is a decorator
+_LATE["Json"] = _typing.Json
+_LATE["GivenType"] = _LATE["SyncJSON"] = _typing.SyncJSON
+_LATE["Declare"] = {_typing.SyncJSON: typing.Callable[..., typing.Any]}
 
 
 def hints(thing):

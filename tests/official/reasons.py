@@ -20,7 +20,7 @@ where they are declared.
 **Mounting it.** Where the official SDK adds a route to an application of Flask or Django,
 `serve()` returns a WSGI application object, to be mounted at `/api/inngest`:
 
-```python
+```text
 # official                                        # here
 inngest.flask.serve(app, client, [f])             app.wsgi_app = DispatcherMiddleware(
                                                       app.wsgi_app, {{"/api/inngest":

@@ -1,20 +1,15 @@
-"""The examples of ``docs/testing.md``, run as a user would run them."""
-
 import ast
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
+import doc_pages
 import pytest
+from doc_pages import ROOT, is_test, run_pytest, write
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-#: By the name that the first line gives it.
-FILES = {block.partition("\n")[0][2:]: block for language, block in BLOCKS if language == "python"}
-TESTS = [name for name in FILES if name.startswith("test_")]
+PAGE = "docs/testing.md"
+FILES = doc_pages.files(PAGE)
+#: What the examples print, in the order of the page.
+SHOWN = [each.text for each in doc_pages.blocks(doc_pages.read(PAGE)) if each.language == "text"]
+TESTS = [name for name in FILES if is_test(name)]
 #: Run by Django, whose settings a process has once.
 DJANGO = "test_django.py"
 #: What the examples import that the package does not depend on.
@@ -23,29 +18,10 @@ OTHERS = {"bottle", "django", "flask", "freezegun", "pyramid", "time_machine", "
 UNSEEN = {"test_time.py": {"time_machine"}}
 
 
-def run(folder, *command):
-    """Run a module of Python in a folder, as a user does, and return what it writes."""
-    # not what this pytest was told
-    own = ("PYTEST_ADDOPTS", "INNGEST_DEV", "DJANGO_SETTINGS_MODULE")
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=str(folder),
-        env={key: value for key, value in os.environ.items() if key not in own},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=300,
-    )
-    return done.stdout.decode("utf-8", "replace")
-
-
-def run_pytest(folder, *arguments):
-    return run(folder, "pytest", "-rA", "--color=no", "-p", "no:cacheprovider", *arguments)
-
-
 def imports(name):
     """Return the names of the modules that a file imports, by way of others of the page too."""
     found = set()
-    for node in ast.walk(ast.parse(FILES[name], feature_version=(3, 8))):
+    for node in ast.walk(ast.parse(FILES[name])):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -62,12 +38,6 @@ def need(*names):
         pytest.importorskip(module)
 
 
-def write(folder, files):
-    for name, block in files.items():
-        (folder / name).write_text(block, encoding="utf-8")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """A folder with the files of the page."""
@@ -80,18 +50,7 @@ def told(page):
     return run_pytest(page, "--continue-on-collection-errors", f"--ignore={DJANGO}")
 
 
-def names_in(name):
-    """Return the names of the tests in a file."""
-    return [
-        node.name
-        for node in ast.walk(ast.parse(FILES[name]))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
-
-
-def test_each_example_names_a_file_of_its_own():
-    assert all(re.match(r"# \w+\.py\n", block) for lang, block in BLOCKS if lang == "python")
-    assert len(FILES) == sum(language == "python" for language, _ in BLOCKS)
+def test_each_file_is_a_test_or_is_used_by_one():
     used = set().union(*map(imports, TESTS), {"conftest", "settings"})
     assert set(FILES) - set(TESTS) <= {f"{name}.py" for name in used}
 
@@ -101,25 +60,40 @@ def test_an_example_by_pytest(name, told):
     need(name)
     found = re.findall(rf"^(\w+) {re.escape(name)}(?:::\w+)*::(\w+)", told, re.MULTILINE)
     assert {status for status, _ in found} == {"PASSED"}, told
-    assert {test for _, test in found} == set(names_in(name))
+    assert {test for _, test in found} == set(doc_pages.test_names(FILES[name]))
 
 
 def test_the_example_by_django(page):
     need(DJANGO)
-    told = run(page, "django", "test", "--settings=settings", "test_django")
-    assert re.search(rf"^Ran {len(names_in(DJANGO))} tests .*\n\nOK$", told, re.MULTILINE), told
+    _, told = doc_pages.run(page, "-m", "django", "test", "--settings=settings", "test_django")
+    assert re.search(
+        rf"^Ran {len(doc_pages.test_names(FILES[DJANGO]))} tests .*\n\nOK$", told, re.MULTILINE
+    ), told
 
 
 def test_the_example_by_unittest(page):
-    told = run(page, "unittest", "test_unittest")
+    _, told = doc_pages.run(page, "-m", "unittest", "test_unittest")
     assert re.search(r"^Ran 1 test .*\n\nOK$", told, re.MULTILINE), told
 
 
 def test_the_timeline_that_a_failing_test_prints(tmp_path):
-    (shown,) = [block for language, block in BLOCKS if language == "text"]
     files = {name: FILES[name] for name in ("shop.py", "conftest.py", "test_shop.py")}
     files["test_shop.py"] = files["test_shop.py"].replace('advance("3d")', 'advance("1d")')
     told = run_pytest(write(tmp_path, files))
+    assert timeless(SHOWN[0]) in timeless(told)
+
+
+def test_what_an_exploration_that_fails_prints(tmp_path):
+    name = "test_explore.py"
+    block, count = re.subn(r"with pytest\.raises\(.*\):", "if True:", FILES[name])
+    assert count == 1
+    told = run_pytest(write(tmp_path, {name: block, "conftest.py": FILES["conftest.py"]}), name)
+    told = told.replace(str(tmp_path), "/home/ann/bank")
+    # pytest marks the lines of an exception, and indents them
+    told, shown = (
+        re.sub(r"^(?:E\b)? *(?:\S+\.ExplorationFailed: )?", "", text, flags=re.MULTILINE)
+        for text in (told, SHOWN[1])
+    )
     assert timeless(shown) in timeless(told)
 
 
