@@ -270,8 +270,8 @@ def _may_sudo(session):
 
 
 #: Folders whose modules have the same names, for mypy; the demos are checked together.
-EXAMPLES = ["bottle", "pyramid", "streaming"]
-DEMOS = ["running", "shop", "conftest", "demo", "demo_streaming"]
+EXAMPLES = ["bottle", "django", "flask", "pyramid", "streaming"]
+DEMOS = ["running", "conftest", "demo", "demo_streaming"]
 
 
 @nox.session(venv_backend="none")
@@ -287,9 +287,10 @@ def lint(session):
     here.run(*untyped, "tests")
     # modules of the same name, so not all at once
     untyped.append("--no-explicit-package-bases")
-    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS))
+    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS), "examples/shop")
     for name in EXAMPLES:
-        here.run(*untyped, *sorted(glob.glob(f"examples/{name}/*.py")))
+        found = glob.glob(f"examples/{name}/**/*.py", recursive=True)
+        here.run(*untyped, *sorted(path for path in found if "migrations" not in path))
 
 
 @nox.session(venv_backend="none")
@@ -364,6 +365,17 @@ def official(session):
     environment.install(extras=[], also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def package(session):
+    """The files of a release: what is in them, and how they install on the oldest and on the
+    newest interpreter there is."""
+    here = Environment(session, HERE, "package")
+    here.install("tests/package/requirements.txt", extras=[])
+    pythons = [f"--python={interpreter.path}" for interpreter in (OLDEST, NEWEST)]
+    several = ["--numprocesses=2", "--dist=loadfile", "tests/package"]
+    here.run("pytest", *pythons, *(session.posargs or several))
 
 
 @nox.session(venv_backend="none")

@@ -111,6 +111,10 @@ def _environ(request: t.Any) -> Environ:
     if "_body" in vars(request):
         # a middleware has read it
         environ["wsgi.input"] = io.BytesIO(request.body)
+    else:
+        # one that asks for it after the endpoint, as the debug toolbar does, would be told that
+        # it is lost or too large, and its error be the answer
+        request._body = b""
     return mounted(environ)
 
 

@@ -218,7 +218,7 @@ def test_the_host_must_be_allowed(hosts, status):
     assert call(served(returns, overridden={"ALLOWED_HOSTS": hosts}))[0] == status
 
 
-def reads_bodies(get_response):
+def reads_before(get_response):
     def middleware(request):
         assert request.body
         return get_response(request)
@@ -226,8 +226,35 @@ def reads_bodies(get_response):
     return middleware
 
 
-def test_a_middleware_may_read_the_body():
-    assert call(served(returns, ["test_django.reads_bodies"]))[0] == 200
+def reads_after(get_response):
+    """Read as the debug toolbar does."""
+
+    def middleware(request):
+        response = get_response(request)
+        assert request.body == b"" and not request.POST
+        return response
+
+    return middleware
+
+
+def large(ctx):
+    return len(ctx.event.data["text"])
+
+
+@pytest.mark.parametrize(
+    "middleware, limit, status",
+    [
+        (reads_before, 10_000, 400),
+        (reads_before, 10_000_000, 200),
+        (reads_after, 10_000, 200),
+    ],
+)
+def test_a_middleware_may_read_the_body(middleware, limit, status):
+    name = f"test_django.{middleware.__name__}"
+    client = served(large, [name], overridden={"DATA_UPLOAD_MAX_MEMORY_SIZE": limit})
+    body = call_body()
+    body["event"]["data"]["text"] = "x" * 20_000
+    assert client.post("/api/inngest?" + FN, json=body).status_code == status
 
 
 def test_an_entry_may_be_included():

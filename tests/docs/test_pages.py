@@ -2,8 +2,9 @@
 
 A page's Python blocks are files, which are written into an empty folder: pytest runs those that
 are called ``test_*.py``, and each other one is imported in a process of its own, in which a
-warning is an error. What a page has no test for may have one in ``checks/``: ``checks/flow_control.py`` is
-put beside the files of ``docs/flow-control.md``, as ``test_unseen.py``.
+warning is an error. What a page has no test for may have one in ``checks/``:
+``checks/flow_control.py`` is put beside the files of ``docs/flow-control.md``, as
+``test_unseen.py``.
 """
 
 import ast

@@ -3,7 +3,7 @@ import re
 
 import doc_pages
 import pytest
-from doc_pages import ROOT, is_test, run_pytest, write
+from doc_pages import is_test, run_pytest, write
 
 PAGE = "docs/testing.md"
 FILES = doc_pages.files(PAGE)
@@ -101,14 +101,3 @@ def timeless(text):
     """Return a text without the dates and ids that follow from the real time."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE", text)
     return re.sub(r"\b[0-9A-Z]{26}\b", "ID", text)
-
-
-@pytest.mark.parametrize("site", ["bottle", "pyramid"])
-def test_the_tests_of_an_example(site, tmp_path):
-    pytest.importorskip(site)
-    if site == "pyramid":
-        pytest.importorskip("webtest")
-    told = run_pytest(ROOT / "examples" / site, f"--basetemp={tmp_path / 'base'}")
-    assert re.search(r"^=+ 3 passed in ", told, re.MULTILINE), told
-    # no database is left beside the code
-    assert not list((ROOT / "examples").rglob("*.sqlite3"))

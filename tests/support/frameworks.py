@@ -55,6 +55,7 @@ class Framework:
     :ivar errors: the same for servers that show another one, by name
     :ivar missing: a text in the page of ``/missing``
     :ivar toolbar: a text that the debug toolbar puts into ``/page``
+    :ivar no_toolbar: servers under which the toolbar does not work
     :ivar slash: the status of the redirect of ``/folder``, or None
     :ivar own: the framework's own server
     :ivar needs: the oldest Python, and the reason
@@ -73,6 +74,7 @@ class Framework:
         errors=None,
         missing="nothing here",
         toolbar=None,
+        no_toolbar=(),
         slash=None,
         own=None,
         needs=None,
@@ -87,6 +89,7 @@ class Framework:
         self.errors = errors or {}
         self.missing = missing
         self.toolbar = toolbar
+        self.no_toolbar = no_toolbar
         self.slash = slash
         self.own = own
         self.needs = needs
@@ -121,6 +124,20 @@ def bottle_cli(port, place, application):
     return python("-m", "bottle", f"--bind=127.0.0.1:{port}", application.name)
 
 
+def flask_cli(port, place, application):
+    return python("-m", "flask", "--app", application.name, "run", f"--port={port}")
+
+
+def runserver(port, place, application):
+    arguments = ["runserver", "--noreload", "--nostatic", f"127.0.0.1:{port}"]
+    code = (
+        f"import {application.name}\n"
+        "from django.core.management import execute_from_command_line\n"
+        f"execute_from_command_line({['manage.py', *arguments]})"
+    )
+    return python("-c", code)
+
+
 FRAMEWORKS = [
     Framework(
         "Bottle",
@@ -137,7 +154,35 @@ FRAMEWORKS = [
         slash=301,
         own=Row("CherryPy's server", runner("cherrypy")),
     ),
+    Framework(
+        "Django",
+        "in_django",
+        "django",
+        csrf=True,
+        toolbar="djDebug",
+        slash=301,
+        own=Row("`manage.py runserver`", runserver),
+    ),
     Framework("Falcon", "in_falcon", "falcon", slash=301),
+    Framework(
+        "Flask",
+        "in_flask",
+        "flask",
+        csrf=True,
+        toolbar="flDebug",
+        slash=308,
+        own=Row("`flask run`", flask_cli),
+    ),
+    Framework(
+        "Pyramid",
+        "in_pyramid",
+        "pyramid",
+        csrf=True,
+        toolbar="pDebug",
+        # Apache's own processes make it "multiprocess", where the toolbar is off
+        no_toolbar=("mod_wsgi",),
+        slash=307,
+    ),
     Framework("TurboGears 2", "in_turbogears", "turbogears2"),
     Framework("WebOb", "in_webob", "webob", slash=301),
     Framework(
