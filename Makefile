@@ -1,4 +1,6 @@
-# make demo               run an example once and watch it (APP=bottle or pyramid)
+# make demo               run an example once and watch it (APP=bottle, flask, pyramid, django
+#                         or streaming); KEEP=1 starts it, for you to click around, and
+#                         DATABASE_URL=... with DRIVER=psycopg is for PostgreSQL
 # make demo-streaming     a slow step behind an impatient nginx, not streamed and streamed
 # make test               everything: lint, types, tests; on this interpreter, and on the oldest
 #                         and the newest that are found
@@ -21,8 +23,14 @@ SOURCES := pyproject.toml setup.cfg setup.py $(shell find inngest_wsgi -name '*.
 
 .PHONY: demo demo-streaming test check docs bench clean python nginx wrk
 
+ifeq ($(APP),streaming)
+demo: demo-streaming
+else
 demo: $(DEMO)/installed
-	@$(DEMO)/bin/python examples/demo.py $(APP)
+	@test -z "$(DRIVER)" || $(DEMO)/bin/python -m pip install --quiet \
+		--disable-pip-version-check "$(DRIVER)"
+	@$(DEMO)/bin/python examples/demo.py $(APP) $(if $(KEEP),--keep)
+endif
 
 demo-streaming: nginx $(ENVS)/demo-streaming/installed
 	@$(ENVS)/demo-streaming/bin/python examples/demo_streaming.py
@@ -50,7 +58,7 @@ $(ENVS)/demo-%/installed: examples/%/requirements.txt $(SOURCES) | python
 	@echo "Making $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
-		. --requirement $<
+		'.[testing]' --requirement $<
 	@touch $@
 
 $(BENCH)/installed: benchmarks/requirements.txt

@@ -92,8 +92,8 @@ class Inngest:
         self._event_api = EventApi(self._settings, Http(self._settings))
         self._bound_to: t.Optional[Pool] = None
         self.logger = logging.getLogger("inngest_wsgi") if logger is None else logger
-        self.middleware = checked_middleware("the client", middleware)
-        self.serializer = _checked_serializer(serializer)
+        self.middleware: t.Tuple[Factory, ...] = checked_middleware("the client", middleware)
+        self.serializer: t.Optional[Serializer] = _checked_serializer(serializer)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.app_id!r}>"

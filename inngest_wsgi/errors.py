@@ -168,8 +168,8 @@ class RetryAfterError(Error):
         quiet: bool = False,
     ) -> None:
         super().__init__(message or "")
-        self.retry_after = durations.to_datetime(retry_after)
-        self.header = durations.retry_after(retry_after)
+        self.retry_after: datetime.datetime = durations.to_datetime(retry_after)
+        self.header: t.Optional[str] = durations.retry_after(retry_after)
         self.quiet = quiet
 
 
@@ -256,8 +256,8 @@ class MiddlewareError(Error):
     def __init__(self, hook: str, exc: BaseException) -> None:
         super().__init__(f"middleware {hook} raised {type(exc).__name__}: {exc}")
         self.hook = hook
-        self.retriable = exc.retriable if isinstance(exc, Error) else True
-        self.header = exc.header if isinstance(exc, RetryAfterError) else None
+        self.retriable: bool = exc.retriable if isinstance(exc, Error) else True
+        self.header: t.Optional[str] = exc.header if isinstance(exc, RetryAfterError) else None
         self.status = 500 if self.retriable else 400
 
 
@@ -342,7 +342,7 @@ class BodyError(RequestError):
         self.code = code
         self.status = status
         # a complete body will be the same the next time
-        self.retriable = code in ("body_unreadable", "length_required")
+        self.retriable: bool = code in ("body_unreadable", "length_required")
 
 
 class AddressError(RequestError):
@@ -451,8 +451,8 @@ class SendEventsError(ApiError):
         too_large: bool = False,
     ) -> None:
         super().__init__(message, http_status)
-        self.ids = list(ids)
+        self.ids: t.List[str] = list(ids)
         # the server will refuse the same events again
         refused = http_status is not None and 400 <= http_status < 500 and http_status != 429
-        self.retriable = not (refused or too_large)
+        self.retriable: bool = not (refused or too_large)
         self.too_large = too_large

@@ -64,15 +64,15 @@ class Function(t.Generic[T]):
 
     def __init__(self, handler: Handler[T], options: Options, app_id: str) -> None:
         self.declared: "Function[t.Any]" = self
-        self.fn_id = options.fn_id
+        self.fn_id: str = options.fn_id
         self._app_id = app_id
         if not validate.is_text(self.fn_id):
             self._refuse('fn_id must be text, and not empty, for example "send-invoice"')
-        self.name = self.fn_id if options.name is None else options.name
+        self.name: str = self.fn_id if options.name is None else options.name
         self._check("name", validate.text, self.name)
         self.handler = handler
-        self.middleware = tuple(options.middleware or ())
-        self.output_type = options.output_type
+        self.middleware: t.Tuple[t.Any, ...] = tuple(options.middleware or ())
+        self.output_type: t.Any = options.output_type
         self._checkpointing = options.checkpointing
         if self._checkpointing is not None:
             self._check("checkpointing", checked, self._checkpointing)

@@ -154,9 +154,9 @@ class StepMemoError:
     :ivar stack: its traceback, or None
     """
 
-    message = _Field()
-    name = _Field()
-    stack = _Field()
+    message: _Field = _Field()
+    name: _Field = _Field()
+    stack: _Field = _Field()
 
     def __init__(self, wire: t.Dict[str, t.Any]) -> None:
         self._wire = wire

@@ -186,9 +186,9 @@ class Stream:
         keepalive_s: float,
         has_gone: t.Optional[t.Callable[[], bool]] = None,
     ) -> None:
-        self.run_id = call.run_id
+        self.run_id: str = call.run_id
         #: set when the client has gone
-        self.disconnected = threading.Event()
+        self.disconnected: threading.Event = threading.Event()
         #: tells whether the function's thread is alive
         self.is_running: t.Callable[[], bool] = bool
         self._call = call

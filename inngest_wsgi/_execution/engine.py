@@ -160,9 +160,9 @@ class Engine:
         self.around: t.Optional[t.Callable[[StepId, Body, t.Tuple[t.Any, ...]], t.Any]] = None
         self.memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
         target_has_run = call.target is not None and has_target_run(call)
-        self.state = CallState(get_ident(), target_has_run)
+        self.state: CallState = CallState(get_ident(), target_has_run)
         self.exception: t.Optional[BaseException] = None
-        self.swallowed = False
+        self.swallowed: bool = False
 
     # -- the function ----------------------------------------------------
 

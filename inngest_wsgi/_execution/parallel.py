@@ -3,14 +3,20 @@ head of ``engine.py`` says why."""
 
 from __future__ import annotations
 
+import types
 import typing as t
 
-from .. import _protocol as p
+from .. import _protocol as p, errors
 from .._messages import Call
 from . import ending, failures, placement
 from .hooks import Hooks
 from .interrupt import Interrupt, stray_interrupt_error
 from .state import LOOKING_AHEAD, CallState, ParallelGroup, StepRan, StepsToReport
+
+_NOT_RUN = (
+    "a branch is async def: it was called, but WSGI is synchronous and nothing would run it. "
+    "Write it with def"
+)
 
 Branch = t.Callable[[], t.Any]
 
@@ -76,7 +82,11 @@ def _call_branch(
     """
     interrupted = False
     try:
-        values.append(branch())
+        value = branch()
+        if type(value) is types.CoroutineType:
+            value.close()
+            raise errors.StepConfigError("parallel", _NOT_RUN)
+        values.append(value)
     except Interrupt as exc:
         interrupted = True
         if not state.is_interrupting:

@@ -107,9 +107,9 @@ class ParallelGroup:
     __slots__ = ("outer", "ops", "has_ended", "_branch", "_steps", "_first_uses")
 
     def __init__(self, outer: t.Optional["ParallelGroup"]) -> None:
-        self.outer = outer
+        self.outer: t.Optional[ParallelGroup] = outer
         self.ops: t.List[Op] = []
-        self.has_ended = False
+        self.has_ended: bool = False
         self._branch = 0
         self._steps = 0
         self._first_uses: t.Dict[str, t.Tuple[int, bool]] = {}
@@ -181,18 +181,18 @@ class CallState:
     )
 
     def __init__(self, thread: int, target_has_run: bool = False) -> None:
-        self.thread = thread
-        self.target_has_run = target_has_run
-        self.phase = BEFORE
+        self.thread: int = thread
+        self.target_has_run: bool = target_has_run
+        self.phase: Phase = BEFORE
         self.step: t.Optional[StepId] = None
         self.ending: t.Optional[Ending] = None
         self.process_exit: t.Optional[BaseException] = None
         self.group: t.Optional[ParallelGroup] = None
-        self.unread = 0
-        self.is_replaying = True
-        self.has_raced = False
+        self.unread: int = 0
+        self.is_replaying: bool = True
+        self.has_raced: bool = False
         self.misuse: t.Optional[errors.StepConfigError] = None
-        self.swallowed = False
+        self.swallowed: bool = False
         self.uses: t.Dict[str, int] = {}
         self.watch: t.Optional[t.Callable[[Ending], None]] = None
 

@@ -82,6 +82,10 @@ class StepTransaction:
 
     @contextlib.contextmanager
     def _transaction(self, step: RunningStep) -> t.Iterator[None]:
+        for alias in self._aliases:
+            found = _held(alias)
+            if found is not None:
+                raise errors.StepConfigError(step.step_id, _HELD.format(found, alias))
         close_old_connections()
         try:
             with contextlib.ExitStack() as stack:
@@ -97,11 +101,8 @@ def _atomic(alias: str, step: RunningStep) -> t.Iterator[None]:
     """Enter a transaction. Unlike ``transaction.atomic()``, raise an error where
     nothing would be saved although the step has raised none.
 
-    :raises errors.StepConfigError: there is one around it, or nothing can be saved
+    :raises errors.StepConfigError: nothing can be saved
     """
-    found = _held(alias)
-    if found is not None:
-        raise errors.StepConfigError(step.step_id, _HELD.format(found, alias))
     connection = connections[alias]
     if not connection.in_atomic_block and not connection.get_autocommit():
         raise errors.StepConfigError(step.step_id, _AUTOCOMMIT.format(alias))
@@ -129,6 +130,9 @@ def _held(alias: str) -> t.Optional[str]:
     or only that of a ``TestCase``."""
     connection = connections[alias]
     if not connection.in_atomic_block:
+        turned_off = connection.settings_dict["AUTOCOMMIT"] and connection.connection is not None
+        if turned_off and not connection.get_autocommit():
+            return "a transaction (set_autocommit(False))"
         return None
     blocks = connection.atomic_blocks
     # Django's own check for durable=True leaves them out too

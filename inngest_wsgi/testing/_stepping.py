@@ -43,12 +43,12 @@ class Stepper:
         retry_interval: t.Optional[float] = None,
         body_limit: int = BODY_LIMIT,
     ) -> None:
-        self.clock = clock or TestClock()
-        self.store = Store(self.clock, None, None, retry_interval, 0, body_limit)
+        self.clock: TestClock = clock or TestClock()
+        self.store: Store = Store(self.clock, None, None, retry_interval, 0, body_limit)
         self._executor = self.store.executor
         self._caller = caller
         #: The server's API, as a WSGI application.
-        self.api = Api(self.store)
+        self.api: Api = Api(self.store)
 
     def register(self, registration: t.Dict[str, t.Any]) -> None:
         """Register an app.

@@ -39,7 +39,7 @@ class Store:
         body_limit: int,
     ) -> None:
         #: Guards everything here, and is notified whenever a run moves on.
-        self.changed = threading.Condition(threading.RLock())
+        self.changed: threading.Condition = threading.Condition(threading.RLock())
         self.key = key
         #: True to refuse checkpoints of calls that were made again (W48).
         self.detect_stale = False
@@ -50,18 +50,20 @@ class Store:
         self._warned: t.Set[str] = set()
         #: What apps published to channels, oldest first.
         self.published: t.List[Message] = []
-        self.cancellations = BulkCancellations()
+        self.cancellations: BulkCancellations = BulkCancellations()
         #: How many registrations were accepted so far.
-        self.registered = 0
+        self.registered: int = 0
         self._events: t.Dict[str, Event] = {}
         #: All of them, in their order.
         self.accepted: t.List[Event] = []
         self._queue = queue = Queue(clock, self.changed)
-        self.runs = Runs(clock, queue, self.changed, self._publish, self.function, retry_interval)
-        self.schedules = Schedules(
+        self.runs: Runs = Runs(
+            clock, queue, self.changed, self._publish, self.function, retry_interval
+        )
+        self.schedules: Schedules = Schedules(
             clock, queue.put, self.functions, lambda *due: self.runs.admission.start(*due)
         )
-        self.executor = Executor(
+        self.executor: Executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit
         )
 

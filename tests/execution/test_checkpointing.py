@@ -530,6 +530,7 @@ def decoding():
         def transform_input(self, ctx, function, steps):
             ctx.event.data["nested"]["n"] += 1
             ctx.calls = getattr(ctx, "calls", 0) + 1
+            ctx.state.calls = getattr(ctx.state, "calls", 0) + 1
             for memo in steps.values():
                 memo.data.append("decoded")
 
@@ -538,10 +539,12 @@ def decoding():
 
 def with_context(ctx):
     ctx.own = "kept"
+    ctx.state.own = "kept too"
     found = []
     for name in "ab":
         found.append(list(ctx.step.run(name, list)))
         found.append([ctx.event.data["nested"]["n"], ctx.calls, ctx.own])
+        found.append([ctx.state.calls, ctx.state.own])
     return found
 
 
@@ -556,7 +559,8 @@ def test_middleware_that_changes_its_input_in_place_changes_it_once():
             client={"middleware": [decoding()]},
         )
         results.append(played(endpoint, body, {"nested": {"n": 1}}))
-    assert results[0] == results[1] == [["decoded"], [2, 1, "kept"], ["decoded"], [2, 1, "kept"]]
+    expected = [["decoded"], [2, 1, "kept"], [1, "kept too"]]
+    assert results[0] == results[1] == expected * 2
 
 
 def played(endpoint, ctx, data=None, steps=None):

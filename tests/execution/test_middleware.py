@@ -5,6 +5,8 @@ from apps import Endpoint, step_hash
 from stub_server import Scripted, serving
 
 import inngest_wsgi as inngest
+from inngest_wsgi.context import State
+from inngest_wsgi.testing import TestServer
 
 OK = (200, {"ids": ["01A"], "status": 200})
 
@@ -269,14 +271,72 @@ def test_a_session_for_each_call():
     class DatabaseSession(inngest.Middleware):
         def transform_input(self, ctx, function, steps):
             opened.append(1)
-            ctx.session = {"rows": [1, 2]}
+            ctx.state.session = {"rows": [1, 2]}
 
         def close(self):
             closed.append(1)
 
-    endpoint = Endpoints(lambda ctx: sum(ctx.session["rows"]), [DatabaseSession], None)
+    endpoint = Endpoints(lambda ctx: sum(ctx.state.session["rows"]), [DatabaseSession], None)
     assert [endpoint.call().get_json() for _ in range(2)] == [3, 3]
     assert (len(opened), len(closed)) == (2, 2)
+
+
+class SetsState(inngest.Middleware):
+    def transform_input(self, ctx, function, steps):
+        ctx.state.tenant = "acme"
+        # code that is older than ctx.state
+        ctx.tenant = "acme, as before"
+
+
+@pytest.mark.parametrize(
+    "ask, answer",
+    [
+        (lambda ctx: [ctx.state.tenant, ctx.tenant], ["acme", "acme, as before"]),
+        (lambda ctx: ctx.state is ctx.state, True),
+        (lambda ctx: repr(ctx.state), "State(tenant='acme')"),
+        (lambda ctx: hasattr(ctx.state, "session"), False),
+        (lambda ctx: ctx.step.run("a", lambda: ctx.state.tenant), "acme"),
+    ],
+)
+def test_the_state_of_a_call(ask, answer):
+    server = TestServer()
+    client = inngest.Inngest(app_id="shop", is_production=False, middleware=[SetsState])
+    declare = client.create_function(fn_id="f", trigger=inngest.TriggerEvent(event="e"))
+    server.serve(inngest.serve(client, [declare(ask)]))
+    with server:
+        assert server.send("e", {}).run().output == answer
+
+
+def test_the_state_of_a_failure_handler_is_its_own():
+    seen = []
+    client = inngest.Inngest(app_id="shop", is_production=False, middleware=[SetsState])
+
+    @client.create_function(
+        fn_id="f",
+        trigger=inngest.TriggerEvent(event="e"),
+        retries=0,
+        on_failure=lambda ctx: seen.append(vars(ctx.state)),
+    )
+    def fails(ctx):
+        ctx.state.half_done = True
+        raise ValueError("no")
+
+    with TestServer() as server:
+        server.serve(inngest.serve(client, [fails]))
+        server.send("e", {})
+        server.run_until_idle()
+    assert seen == [{"tenant": "acme"}]
+
+
+def test_what_is_missing_in_the_state_says_where_it_comes_from():
+    with pytest.raises(AttributeError, match=r"no attribute 'session'.*transform_input"):
+        State().session
+
+
+def test_a_call_makes_no_state_that_nothing_asks_for():
+    seen = []
+    Endpoints(lambda ctx: seen.append("state" in vars(ctx)), None, None).call()
+    assert seen == [False]
 
 
 def test_raw_request_is_the_environ():

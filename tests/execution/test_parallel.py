@@ -50,6 +50,19 @@ def test_a_group_without_branches():
     assert Endpoint(lambda ctx: ctx.group.parallel(())).call().get_json() == []
 
 
+def test_a_branch_that_is_async_def_fails_the_function():
+    async def fetch():
+        raise AssertionError("nothing runs it")
+
+    def asks(ctx):
+        return ctx.group.parallel((fetch, lambda: 1))
+
+    answer = Endpoint(asks).call()
+    assert answer.status_code == 400
+    assert "a branch is async def" in answer.get_json()["message"]
+    assert answer.get_json()["name"] == "StepConfigError"
+
+
 RACE, WAIT = inngest.ParallelMode.RACE, inngest.ParallelMode.WAIT
 
 

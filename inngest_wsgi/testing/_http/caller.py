@@ -44,7 +44,7 @@ class Caller:
         self._lock = threading.Lock()
         self._sockets: t.Set[socket.socket] = set()
         #: Whether :meth:`abort` was called.
-        self.aborted = False
+        self.aborted: bool = False
 
     def request(
         self, method: str, url: str, headers: t.List[t.Tuple[str, str]], body: bytes

@@ -46,11 +46,11 @@ class Queue:
         self._count = 0
         self._closed = False
         #: Seconds between a job's becoming due and its call.
-        self.delay = 0.0
+        self.delay: float = 0.0
         #: How many blocks hold virtual time at the moment.
         self.holds = 0
         #: The moment up to which held time may go on.
-        self.until = 0.0
+        self.until: float = 0.0
 
     def put(self, item: Item) -> None:
         with self._changed:

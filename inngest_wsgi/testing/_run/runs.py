@@ -85,9 +85,9 @@ class Runs:
         self.by_event: t.Dict[str, t.List[RunState]] = {}
         #: Those that have not ended.
         self._live: t.Dict[str, RunState] = {}
-        self.singletons = Singletons()
-        self.pauses = Pauses()
-        self.admission = Admission(self)
+        self.singletons: Singletons = Singletons()
+        self.pauses: Pauses = Pauses()
+        self.admission: Admission = Admission(self)
 
     # -- time and the queue ----------------------------------------------------
 

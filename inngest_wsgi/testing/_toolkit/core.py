@@ -97,7 +97,7 @@ class Core:
         self._begin()
         Core.latest += 1
         #: Tells servers apart, by their age.
-        self.number = Core.latest
+        self.number: int = Core.latest
         servers.add(self)
 
     def _begin(self) -> None:

@@ -35,7 +35,7 @@ class ExplorationFailed(AssertionError):
     def __init__(self, text: str, seed: int, faults: t.Sequence[str]) -> None:
         super().__init__(text)
         self.seed = seed
-        self.faults = list(faults)
+        self.faults: t.List[str] = list(faults)
 
 
 def explore(

@@ -77,11 +77,11 @@ class Fault:
                 raise ValueError(f"{name} must be a number from 1 on, not {number!r}")
         self.verb = verb
         self.of = of
-        self.uses = 0
+        self.uses: int = 0
         self.optional = optional
         self.explored = explored
         self.values = values
-        self.costs_attempt = verb == KILL or (
+        self.costs_attempt: bool = verb == KILL or (
             of in (CALL, ANSWER) and (verb in (DROP, TRUNCATE) or values.get("by", 0) >= _LONGEST)
         )
         self._nth = nth

@@ -69,7 +69,7 @@ class FaultyStepper(Stepper):
 
     def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
         super().__init__(*arguments, **options)
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self.choose: t.Optional[t.Callable[[int], int]] = None
         self._flights: t.List[Flight] = []
         self._arrived: t.List[t.Callable[[], t.Any]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import typing as t
 
@@ -44,14 +45,14 @@ class CallRecord:
     def __init__(
         self, at: float, run_id: str, request: CallRequest, answer: t.Optional[Answer]
     ) -> None:
-        self.at = utc(at)
+        self.at: datetime.datetime = utc(at)
         self.run_id = run_id
-        self.url = request.url
-        self.request_headers = list(request.headers)
-        self.request_body = request.body
-        self.status = None if answer is None else answer.status
-        self.headers = {} if answer is None else answer.headers
-        self.response_body = b"" if answer is None else answer.body
+        self.url: str = request.url
+        self.request_headers: t.List[t.Tuple[str, str]] = list(request.headers)
+        self.request_body: bytes = request.body
+        self.status: t.Optional[int] = None if answer is None else answer.status
+        self.headers: t.Dict[str, str] = {} if answer is None else answer.headers
+        self.response_body: bytes = b"" if answer is None else answer.body
 
     @property
     def request(self) -> t.Any:

@@ -49,7 +49,7 @@ class Stub:
         optional: bool = False,
     ) -> None:
         self.step_id = step_id
-        self.uses = 0
+        self.uses: int = 0
         self.optional = optional
         self._value = value
         self._error = error

@@ -42,7 +42,7 @@ class SigningKey:
         self._secret = bare.encode("ascii")
         self._hashed = hashlib.sha256(raw).hexdigest()
         #: The token by which an app proves that it has the key (W59).
-        self.bearer = prefix + self._hashed
+        self.bearer: str = prefix + self._hashed
 
     def __repr__(self) -> str:
         # Keys end up in tracebacks and assertion messages; their text must not.
