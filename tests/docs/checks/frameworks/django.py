@@ -26,7 +26,9 @@ def test_a_redirect():
         assert (answer.status_code, answer.location) == (301, f"https://localhost{call}")
         headers = {"Referer": f"http://localhost{call}"}
         told = client.get(call, base_url="https://localhost", headers=headers).text
-    wanted = "A call of function 'accounts-invite' came as a GET: something before this app redirects"
+    wanted = (
+        "A call of function 'accounts-invite' came as a GET: something before this app redirects"
+    )
     assert wanted in told and "from http://localhost/api/inngest" in told
 
 

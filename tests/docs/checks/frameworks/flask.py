@@ -4,9 +4,10 @@ import sys
 import app
 import factory
 import flask
+import pytest
+
 import inngest_wsgi as inngest
 import inngest_wsgi.flask
-import pytest
 
 
 def test_the_factory(inngest_server):

@@ -1,11 +1,12 @@
 import threading
 
 import app
-import inngest_wsgi as inngest
 import pytest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationConflictError
 from pyramid.threadlocal import get_current_request
+
+import inngest_wsgi as inngest
 
 
 def test_the_messages():
