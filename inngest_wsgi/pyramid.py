@@ -1,4 +1,6 @@
-"""Serve functions in an application of Pyramid::
+"""Serve functions in an application of Pyramid.
+
+::
 
     config.include("inngest_wsgi.pyramid")
     config.add_inngest(client, functions)
