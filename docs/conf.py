@@ -39,6 +39,7 @@ python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"inngest_wsgi {release}"
 html_static_path = []
 html_copy_source = False

@@ -6,6 +6,8 @@
         database.session.add(Order(id=order_id))
 
     application = inngest_wsgi.serve(client, functions, step_context=[database])
+
+``docs/transactions.md`` says what is committed when.
 """
 
 from __future__ import annotations
