@@ -1,11 +1,13 @@
 """A transaction of SQLAlchemy for each step, with SQLAlchemy 1.4 and 2::
 
-database = step_transaction(Session)
+    database = step_transaction(Session)
 
-def place_order(order_id):
-    database.session.add(Order(id=order_id))
+    def place_order(order_id):
+        database.session.add(Order(id=order_id))
 
-application = inngest_wsgi.serve(client, functions, step_context=[database])
+    application = inngest_wsgi.serve(client, functions, step_context=[database])
+
+``docs/transactions.md`` says what is committed when.
 """
 
 from __future__ import annotations
