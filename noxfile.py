@@ -210,13 +210,20 @@ class Environment:
         self.run("python", "-m", "pip", "install", "--quiet", *upgrade, *asked, *self._floors)
         before.update(asked)
 
-    def run(self, program, *arguments):
-        """Run a program that is installed here."""
+    def run(self, program, *arguments, **variables):
+        """Run a program that is installed here.
+
+        :param variables: of its environment
+        """
         programs = os.path.join(self.path, "bin")
         self._session.run(
             os.path.join(programs, program),
             *arguments,
-            env={"PATH": programs + os.pathsep + os.environ["PATH"], "VIRTUAL_ENV": self.path},
+            env={
+                "PATH": programs + os.pathsep + os.environ["PATH"],
+                "VIRTUAL_ENV": self.path,
+                **variables,
+            },
             external=True,
         )
 
@@ -333,24 +340,47 @@ def browser(session):
     here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/browser"]))
 
 
+#: Where Debian has the servers that embed its own Python.
+APACHE_AND_UWSGI = {
+    "apache2": "apache2-bin",
+    "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
+    "uwsgi": "uwsgi-core",
+    "uwsgi_python3": "uwsgi-plugin-python3",
+}
+
+
 @nox.session(venv_backend="none")
 def servers(session):
     """Streams on real servers; docs/streaming.md has the result, which
     ``nox -s servers -- tests/servers/streaming --write-docs`` writes."""
-    system_packages(
-        session,
-        {
-            "apache2": "apache2-bin",
-            "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
-            "nginx": "nginx",
-            "uwsgi": "uwsgi-core",
-            "uwsgi_python3": "uwsgi-plugin-python3",
-        },
-    )
+    system_packages(session, dict(APACHE_AND_UWSGI, nginx="nginx"))
     here = Environment(session, HERE)
     here.install("tests/servers/requirements.txt")
     several = ["--numprocesses=3", "--dist=loadgroup", "tests/servers/streaming"]
     here.run("pytest", *(session.posargs or several))
+
+
+#: The Python that they embed, by tests/support/frameworks.py.
+EMBEDDED = "3.11"
+
+
+@nox.session(venv_backend="none")
+def frameworks(session):
+    """Frameworks on real servers: each on this interpreter, and under some servers on the
+    oldest and the newest. docs/frameworks/index.md has the result, which
+    ``nox -s frameworks -- --write-docs`` writes: with every server, on each interpreter."""
+    everything = "--write-docs" in session.posargs
+    asked = FOUND if everything else [HERE, OLDEST, NEWEST]
+    interpreters = list({interpreter.name: interpreter for interpreter in asked}.values())
+    if any(interpreter.minor == EMBEDDED for interpreter in interpreters):
+        system_packages(session, APACHE_AND_UWSGI)
+    for interpreter in interpreters:
+        session.log(f"Python {interpreter.version}")
+        environment = Environment(session, interpreter, "frameworks")
+        environment.install("tests/frameworks/requirements.txt")
+        few = [] if everything or interpreter.name == HERE.name else ["--few-servers"]
+        several = ["--numprocesses=3", "--dist=loadgroup", "tests/frameworks"]
+        environment.run("pytest", *several, *few, *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -365,6 +395,16 @@ def official(session):
     environment.install(extras=[], also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def databases(session):
+    """Transactions of steps, on SQLite and on a PostgreSQL that the tests start."""
+    system_packages(session, {"pg_createcluster": "postgresql", "pgbouncer": "pgbouncer"})
+    here = Environment(session, HERE)
+    here.install("tests/requirements.txt", "tests/databases/requirements.txt")
+    several = ["--numprocesses=3", "--dist=worksteal", "tests/databases"]
+    here.run("pytest", "--databases=sqlite,postgresql", *(session.posargs or several))
 
 
 @nox.session(venv_backend="none")
@@ -393,6 +433,18 @@ def links(session):
     docs_environment(session).run(*SPHINX, "-b", "linkcheck", "docs", "build/links")
 
 
+@nox.session(venv_backend="none")
+def types(session):
+    """What mypy and pyright say of users' code, of the package and of the examples."""
+    # the last mypy for Python 3.8 has an environment of its own
+    oldest = Environment(session, HERE, "types-oldest")
+    oldest.install("tests/typing/requirements-oldest.txt")
+    here = Environment(session, HERE, "types")
+    here.install("tests/typing/requirements.txt")
+    mypy = os.path.join(oldest.path, "bin", "mypy")
+    here.run("pytest", *(session.posargs or ["tests/typing"]), OLDEST_MYPY=mypy)
+
+
 @nox.session(venv_backend="none", default=False)
 def screenshots(session):
     """The pictures of the page in docs/."""
@@ -412,7 +464,8 @@ def docs_environment(session):
     if interpreter is None:
         session.skip(NO_SPHINX)
     environment = Environment(session, interpreter)
-    environment.install("tests/browser/requirements.txt", "docs/requirements.txt")
+    files = ["tests/browser", "tests/frameworks", "docs"]
+    environment.install(*(f"{folder}/requirements.txt" for folder in files))
     return environment
 
 

@@ -12,7 +12,7 @@ from ._endpoint.call_context import Maker
 from ._execution.step_contexts import Maker as StepMaker
 from ._messages import Environ
 from ._server_api.client import Pool
-from ._settings import Streaming
+from ._settings import LogLevel, Streaming, StreamingMode
 from .checkpointing import Option
 from .client import Inngest
 from .function import Function
@@ -29,11 +29,11 @@ class ServeSettings(t.TypedDict, total=False):
     checkpointing: Option
     serve_origin: t.Optional[str]
     serve_host: t.Optional[str]
-    streaming: t.Union[Streaming, str, bool, None]
+    streaming: t.Union[Streaming, StreamingMode, None]
     keepalive_interval: t.Union[int, str, datetime.timedelta, None]
     max_streams: t.Optional[int]
     step_context: t.Sequence[StepMaker]
-    log_level: t.Optional[str]
+    log_level: t.Optional[LogLevel]
     base_url: t.Optional[str]
     http: t.Optional[Pool]
     landing_page: t.Optional[bool]

@@ -3,6 +3,7 @@ imports this module at run time."""
 
 from __future__ import annotations
 
+import sys
 import types
 import typing as t
 
@@ -16,8 +17,14 @@ if t.TYPE_CHECKING:
     #: The type of the argument ``output_type``; None where it is not given.
     GivenType = TypeVar("GivenType", default=None)
 
-    #: Types that are no classes for checkers: ``Optional[Order]``, ``Annotated[int, ...]``.
-    SpecialType = TypeVar("SpecialType", bound=t.Union[types.UnionType, t._SpecialForm])
+    # without UnionType where there is none, because checkers would take it for Any
+    if sys.version_info >= (3, 10):
+        Special = t.Union[types.UnionType, t._SpecialForm]
+    else:
+        Special = t._SpecialForm
+
+    #: Types that are no classes for checkers, such as ``Optional[Order]``.
+    SpecialType = TypeVar("SpecialType", bound=Special)
 
     T = TypeVar("T")
 

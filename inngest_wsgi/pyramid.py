@@ -1,7 +1,9 @@
-"""Serve functions in an application of Pyramid::
+"""Serve functions in an application of Pyramid.
 
-config.include("inngest_wsgi.pyramid")
-config.add_inngest(client, functions)
+::
+
+    config.include("inngest_wsgi.pyramid")
+    config.add_inngest(client, functions)
 """
 
 from __future__ import annotations

@@ -256,6 +256,19 @@ def test_the_session_of_the_function_keeps_its_objects(database_url):
     shop.engine.dispose()
 
 
+def test_after_a_text_the_transaction_of_the_function_is_left_as_it_is(database_url):
+    shop = Shop(database_url, "scoped_session")
+    used = []
+
+    def handler(ctx):
+        shop.scoped.execute(text("select 1"))
+        ctx.step.run("s", lambda: used.append(shop.used))
+
+    shop.endpoint(handler).op()
+    assert (used, shop.used) == ([1], 0)
+    shop.engine.dispose()
+
+
 WAYS = {
     "added": lambda session: session.add(Row(text="x")),
     "flushed": lambda session: (session.add(Row(text="x")), session.flush()),

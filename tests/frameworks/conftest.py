@@ -15,8 +15,8 @@ from real_servers import HERE, Application, Server
 import inngest_wsgi
 from inngest_wsgi.testing import LocalServer, VirtualClock
 
-#: Not for applications, and many.
-LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth", "*.po", "*.mo")
+#: Not for applications.
+LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth", "*.po")
 
 
 def pytest_addoption(parser):
@@ -36,13 +36,18 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    if "site" in metafunc.fixturenames:
+    for name in {"site", "prefixed"}.intersection(metafunc.fixturenames):
         cells = frameworks.cells(metafunc.config.getoption("--few-servers"))
-        marks = [[pytest.mark.xdist_group(cell.id)] for cell in cells]
-        if not metafunc.config.pluginmanager.hasplugin("xdist"):
-            marks = [[] for _ in cells]
-        found = [pytest.param(c, id=c.id, marks=m) for c, m in zip(cells, marks)]
-        metafunc.parametrize("site", found, indirect=True, scope="module")
+        if name == "prefixed":
+            cells = [cell for cell in cells if cell.row.name == frameworks.PREFIXED]
+        grouped = metafunc.config.pluginmanager.hasplugin("xdist")
+        found = []
+        for cell in cells:
+            # one process, which copies the packages for them once
+            group = "Debian" if cell.row.name in frameworks.OF_DEBIAN else cell.id
+            marks = [pytest.mark.xdist_group(group)] if grouped else []
+            found.append(pytest.param(cell, id=cell.id, marks=marks))
+        metafunc.parametrize(name, found, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -120,23 +125,19 @@ def site(request):
 
 
 @pytest.fixture(scope="module")
-def prefixed(request, site):
-    """The application of the framework below /outer, under one server for all."""
-    row = next(row for row in frameworks.SERVERS if row.name == frameworks.PREFIXED)
-    if site.cell.row is not row:
-        pytest.skip(f"prefixes are tested under {row.name}")
-    application = application_of(
-        "prefixed", request, PREFIXED=site.framework.module, PREFIX="/outer"
-    )
+def prefixed(request):
+    """The application of a framework below /outer."""
+    module = request.param.framework.module
+    application = application_of("prefixed", request, PREFIXED=module, PREFIX="/outer")
     application.page = ("/outer/page", "")
-    with started(frameworks.Cell(site.framework, row), application) as found:
+    with started(request.param, application) as found:
         yield found
 
 
 @pytest.fixture(autouse=True)
 def seen(request, record_property):
-    if "site" in request.fixturenames:
-        record_property("cell", request.getfixturevalue("site").cell.id)
+    for name in {"site", "prefixed"}.intersection(request.fixturenames):
+        record_property("cell", request.getfixturevalue(name).cell.id)
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,8 @@ SERVERS = [
 ]
 #: These embed the interpreter for which Debian has built them.
 OF_DEBIAN = ("uWSGI", "mod_wsgi")
+#: These refuse a body without a length.
+NO_CHUNKED = ("wsgiref", "uWSGI", "mod_wsgi", "`python -m bottle`", "`manage.py runserver`")
 #: Under which applications are mounted below a prefix, too.
 PREFIXED = "waitress"
 #: On further interpreters.
@@ -131,7 +133,7 @@ def flask_cli(port, place, application):
 def runserver(port, place, application):
     arguments = ["runserver", "--noreload", "--nostatic", f"127.0.0.1:{port}"]
     code = (
-        f"import {application.name}\n"
+        f"import {application.module}\n"
         "from django.core.management import execute_from_command_line\n"
         f"execute_from_command_line({['manage.py', *arguments]})"
     )

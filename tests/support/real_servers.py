@@ -274,8 +274,11 @@ class Server:
             # some servers import the application at the first request
             path, text = self.application.page
             url = f"http://127.0.0.1:{self.port}{path}"
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                assert text in answer.read().decode()
+            try:
+                with urllib.request.urlopen(url, timeout=60) as answer:
+                    assert text in answer.read().decode()
+            except OSError as error:
+                raise AssertionError(f"{url}: {error}\n{self.log()}") from error
             self._warm = True
         return self
 

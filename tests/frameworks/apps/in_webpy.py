@@ -68,7 +68,7 @@ def webpy_context(environ):
     try:
         yield
     finally:
-        app._cleanup()
+        web.utils.ThreadedDict.clear_all()
 
 
 application = DispatcherMiddleware(

@@ -4,11 +4,14 @@ import urllib.parse
 
 import jobs
 
-endpoints = jobs.mounts(lambda: Kept.value)
-
 
 class Kept:
+    """Nothing but its objects is kept of an application."""
+
     value = jobs.KEPT
+
+
+endpoints = jobs.mounts(lambda: Kept.value)
 
 
 def form(environ):
