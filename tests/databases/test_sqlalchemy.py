@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import typing
 
 import pytest
 from apps import Endpoint, step_hash
@@ -14,7 +15,7 @@ from streams import Opened, inner_of
 import inngest_wsgi as inngest
 from inngest_wsgi.sqlalchemy import step_transaction
 
-Base = declarative_base()
+Base: typing.Any = declarative_base()
 
 
 class Row(Base):
