@@ -241,7 +241,8 @@ def test_the_session_of_the_function_keeps_its_objects(database_url):
 
     def rename():
         used.append(shop.used)
-        shop.scoped.query(Row).one().text = "b"
+        row: typing.Any = shop.scoped.query(Row).one()
+        row.text = "b"
 
     found = []
 
