@@ -210,13 +210,20 @@ class Environment:
         self.run("python", "-m", "pip", "install", "--quiet", *upgrade, *asked, *self._floors)
         before.update(asked)
 
-    def run(self, program, *arguments):
-        """Run a program that is installed here."""
+    def run(self, program, *arguments, **variables):
+        """Run a program that is installed here.
+
+        :param variables: of its environment
+        """
         programs = os.path.join(self.path, "bin")
         self._session.run(
             os.path.join(programs, program),
             *arguments,
-            env={"PATH": programs + os.pathsep + os.environ["PATH"], "VIRTUAL_ENV": self.path},
+            env={
+                "PATH": programs + os.pathsep + os.environ["PATH"],
+                "VIRTUAL_ENV": self.path,
+                **variables,
+            },
             external=True,
         )
 
@@ -391,6 +398,16 @@ def official(session):
 
 
 @nox.session(venv_backend="none")
+def databases(session):
+    """Transactions of steps, on SQLite and on a PostgreSQL that the tests start."""
+    system_packages(session, {"pg_createcluster": "postgresql", "pgbouncer": "pgbouncer"})
+    here = Environment(session, HERE)
+    here.install("tests/requirements.txt", "tests/databases/requirements.txt")
+    several = ["--numprocesses=3", "--dist=worksteal", "tests/databases"]
+    here.run("pytest", "--databases=sqlite,postgresql", *(session.posargs or several))
+
+
+@nox.session(venv_backend="none")
 def package(session):
     """The files of a release: what is in them, and how they install on the oldest and on the
     newest interpreter there is."""
@@ -414,6 +431,18 @@ def docs(session):
 def links(session):
     """The links of the site to other sites."""
     docs_environment(session).run(*SPHINX, "-b", "linkcheck", "docs", "build/links")
+
+
+@nox.session(venv_backend="none")
+def types(session):
+    """What mypy and pyright say of users' code, of the package and of the examples."""
+    # the last mypy for Python 3.8 has an environment of its own
+    oldest = Environment(session, HERE, "types-oldest")
+    oldest.install("tests/typing/requirements-oldest.txt")
+    here = Environment(session, HERE, "types")
+    here.install("tests/typing/requirements.txt")
+    mypy = os.path.join(oldest.path, "bin", "mypy")
+    here.run("pytest", *(session.posargs or ["tests/typing"]), OLDEST_MYPY=mypy)
 
 
 @nox.session(venv_backend="none", default=False)

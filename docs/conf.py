@@ -17,14 +17,16 @@ nitpicky = True
 # names of others: their documentation is not looked up, so that the site builds offline
 nitpick_ignore_regex = [
     # names of others: their documentation is not looked up, so that the site builds offline
+    (r"py:.*", r"(django|flask|pyramid|sqlalchemy)\..*"),
     (
         r"py:.*",
         r"(collections|contextlib|datetime|enum|logging|pathlib|threading|types|typing|t|unittest)\..*",
     ),
     # names that a signature has and that nobody imports
     (r"py:.*", r"inngest_wsgi\.(.*\.)?_.*"),
-    (r"py:.*", r"inngest_wsgi\.(.*\.)?[A-Z]"),
-    (r"py:.*", r"inngest_wsgi\.(ai\.Adapter|function\.Options|middleware\.Client)"),
+    (r"py:.*", r"(inngest_wsgi\.(.*\.)?)?[A-Z][0-9]?(\.args|\.kwargs)?"),
+    (r"py:.*", r"inngest_wsgi\.(ai\.Adapter|context\.State|function\.Options|middleware\.Client)"),
+    (r"py:.*", r"Args|Declare|Factory|GivenType|Json|Option|SyncJSON|Trigger"),
 ]
 
 myst_enable_extensions = ["attrs_block", "deflist"]
@@ -33,14 +35,11 @@ myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
 
-# a folder without pages
-suppress_warnings = ["toc.empty_glob"]
-
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"inngest_wsgi {release}"
 html_static_path = []
 html_copy_source = False

@@ -3,6 +3,7 @@ imports this module at run time."""
 
 from __future__ import annotations
 
+import sys
 import types
 import typing as t
 
@@ -16,8 +17,11 @@ if t.TYPE_CHECKING:
     #: The type of the argument ``output_type``; None where it is not given.
     GivenType = TypeVar("GivenType", default=None)
 
-    #: Types that are no classes for checkers: ``Optional[Order]``, ``Annotated[int, ...]``.
-    SpecialType = TypeVar("SpecialType", bound=t.Union[types.UnionType, t._SpecialForm])
+    # types that are no classes for checkers, such as Optional[Order]
+    if sys.version_info >= (3, 10):
+        Special = TypeVar("Special", bound=t.Union[types.UnionType, t._SpecialForm])
+    else:
+        Special = TypeVar("Special", bound=t._SpecialForm)
 
     T = TypeVar("T")
 
@@ -40,7 +44,7 @@ if t.TYPE_CHECKING:
 
         @t.overload
         def __call__(
-            self: Declare[SpecialType], handler: t.Callable[[Context], T], /
+            self: Declare[Special], handler: t.Callable[[Context], T], /
         ) -> Function[T]: ...
 
         # what mypy takes "Order | None" for

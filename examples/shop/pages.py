@@ -17,8 +17,8 @@ LAYOUT = """<!doctype html>
   nav a {{ margin-right: 1em }}
   table {{ border-collapse: collapse; width: 100% }}
   th, td {{ text-align: left; padding: .4em .6em .4em 0; border-bottom: 1px solid #ddd }}
-  td.number, th.number {{ text-align: right }}
-  form.order {{ display: grid; grid-template-columns: 8em 1fr; gap: .5em; max-width: 26em }}
+  form.order {{ display: grid; grid-template-columns: 8em 1fr; gap: .5em; max-width: 26em;
+               align-items: center }}
   form.order button {{ grid-column: 2; justify-self: start }}
   input, select, button {{ font: inherit; padding: .2em .5em }}
   td form {{ display: inline }}

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import threading
+import typing as t
 
 import pytest
 from adapted import ADAPTED, REWRITTEN
@@ -37,7 +38,10 @@ def mounted(client, functions, **settings):
 
 
 def fails(ctx):
-    return ctx.step.run("fails", lambda: {}["missing"])
+    def raises():
+        raise KeyError("missing")
+
+    return ctx.step.run("fails", raises)
 
 
 def returns(ctx):
@@ -46,7 +50,7 @@ def returns(ctx):
 
 HTML = {"Accept": "text/html", "Host": "localhost"}
 #: Requests, each of which is answered otherwise.
-REQUESTS = [
+REQUESTS: t.List[t.Dict[str, t.Any]] = [
     dict(method="GET"),
     dict(method="GET", headers=HTML),
     dict(method="HEAD"),

@@ -1,16 +1,21 @@
 """Databases. The main sessions run these tests on SQLite, and the session
-``databases`` on PostgreSQL too, which ``DATABASES`` asks for."""
-
-import os
+``databases`` with ``--databases=sqlite,postgresql``."""
 
 import pytest
 
-NAMES = os.environ.get("DATABASES", "sqlite").split(",")
+
+def pytest_addoption(parser):
+    parser.addoption("--databases", default="sqlite", help="sqlite, postgresql, or both")
+
+
+def names(config):
+    # where this file is read too late, there is no such option
+    return config.getoption("--databases", "sqlite").split(",")
 
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """Makes databases of a server that runs until the tests are over."""
+    """What makes databases of a server that runs until the tests are over."""
     from postgresql import cluster
 
     with cluster() as make_database:
@@ -20,17 +25,14 @@ def postgresql():
 def pytest_generate_tests(metafunc):
     if "database_url" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("postgresql")
-        names = [name for name in NAMES if not only or name == "postgresql"]
-        metafunc.parametrize("database_name", names)
+        found = [name for name in names(metafunc.config) if not only or name == "postgresql"]
+        metafunc.parametrize("database_name", found)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     # a test of PostgreSQL alone belongs to the session that has it
-    items[:] = [
-        item
-        for item in items
-        if "postgresql" in NAMES or not item.get_closest_marker("postgresql")
-    ]
+    if "postgresql" not in names(config):
+        items[:] = [item for item in items if not item.get_closest_marker("postgresql")]
 
 
 def pytest_configure(config):

@@ -205,6 +205,38 @@ def test_a_transaction_within_a_step_is_a_savepoint(databases):
     assert rows(databases) == ["a", "c"]
 
 
+def test_a_durable_transaction_cannot_be_within_a_step(databases):
+    from django.db import transaction
+
+    def work():
+        with transaction.atomic(using="shop", durable=True):
+            write("a")
+
+    op = calling(work).op()
+    assert (op["op"], op["error"]["name"]) == ("StepError", "RuntimeError")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_event_is_sent_after_the_commit_of_a_page(databases, fails):
+    from django.db import transaction
+
+    sent = []
+
+    def page():
+        with transaction.atomic(using="shop"):
+            transaction.on_commit(lambda: sent.append(rows(databases)), using="shop")
+            write("a")
+            if fails:
+                raise ValueError("no")
+
+    if fails:
+        with pytest.raises(ValueError):
+            page()
+    else:
+        page()
+    assert sent == ([] if fails else [["a"]])
+
+
 def test_a_step_in_a_test_case(databases):
     """A TestCase has a transaction around each test, which is not refused."""
     from django.test import TestCase

@@ -21,6 +21,7 @@ LISTENING = r"(?:Listening at:|Serving on) (http://\S+)"
 #: mounted, further settings, the server.
 APPS = {
     "sqlalchemy": ("sqlalchemy", "alone", {}, GTHREAD),
+    "sqlalchemy, preload": ("sqlalchemy", "alone", {}, [*GTHREAD, "--workers=2", "--preload"]),
     "sqlalchemy, streamed": ("sqlalchemy", "alone", {"INNGEST_STREAMING": "allow"}, WAITRESS),
     "flask": ("flask", "adapter", {}, GTHREAD),
     "flask, streamed": ("flask", "adapter", {"INNGEST_STREAMING": "allow"}, GTHREAD),
@@ -106,8 +107,9 @@ class Database:
 
 
 class Running:
-    def __init__(self, server, database):
+    def __init__(self, server, database, log):
         self.server, self.database = server, database
+        self.log = log.read_text
 
     def run(self, name, **data):
         """Send an event, and return how its run ended and the rows."""
@@ -129,11 +131,12 @@ def running(app, form, url, tmp_path, **environ):
             MOUNT=mount,
             FORM=form,
             HOME=str(tmp_path),
+            LOG=str(tmp_path / "log"),
             INNGEST_DEV=inngest_server.url,
         )
         with process([*server, f"db_{module}:application"], LISTENING, **environ) as origin:
             inngest_server.sync(origin + "/api/inngest")
-            yield Running(inngest_server, database)
+            yield Running(inngest_server, database, tmp_path / "log")
 
 
 @pytest.mark.parametrize("name", APPS)
@@ -221,3 +224,53 @@ def test_a_lost_connection_fails_each_later_call_beside_django(database_url, tmp
         assert found.database.drop_connections() == 1
         for name in ("y", "z"):
             assert found.run("row", text=name) == ("Failed", [])
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("checks", [False, True])
+def test_health_checks_of_django_notice_a_lost_connection(checks, database_url, tmp_path):
+    app = ("django", "adapter", {"HEALTH_CHECKS": "1" if checks else ""}, ONE_THREAD)
+    with running(app, "steps", database_url, tmp_path) as found:
+        assert found.run("row", text="x") == ("Completed", ["x"])
+        assert found.database.drop_connections() == 1
+        (event_id,) = found.server.send({"name": "test/row", "data": {"text": "y"}})
+        run = found.server.wait_for_run(event_id, timeout=60)
+        assert (run.status, found.database.take()) == ("Completed", ["y"])
+        failed = [entry for entry in run.history if "StepError" in str(entry)]
+        assert bool(failed) is not checks, run.history
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("name", ["sqlalchemy", "flask", "pyramid, explicit", "django, atomic"])
+def test_pgbouncer_in_transaction_mode(name, database_url, tmp_path):
+    from postgresql import bouncer
+
+    with bouncer(database_url) as url, running(APPS[name], "steps", url, tmp_path) as app:
+        assert app.run("half") == ("Completed", ["half 1", "after"])
+        status, rows = app.run("group")
+        assert (status, sorted(rows)) == ("Completed", ["a", "b1"])
+
+
+def test_a_streamed_call_in_a_view_of_pyramid_has_no_request(database_url, tmp_path):
+    app = ("pyramid", "view", {"INNGEST_STREAMING": "force"}, GTHREAD)
+    with running(app, "steps", database_url, tmp_path) as found:
+        assert found.run("row", text="x") == ("Failed", [])
+
+
+def test_the_adapter_of_django_warns_without_transactions_of_steps(database_url, tmp_path):
+    app = ("django", "adapter", {}, GTHREAD)
+    with running(app, "none", database_url, tmp_path) as found:
+        assert found.run("around") == ("Completed", [])
+        assert found.run("around") == ("Completed", [])
+        log = found.log()
+    assert log.count("around its steps") == 1
+    assert "db-around has a transaction.atomic() on the database 'default' open" in log
+
+
+def test_the_adapter_of_pyramid_warns_without_transactions_of_steps(database_url, tmp_path):
+    app = ("pyramid", "adapter", {}, GTHREAD)
+    with running(app, "none", database_url, tmp_path) as found:
+        found.run("around")
+        log = found.log()
+    assert log.count("around its steps") == 1
+    assert "db-around has a transaction of transaction.manager or request.tm" in log

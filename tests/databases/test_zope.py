@@ -153,3 +153,25 @@ def test_the_transaction_of_a_request_can_be_committed_after_the_call(shop):
     endpoint.op()
     shop.manager.commit()
     assert shop.rows == ["a"]
+
+
+@pytest.mark.parametrize("ends", ["committed", "failed", "aborted"])
+def test_an_event_is_sent_after_the_commit_of_a_page(shop, ends):
+    sent = []
+
+    def send():
+        sent.append(shop.rows)
+
+    shop.manager.begin()
+    shop.write("a")
+    shop.manager.get().addAfterCommitHook(lambda done: done and send())
+    if ends == "committed":
+        shop.manager.commit()
+    elif ends == "aborted":
+        shop.manager.abort()
+    else:
+        shop.manager.get().addBeforeCommitHook(lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            shop.manager.commit()
+        shop.manager.abort()
+    assert sent == ([["a"]] if ends == "committed" else [])

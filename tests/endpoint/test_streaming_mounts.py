@@ -204,6 +204,22 @@ def test_the_django_recipe_closes_the_connections(with_recipe, tmp_path):
     assert seen == [with_recipe]
 
 
+def test_the_django_recipe_leaves_a_transaction_alone(tmp_path):
+    from django.db import connection, transaction
+
+    django_settings.configure(tmp_path)
+    contexts = [recipe("Django")["connections_of_the_call"]]
+    endpoint = Endpoint(lambda ctx: 1, call_context=contexts)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("create table if not exists kept (text varchar(80))")
+        cursor.execute("insert into kept values ('a')")
+        assert endpoint.call().get_json() == 1
+    with connection.cursor() as cursor:
+        assert cursor.execute("select text from kept").fetchall() == [("a",)]
+        cursor.execute("drop table kept")
+    connection.close()
+
+
 def test_every_recipe_in_the_docs_is_tested():
     section = DOCS.read_text(encoding="utf-8").partition("\n## Recipes")[2].partition("\n## ")[0]
     names = re.findall(r"^\*\*(\w+)\.\*\*", section, re.M)

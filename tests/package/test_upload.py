@@ -20,6 +20,7 @@ def index(tmp_path):
     command = [sys.executable, "-W", "ignore", str(SERVER), str(tmp_path / "packages")]
     with open(str(tmp_path / "log"), "wb") as log:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    assert server.stdout is not None
     try:
         yield server.stdout.readline().decode().strip()
     finally:

@@ -1,10 +1,7 @@
 """The tests of the examples, run as a reader runs them."""
 
 import ast
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 from demos import EXAMPLES, SITES
@@ -20,19 +17,7 @@ DISTRIBUTIONS = {
 @pytest.mark.parametrize("site", SITES, ids=str)
 def test_the_tests_of_an_example(site, tmp_path):
     site.need()
-    own = ("PYTEST_ADDOPTS", "INNGEST_DEV", "DJANGO_SETTINGS_MODULE", "DATABASE_URL")
-    options = ["-p", "no:cacheprovider", "--color=no", f"--basetemp={tmp_path / 'base'}"]
-    command = ["manage.py", "test"] if site.name == "django" else ["-m", "pytest", *options]
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=str(EXAMPLES / site.name),
-        env={key: value for key, value in os.environ.items() if key not in own},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=300,
-    )
-    told = done.stdout.decode()
-    assert done.returncode == 0, told
+    told = site.run_tests(tmp_path)
     source = (EXAMPLES / site.name / "test_app.py").read_text(encoding="utf-8")
     found = re.search(r"(\d+) passed|Ran (\d+) tests", told)
     assert found, told

@@ -14,7 +14,10 @@ if url.scheme.startswith("postgresql"):
         "NAME": url.path[1:],
         "USER": url.username,
         "HOST": parse_qs(url.query)["host"][0],
+        "PORT": parse_qs(url.query).get("port", [""])[0],
         "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": bool(os.environ.get("HEALTH_CHECKS")),
+        "DISABLE_SERVER_SIDE_CURSORS": True,
     }
 else:
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": url.path[1:]}

@@ -53,6 +53,24 @@ class Site:
         for name in sorted(self.imports(tests=True)):
             pytest.importorskip(name)
 
+    def run_tests(self, tmp_path, **environ):
+        """Run the tests of the site as its reader does, and return what is printed."""
+        own = ("PYTEST_ADDOPTS", "INNGEST_DEV", "DJANGO_SETTINGS_MODULE", "DATABASE_URL")
+        kept = {key: value for key, value in os.environ.items() if key not in own}
+        options = ["-p", "no:cacheprovider", "--color=no", f"--basetemp={tmp_path / 'base'}"]
+        command = ["manage.py", "test"] if self.name == "django" else ["-m", "pytest", *options]
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=str(self.folder),
+            env={**kept, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
+        told = done.stdout.decode()
+        assert done.returncode == 0, told
+        return told
+
 
 #: Modules of the standard library that the sites import.
 STANDARD = {"functools", "hmac", "html", "os", "pathlib", "re", "secrets", "sys"}

@@ -7,6 +7,60 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
+
+
+def unprivileged():
+    """Return a user who is not root, a new folder of this user, and options of a
+    process that is this user's."""
+    folder = tempfile.mkdtemp(prefix="inngest_wsgi_pg")
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()), folder, {}
+    user = pwd.getpwnam("postgres")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+
+    def become():
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+
+    return user, folder, {"preexec_fn": become}
+
+
+@contextlib.contextmanager
+def bouncer(url):
+    """Run a pgbouncer in transaction mode, with one connection to the database; yields
+    the URL by which to reach it."""
+    user, folder, options = unprivileged()
+    place = url.partition("?host=")[2]
+    config = os.path.join(folder, "config")
+    lines = [
+        "[databases]",
+        f"* = host={place} user={user.pw_name}",
+        "[pgbouncer]",
+        "listen_addr =",
+        "listen_port = 6432",
+        f"unix_socket_dir = {folder}",
+        "auth_type = any",
+        "pool_mode = transaction",
+        "default_pool_size = 1",
+    ]
+    with open(config, "w") as file:
+        file.write("\n".join(lines))
+    command = [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", config]
+    log = open(os.path.join(folder, "log"), "wb")
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+    log.close()
+    try:
+        until = time.monotonic() + 60
+        while not os.path.exists(os.path.join(folder, ".s.PGSQL.6432")):
+            assert child.poll() is None and time.monotonic() < until, "pgbouncer does not run"
+            time.sleep(0.01)
+        yield url.replace(place, f"{folder}&port=6432")
+    finally:
+        child.terminate()
+        child.wait(60)
+        shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
@@ -18,19 +72,7 @@ def cluster():
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
     if not found:
         raise AssertionError("PostgreSQL not found; on Debian: apt-get install postgresql")
-    folder = tempfile.mkdtemp(prefix="inngest_wsgi_pg")
-    user = pwd.getpwuid(os.geteuid())
-    options = {}
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        options = {
-            "preexec_fn": lambda: (
-                os.setgroups([]),
-                os.setgid(user.pw_gid),
-                os.setuid(user.pw_uid),
-            )
-        }
+    user, folder, options = unprivileged()
 
     def run(program, *arguments):
         command = [os.path.join(found[-1], program), *arguments]

@@ -411,6 +411,27 @@ def test_an_application_that_raises(inngest_server, caplog):
     assert 'in broken\n    raise RuntimeError("no database")\n' in told
 
 
+def test_no_request_closes_the_database_connections_of_a_django_test(inngest_server, shop):
+    """Django's handler would, and a ``TestCase`` has a transaction open in them."""
+    signals = pytest.importorskip("django.core.signals")
+    database = pytest.importorskip("django.db")
+    both = [signals.request_started, signals.request_finished]
+
+    def closing():
+        found = [key for signal in both for ((key, _), *_) in signal.receivers]
+        return found.count(id(database.close_old_connections))
+
+    app, during = shop.application, []
+
+    def seen(environ, start_response):
+        during.append(closing())
+        return app(environ, start_response)
+
+    inngest_server.serve(seen)
+    assert during == [0]
+    assert closing() == 2
+
+
 def test_what_is_no_application(inngest_server):
     with pytest.raises(TypeError, match="serve\\(\\) takes a WSGI application, its URL"):
         inngest_server.serve(object())

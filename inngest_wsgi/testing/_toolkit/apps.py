@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import typing as t
 from urllib.parse import urlsplit
 
@@ -54,7 +56,30 @@ def app_of(given: t.Any) -> App:
 
 
 def _wsgi(given: t.Any, application: Application, base: t.Mapping[str, t.Any]) -> App:
-    return App(given, lambda environ: answer_of(application, {**base, **environ}))
+    def called(environ: t.Dict[str, t.Any]) -> Answer:
+        with _django_connections_kept():
+            return answer_of(application, {**base, **environ})
+
+    return App(given, called)
+
+
+@contextlib.contextmanager
+def _django_connections_kept() -> t.Iterator[None]:
+    """Let Django close no database connection around a request meanwhile, as its own test
+    client does: a ``TestCase`` has a transaction open, and would lose it."""
+    signals = sys.modules.get("django.core.signals")
+    database = sys.modules.get("django.db")
+    if signals is None or database is None:
+        yield
+        return
+    close = database.close_old_connections
+    both = [signals.request_started, signals.request_finished]
+    disconnected = [signal for signal in both if signal.disconnect(close)]
+    try:
+        yield
+    finally:
+        for signal in disconnected:
+            signal.connect(close)
 
 
 def _django(client: t.Any, environ: t.Dict[str, t.Any]) -> Answer:
