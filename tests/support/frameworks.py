@@ -129,7 +129,7 @@ def bottle_cli(port, place, application):
     return python("-m", "bottle", f"--bind=127.0.0.1:{port}", application.name)
 
 
-BY_A_FILE = "`pserve` and `gearbox serve` start the server that their file names, such as waitress or wsgiref"
+BY_A_FILE = "`pserve` and `gearbox serve` start the server that their file names, such as waitress"
 
 
 def flask_cli(port, place, application):
