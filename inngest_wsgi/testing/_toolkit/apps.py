@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ... import _protocol
 from .._http.caller import Caller, CallFailed
-from .._http.inprocess import Application, call, environ_of, shown
+from .._http.inprocess import call, environ_of, shown
 from .._wire.answers import Answer
 
 logger = logging.getLogger("inngest_wsgi.testing")
@@ -52,7 +52,7 @@ def app_of(given: t.Any) -> App:
     )
 
 
-def _wsgi(given: t.Any, application: Application, base: t.Mapping[str, t.Any]) -> App:
+def _wsgi(given: t.Any, application: t.Any, base: t.Mapping[str, t.Any]) -> App:
     return App(given, lambda environ: call(application, {**base, **environ}))
 
 
