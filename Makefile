@@ -1,8 +1,11 @@
-# make demo               run an example once and watch it (APP=bottle or pyramid)
+# make demo               run an example once and watch it (APP=bottle, flask, pyramid, django
+#                         or streaming); KEEP=1 starts it, for you to click around, and
+#                         DATABASE_URL=... with DRIVER=psycopg is for PostgreSQL
 # make demo-streaming     a slow step behind an impatient nginx, not streamed and streamed
 # make test               everything: lint, types, tests; on this interpreter, and on the oldest
 #                         and the newest that are found
 # make check              lint, types and tests on this interpreter alone
+# make docs               the site of docs/, in build/docs; its tools need Python 3.11 or newer
 # make bench              how fast it is, beside the official SDK and the least possible
 #                         (ARGUMENTS=--write-docs writes docs/performance.md, --help the others)
 # make clean              remove what these have made
@@ -15,12 +18,19 @@ ENVS := .venv/$(shell $(PYTHON) -c "import re, sys; print('.'.join(map(str, sys.
 DEMO := $(ENVS)/demo-$(APP)
 NOX := $(ENVS)/nox
 BENCH := $(ENVS)/bench
+SITE := $(ENVS)/docs
 SOURCES := pyproject.toml setup.cfg setup.py $(shell find inngest_wsgi -name '*.py' -o -name '*.html')
 
-.PHONY: demo demo-streaming test check bench clean python nginx wrk
+.PHONY: demo demo-streaming test check docs bench clean python nginx wrk
 
+ifeq ($(APP),streaming)
+demo: demo-streaming
+else
 demo: $(DEMO)/installed
-	@$(DEMO)/bin/python examples/demo.py $(APP)
+	@test -z "$(DRIVER)" || $(DEMO)/bin/python -m pip install --quiet \
+		--disable-pip-version-check "$(DRIVER)"
+	@$(DEMO)/bin/python examples/demo.py $(APP) $(if $(KEEP),--keep)
+endif
 
 demo-streaming: nginx $(ENVS)/demo-streaming/installed
 	@$(ENVS)/demo-streaming/bin/python examples/demo_streaming.py
@@ -37,6 +47,10 @@ bench: $(BENCH)/installed
 	@$(MAKE) --no-print-directory wrk || true
 	@$(BENCH)/bin/python benchmarks --output $(BENCH)/results $(ARGUMENTS)
 
+docs: $(SITE)/installed
+	@$(SITE)/bin/python -m sphinx -n -W --keep-going -q -b html docs build/docs
+	@echo "The site is in build/docs: open build/docs/index.html"
+
 clean:
 	rm -rf .venv .nox build dist *.egg-info
 
@@ -44,14 +58,16 @@ $(ENVS)/demo-%/installed: examples/%/requirements.txt $(SOURCES) | python
 	@echo "Making $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
-		. --requirement $<
+		'.[testing]' --requirement $<
 	@touch $@
 
-$(BENCH)/installed: benchmarks/requirements.txt $(SOURCES) | python
+$(BENCH)/installed: benchmarks/requirements.txt
+$(SITE)/installed: docs/requirements.txt
+$(BENCH)/installed $(SITE)/installed: $(SOURCES) | python
 	@echo "Making $(@D) ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
-		. --requirement $<
+		. --requirement $(filter %requirements.txt,$^)
 	@touch $@
 
 $(NOX)/installed: | python

@@ -108,11 +108,15 @@ OFFICIAL_SDK_NEEDS = (3, 10)
 NO_OFFICIAL_SDK = f"{OFFICIAL_SDK} needs Python 3.10 or newer"
 
 
-def for_official_sdk():
-    """This interpreter, or the oldest other one that the official SDK runs on; None if there is
-    none."""
+#: The oldest Python for docs/requirements.txt.
+SPHINX_NEEDS = (3, 11)
+NO_SPHINX = "Sphinx needs Python 3.11 or newer"
+
+
+def at_least(*version):
+    """This interpreter, or the oldest other one of a version or newer; None if there is none."""
     for interpreter in [HERE, *FOUND]:
-        if tuple(int(part) for part in interpreter.minor.split(".")) >= OFFICIAL_SDK_NEEDS:
+        if tuple(int(part) for part in interpreter.minor.split(".")) >= version:
             return interpreter
     return None
 
@@ -128,8 +132,10 @@ def say_interpreters():
     minors = {found.minor for found in FOUND}
     missing = [version for version in VERSIONS if version not in minors]
     lines.append("Not found: {}.".format(", ".join(missing) or "none"))
-    if for_official_sdk() is None:
+    if at_least(*OFFICIAL_SDK_NEEDS) is None:
         lines.append(f"Skipped: official, because {NO_OFFICIAL_SDK}.")
+    if at_least(*SPHINX_NEEDS) is None:
+        lines.append(f"Skipped: docs, because {NO_SPHINX}.")
     return lines + BROKEN
 
 
@@ -188,9 +194,10 @@ class Environment:
             session.run(python, "-m", "venv", "--clear", self.path, external=True, silent=True)
             open(made, "w").close()
 
-    def install(self, *extras, also=()):
-        """Install the package and what its extras need, each once."""
-        asked = [".", *also]
+    def install(self, *files, extras=("testing",), also=()):
+        """Install the package and what its extras, requirement files and
+        requirements ask for, each once."""
+        asked = [".", *(f"--requirement={file}" for file in files), *also]
         for extra in extras:
             asked += required("options.extras_require", extra)
         before = self._installed.setdefault(self.path, set())
@@ -202,12 +209,6 @@ class Environment:
         upgrade = ["--upgrade", "--upgrade-strategy=" + strategy]
         self.run("python", "-m", "pip", "install", "--quiet", *upgrade, *asked, *self._floors)
         before.update(asked)
-
-    def install_listed(self, path):
-        """Install what a file of requirements lists, and the package."""
-        with open(path, encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
-        self.install(also=[line for line in lines if line and not line.startswith("#")])
 
     def run(self, program, *arguments, **variables):
         """Run a program that is installed here.
@@ -276,8 +277,8 @@ def _may_sudo(session):
 
 
 #: Folders whose modules have the same names, for mypy; the demos are checked together.
-EXAMPLES = ["bottle", "pyramid", "streaming"]
-DEMOS = ["running", "shop", "conftest", "demo", "demo_streaming"]
+EXAMPLES = ["bottle", "django", "flask", "pyramid", "streaming"]
+DEMOS = ["running", "conftest", "demo", "demo_streaming"]
 
 
 @nox.session(venv_backend="none")
@@ -285,7 +286,7 @@ def lint(session):
     """Format, style and types."""
     here = Environment(session, HERE)
     # mypy reads what the tests import
-    here.install("test", "browser", also=["mypy", "ruff"])
+    here.install("tests/browser/requirements.txt", also=["mypy", "ruff"])
     here.run("ruff", "check")
     here.run("ruff", "format", "--check")
     here.run("mypy")
@@ -293,9 +294,10 @@ def lint(session):
     here.run(*untyped, "tests")
     # modules of the same name, so not all at once
     untyped.append("--no-explicit-package-bases")
-    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS))
+    here.run(*untyped, *(f"examples/{name}.py" for name in DEMOS), "examples/shop")
     for name in EXAMPLES:
-        here.run(*untyped, *sorted(glob.glob(f"examples/{name}/*.py")))
+        found = glob.glob(f"examples/{name}/**/*.py", recursive=True)
+        here.run(*untyped, *sorted(path for path in found if "migrations" not in path))
 
 
 @nox.session(venv_backend="none")
@@ -334,42 +336,101 @@ def browser(session):
     """The page of dev mode in Chromium."""
     system_packages(session, {"chromium": "chromium"})
     here = Environment(session, HERE)
-    here.install("test", "browser")
+    here.install("tests/browser/requirements.txt")
     here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/browser"]))
+
+
+#: Where Debian has the servers that embed its own Python.
+APACHE_AND_UWSGI = {
+    "apache2": "apache2-bin",
+    "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
+    "uwsgi": "uwsgi-core",
+    "uwsgi_python3": "uwsgi-plugin-python3",
+}
 
 
 @nox.session(venv_backend="none")
 def servers(session):
     """Streams on real servers; docs/streaming.md has the result, which
     ``nox -s servers -- tests/servers/streaming --write-docs`` writes."""
-    system_packages(
-        session,
-        {
-            "apache2": "apache2-bin",
-            "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
-            "nginx": "nginx",
-            "uwsgi": "uwsgi-core",
-            "uwsgi_python3": "uwsgi-plugin-python3",
-        },
-    )
+    system_packages(session, dict(APACHE_AND_UWSGI, nginx="nginx"))
     here = Environment(session, HERE)
-    here.install("test", "servers")
+    here.install("tests/servers/requirements.txt")
     several = ["--numprocesses=3", "--dist=loadgroup", "tests/servers/streaming"]
     here.run("pytest", *(session.posargs or several))
+
+
+#: The Python that they embed, by tests/support/frameworks.py.
+EMBEDDED = "3.11"
+
+
+@nox.session(venv_backend="none")
+def frameworks(session):
+    """Frameworks on real servers: each on this interpreter, and under some servers on the
+    oldest and the newest. docs/frameworks/index.md has the result, which
+    ``nox -s frameworks -- --write-docs`` writes: with every server, on each interpreter."""
+    everything = "--write-docs" in session.posargs
+    asked = FOUND if everything else [HERE, OLDEST, NEWEST]
+    interpreters = list({interpreter.name: interpreter for interpreter in asked}.values())
+    if any(interpreter.minor == EMBEDDED for interpreter in interpreters):
+        system_packages(session, APACHE_AND_UWSGI)
+    for interpreter in interpreters:
+        session.log(f"Python {interpreter.version}")
+        environment = Environment(session, interpreter, "frameworks")
+        environment.install("tests/frameworks/requirements.txt")
+        few = [] if everything or interpreter.name == HERE.name else ["--few-servers"]
+        several = ["--numprocesses=3", "--dist=loadgroup", "tests/frameworks"]
+        environment.run("pytest", *several, *few, *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def official(session):
     """The official SDK beside ours; docs/from-the-official-sdk.md has the
     differences, which ``nox -s official -- --write`` writes."""
-    interpreter = for_official_sdk()
+    interpreter = at_least(*OFFICIAL_SDK_NEEDS)
     if interpreter is None:
         session.skip(NO_OFFICIAL_SDK)
     environment = Environment(session, interpreter, "official")
     # its adapters need the frameworks; tests/conftest.py needs hypothesis
-    environment.install(also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
+    environment.install(extras=[], also=[OFFICIAL_SDK, "django", "flask", "hypothesis", "pytest"])
     # the official SDK and pydantic disagree about what is deprecated
     environment.run("pytest", "-W", "default", "tests/official", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def databases(session):
+    """Transactions of steps, on SQLite and on a PostgreSQL that the tests start."""
+    system_packages(session, {"pg_createcluster": "postgresql", "pgbouncer": "pgbouncer"})
+    here = Environment(session, HERE)
+    here.install("tests/requirements.txt", "tests/databases/requirements.txt")
+    several = ["--numprocesses=3", "--dist=worksteal", "tests/databases"]
+    here.run("pytest", "--databases=sqlite,postgresql", *(session.posargs or several))
+
+
+@nox.session(venv_backend="none")
+def package(session):
+    """The files of a release: what is in them, and how they install on the oldest and on the
+    newest interpreter there is."""
+    here = Environment(session, HERE, "package")
+    here.install("tests/package/requirements.txt", extras=[])
+    pythons = [f"--python={interpreter.path}" for interpreter in (OLDEST, NEWEST)]
+    several = ["--numprocesses=2", "--dist=loadfile", "tests/package"]
+    here.run("pytest", *pythons, *(session.posargs or several))
+
+
+@nox.session(venv_backend="none")
+def docs(session):
+    """The site of docs/, and each program that its pages show."""
+    here = docs_environment(session)
+    system_packages(session, {"chromium": "chromium"})
+    here.run(*SPHINX, "-b", "html", "docs", "build/docs")
+    here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/docs"]))
+
+
+@nox.session(venv_backend="none", default=False)
+def links(session):
+    """The links of the site to other sites."""
+    docs_environment(session).run(*SPHINX, "-b", "linkcheck", "docs", "build/links")
 
 
 @nox.session(venv_backend="none")
@@ -377,9 +438,9 @@ def types(session):
     """What mypy and pyright say of users' code, of the package and of the examples."""
     # the last mypy for Python 3.8 has an environment of its own
     oldest = Environment(session, HERE, "types-oldest")
-    oldest.install_listed("tests/typing/requirements-oldest.txt")
+    oldest.install("tests/typing/requirements-oldest.txt")
     here = Environment(session, HERE, "types")
-    here.install_listed("tests/typing/requirements.txt")
+    here.install("tests/typing/requirements.txt")
     mypy = os.path.join(oldest.path, "bin", "mypy")
     here.run("pytest", *(session.posargs or ["tests/typing"]), OLDEST_MYPY=mypy)
 
@@ -389,15 +450,31 @@ def screenshots(session):
     """The pictures of the page in docs/."""
     system_packages(session, {"chromium": "chromium"})
     here = Environment(session, HERE)
-    here.install("test", "browser")
+    here.install("tests/browser/requirements.txt")
     here.run("python", "tests/browser/screenshots.py")
+
+
+#: As in the Makefile.
+SPHINX = ["python", "-m", "sphinx", "-n", "-W", "--keep-going", "-q"]
+
+
+def docs_environment(session):
+    """The environment of the site, whose tools need a newer Python than the package."""
+    interpreter = at_least(*SPHINX_NEEDS)
+    if interpreter is None:
+        session.skip(NO_SPHINX)
+    environment = Environment(session, interpreter)
+    files = ["tests/browser", "tests/frameworks", "docs"]
+    environment.install(*(f"{folder}/requirements.txt" for folder in files))
+    return environment
 
 
 def run_tests(session, interpreter, dependencies, *options):
     session.log(f"Python {interpreter.version}, {dependencies} dependencies")
     environment = Environment(session, interpreter, dependencies)
     # with orjson where the dependencies are the newest, without it elsewhere
-    environment.install("test", *(["speed"] if dependencies == "newest" else []))
+    extras = ["testing", "speed"] if dependencies == "newest" else ["testing"]
+    environment.install("tests/requirements.txt", extras=extras)
     # not ``python -m pytest``: that would find the package here, not where
     # it was installed
     environment.run("pytest", *SIDE_BY_SIDE, *options, *session.posargs)

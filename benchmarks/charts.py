@@ -8,9 +8,10 @@ import steps
 #: The colours of entrants, which can be told apart without colours by the legend's order.
 COLOURS = {
     "floor": "#9a9a9a",
-    "empty": "#9a9a9a",
+    "empty": "#c9c9c9",
     "ours": "#1f6feb",
     "ours+orjson": "#0a3069",
+    "ours, streamed": "#8250df",
     "official": "#d4700a",
     "without checkpointing": "#9a9a9a",
     "with checkpointing": "#1f6feb",

@@ -38,6 +38,9 @@ EMPTY = Contestant("empty", "empty")
 FLOOR = Contestant("floor", "floor")
 OURS = Contestant("ours", "ours", environ={WITHOUT_ORJSON: "1"})
 ORJSON = Contestant("ours+orjson", "ours", needs=("orjson",))
+STREAMED = Contestant(
+    "ours, streamed", "ours", environ={WITHOUT_ORJSON: "1", "INNGEST_STREAMING": "allow"}
+)
 OFFICIAL = Contestant("official", "official", needs=("inngest", "flask"))
 
 

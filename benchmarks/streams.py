@@ -9,6 +9,7 @@ import io
 import selectors
 import socket
 import statistics
+import threading
 import time
 
 import in_process
@@ -34,6 +35,10 @@ WAYS = {
 }
 
 
+#: What no streamed call can do without.
+HAND_OVER = "to wake a thread and be woken by it, nothing else"
+
+
 def measure(quick, skips, others=()):
     """Return the seconds of a call in each way, and what is found of open streams."""
     count, keepalive_s, spaces = (5, 0.25, 3) if quick else (OPEN, KEEPALIVE_S, 8)
@@ -50,16 +55,40 @@ def measure(quick, skips, others=()):
 def measure_calls(rounds, times):
     body = in_process.call(10)
     applications = {name: make(streaming) for name, (streaming, _) in WAYS.items()}
-    found = {name: [] for name in WAYS}
+    found = {name: [] for name in [*WAYS, HAND_OVER]}
+    partner = Partner()
     for _ in range(rounds):
         for name, (_, software) in WAYS.items():
             found[name].append(make_calls(applications[name], body, software, times))
+        found[HAND_OVER].append(partner.wake(times))
     base = next(iter(WAYS))
     return {
         "seconds": turns.medians(found),
         # how much longer, not how much faster
         "ratio": {name: 1 / each for name, each in turns.ratios(found, base).items()},
     }
+
+
+class Partner:
+    """A thread that does nothing but wake the one that has woken it."""
+
+    def __init__(self):
+        self._asked, self._answered = threading.Lock(), threading.Lock()
+        self._asked.acquire()
+        self._answered.acquire()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def wake(self, times):
+        """Return the seconds that it takes to wake the thread and be woken by it."""
+        begun = time.perf_counter()
+        for _ in range(times):
+            self._asked.release()
+            self._answered.acquire()
+        return (time.perf_counter() - begun) / times
+
+    def _work(self):
+        while self._asked.acquire():
+            self._answered.release()
 
 
 def make(streaming):

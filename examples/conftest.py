@@ -1,17 +1,24 @@
-"""What the tests of both sites share: settings, and a database for each test."""
+"""Settings, and empty tables for each test of the shop.
+
+The tests use a database in memory, or the one that ``TEST_DATABASE_URL`` names, whose
+tables they drop.
+"""
 
 import os
 
 import pytest
 
-# The shop reads these when it is imported. In dev mode it needs no keys.
+# Read when the modules are imported. In dev mode no keys are needed.
 os.environ["INNGEST_DEV"] = "1"
-os.environ["SHOP_DATABASE"] = ":memory:"
+os.environ["SECRET_KEY"] = "for tests"
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or "sqlite://"
 
 
 @pytest.fixture(autouse=True)
-def database(tmp_path, monkeypatch):
-    import shop
+def empty_tables():
+    from shop import models
 
-    monkeypatch.setattr(shop, "DATABASE", str(tmp_path / "shop.sqlite3"))
-    shop.create_tables()
+    models.Base.metadata.drop_all(models.engine)
+    models.create_tables()
+    yield
+    models.engine.dispose()

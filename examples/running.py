@@ -180,21 +180,26 @@ def sync(server, origin):
     say("sync", f"HTTP {synced.status}: {synced.body}")
 
 
-def follow(server, event_id):
-    """Print the run of an event as it happens.
+def follow(server, run_id, happened=lambda entry: None):
+    """Print a run as it happens.
 
+    :param happened: called with each entry of the run's history
     :returns: the run, when it has ended
     """
-    (started,) = server.runs(event_id)
-    print(f"\nrun {started.run_id} of {started.function_id}\n", flush=True)
-    print("{:>8}  {:<17} {:<17} {}".format("time", "step", "what", ""), flush=True)
+    print(f"\nrun {run_id} of {run_of(server, run_id).function_id}\n", flush=True)
+    print("{:>8}  {:<21} {:<17} {}".format("time", "step", "what", ""), flush=True)
     try:
-        for entry in server.follow(started.run_id, timeout=PATIENCE_S):
+        for entry in server.follow(run_id, timeout=PATIENCE_S):
             row(entry.at / 1000, entry.step, entry.kind, notes(entry))
+            happened(entry)
     except TimeoutError as error:
         raise DemoError(f"the run does not end: {error}") from error
-    (ended,) = server.runs(event_id)
-    return ended
+    return run_of(server, run_id)
+
+
+def run_of(server, run_id):
+    (run,) = [run for run in server.runs() if run.run_id == run_id]
+    return run
 
 
 def notes(entry):
@@ -209,7 +214,7 @@ def notes(entry):
 
 
 def row(at_s, step, what, text):
-    print("{:>6.2f} s  {:<17} {:<17} {}".format(at_s, step or "", what, text), flush=True)
+    print("{:>6.2f} s  {:<21} {:<17} {}".format(at_s, step or "", what, text), flush=True)
 
 
 def say(what, text):

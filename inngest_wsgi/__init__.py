@@ -18,6 +18,8 @@
 """
 
 from ._codec.json import JSON
+from ._execution.interrupt import Interrupt
+from ._messages import RunningStep
 from ._protocol import VERSION as __version__
 from ._settings import Streaming
 from .checkpointing import Checkpointing
@@ -86,6 +88,7 @@ __all__ = [
     "Group",
     "GroupSync",
     "Inngest",
+    "Interrupt",
     "JSON",
     "Middleware",
     "MiddlewareError",
@@ -98,6 +101,7 @@ __all__ = [
     "PydanticSerializer",
     "RateLimit",
     "RetryAfterError",
+    "RunningStep",
     "SendEventsError",
     "SendEventsResult",
     "Serializer",

@@ -169,6 +169,25 @@ class StepId:
     hashed: str
 
 
+class RunningStep(t.NamedTuple):
+    """A step that is about to run, as the functions of ``step_context`` are
+    given it.
+
+    :ivar function_id: the function's id with that of its app, ``shop-welcome``
+    :ivar run_id: the id of the run
+    :ivar step_id: the step's id, as the function's code has it
+    :ivar attempt: how often the step was tried before: 0 the first time
+    :ivar key: the same in each attempt of this step, and in no other step or
+        run. It has 67 characters, if the run's id has 26
+    """
+
+    function_id: str
+    run_id: str
+    step_id: str
+    attempt: int
+    key: str
+
+
 class UserError(t.NamedTuple):
     """An error of the user's code, in the form of the protocol.
 

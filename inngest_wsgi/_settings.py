@@ -203,6 +203,26 @@ def resolve(
     return settings
 
 
+def route(
+    serve_path: t.Optional[str], public_path: t.Optional[str]
+) -> t.Tuple[str, t.Optional[str]]:
+    """Return where in an application of a framework an adapter adds its route, and
+    the path that is registered; None for that of the sync request.
+
+    :param serve_path: the path of the route, as the official SDK has it, and so has
+        ``INNGEST_SERVE_PATH``, which is registered too
+    :param public_path: registered in place of the path of the route
+    :raises errors.SettingsError: one of them is not a path
+    """
+    sources = Sources({}, {"serve_path": serve_path, "public_path": public_path}, os.environ)
+    path = sources.read(origins.path_setting, "serve_path", p.ENV_SERVE_PATH)
+    public = sources.read(origins.path_setting, "public_path")
+    if public is None and sources.get(None, p.ENV_SERVE_PATH)[1] is not None:
+        public = path
+    inner = urllib.parse.unquote(path or p.DEFAULT_SERVE_PATH).rstrip("/")
+    return inner, public
+
+
 def in_test(settings: Settings) -> Settings:
     """Return the settings of a client or endpoint that a test calls in its own
     thread: whatever they were, nothing is signed, streamed, or sent to a real

@@ -25,7 +25,8 @@ class Event:
     :param id: a unique id; a second event with the same id starts no run. If
         it is empty, the server makes one
     :param ts: the time of the event, in milliseconds since the epoch; 0 for
-        now. A ``datetime``, local time if it has no time zone, is converted
+        now. A ``datetime``, local time if it has no time zone, is converted.
+        If it is in the future, the runs that the event starts begin then
     :param user: the user concerned; deprecated by Inngest in favour of
         ``data``
     :param v: the version of the data's schema

@@ -169,6 +169,9 @@ class Priority:
 class RateLimit:
     """Limit the runs that start in a period. Further events are dropped.
 
+    The server spreads the limit over the period: a tenth of it and one more
+    may start at the same moment, and then one each ``period / limit``.
+
     :param limit: the most runs
     :param period: from 1 second to 24 hours
     :raises ValueError: names the field and says what is wrong
@@ -214,7 +217,8 @@ class Throttle:
 
     :param limit: the most runs
     :param period: from 1 second to 7 days
-    :param burst: the number of them that may start at the same moment
+    :param burst: so many may start at the same moment in addition to
+        ``limit``; after that, one each ``period / limit`` (W75)
     :raises ValueError: names the field and says what is wrong
     """
 

@@ -62,9 +62,9 @@ class Step:
     code around it changes. An id may be used again, in a loop for instance;
     the uses are told apart by their order.
 
-    Every method raises :exc:`StepError` if the step has failed for good, and
-    :exc:`StepConfigError` if the step cannot be called here, or its options
-    cannot be sent.
+    Every method raises :exc:`~inngest_wsgi.errors.StepError` if the step has
+    failed for good, and :exc:`~inngest_wsgi.errors.StepConfigError` if the step
+    cannot be called here, or its options cannot be sent.
     """
 
     def __init__(

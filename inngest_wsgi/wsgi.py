@@ -14,6 +14,7 @@ from ._endpoint.call_context import Maker
 from ._endpoint.functions import collect
 from ._endpoint.router import Router
 from ._endpoint.streaming import Streams
+from ._execution.step_contexts import Maker as StepMaker, StepContexts, checked_makers
 from ._messages import Environ
 from ._server_api.client import Pool
 from ._settings import LogLevel, Settings, Streaming, StreamingMode
@@ -41,6 +42,7 @@ def serve(
     keepalive_interval: t.Union[int, str, datetime.timedelta, None] = None,
     max_streams: t.Optional[int] = None,
     call_context: t.Sequence[Maker] = (),
+    step_context: t.Sequence[StepMaker] = (),
     log_level: t.Optional[LogLevel] = None,
     base_url: t.Optional[str] = None,
     http: t.Optional[Pool] = None,
@@ -82,7 +84,13 @@ def serve(
         one piece
     :param call_context: functions that return a context manager. Each is
         called with the environ, in the request's thread; the context manager
-        is entered around the call, in the thread in which its function runs
+        is entered around the call, in the thread in which its function runs.
+        It is told how the call ended: an exception if the function or a step
+        has failed, an :exc:`Interrupt` if the function is called again
+    :param step_context: functions that return a context manager. Each is
+        called with a :class:`RunningStep`; the context manager is entered
+        around the step's function, and left before the step is reported. A
+        database transaction is one: see docs/transactions.md
     :param log_level: ``INNGEST_LOG_LEVEL``: level of the logger
         ``inngest_wsgi``: ``fatal error warn info debug silent``
     :param base_url: ``INNGEST_BASE_URL``: the origin of both the API and the
@@ -142,9 +150,11 @@ def serve(
     if settings.log_level is not None:
         logging.getLogger("inngest_wsgi").setLevel(settings.log_level)
     served = collect(functions, settings.app_id)
+    makers = checked_makers(step_context)
+    contexts = StepContexts(makers) if makers else None
     streams = _streams(settings)
-    router = Router(settings, served, requests, client, streams, call_context)
-    return Application(router, Endpoint(settings, served, client, call_context))
+    router = Router(settings, served, requests, client, streams, call_context, None, contexts)
+    return Application(router, Endpoint(settings, served, client, call_context, contexts))
 
 
 def _streams(settings: Settings) -> t.Optional[Streams]:

@@ -30,7 +30,7 @@ LEVELS = [
     {"checkpointing"},
     {"errors", "event", "flow", "trigger", "_execution.hooks", "_execution.logger"},
     {"_codec.json", "_execution.failures", "_execution.interrupt"},
-    {"_execution.failure_log", "_execution.options", "_execution.sender"},
+    {"_execution.failure_log", "_execution.managers", "_execution.options", "_execution.sender"},
     {"_execution.server_ops", "_execution.state", "_execution.step_errors"},
     {"_execution.memos"},
     {"_security.keys", "_security.origins", "function", "serializer"},
@@ -40,7 +40,12 @@ LEVELS = [
     {"_dev_page.hosts", "_dev_page.guard", "_endpoint.address", "_endpoint.introspection"},
     {"_server_api.transport"},
     {"_endpoint.redirects", "_endpoint.request", "_endpoint.streaming", "_endpoint.suspicions"},
-    {"_execution.decision", "_execution.ending", "_execution.placement"},
+    {
+        "_execution.decision",
+        "_execution.ending",
+        "_execution.placement",
+        "_execution.step_contexts",
+    },
     {"_execution.going_on", "_execution.parallel"},
     {"_dev_page.diagnostics", "_execution.engine", "_server_api.client"},
     {"_execution.checkpoint", "_execution.recall"},
@@ -55,7 +60,9 @@ LEVELS = [
     {"_endpoint.router"},
     {"_endpoint.binding"},
     {"wsgi"},
-    {"experimental.mocked"},
+    {"_adapters", "experimental.mocked"},
+    {"_transactions.django", "_transactions.zope", "sqlalchemy"},
+    {"django", "flask", "pyramid"},
     {""},
 ]
 
@@ -96,8 +103,9 @@ TESTING = [
     {"_acting"},
     {"_stepping", "_watching"},
     {"_server"},
-    {"_toolkit.app_time", "_toolkit.apps", "_toolkit.durations", "_toolkit.stubs"},
+    {"_toolkit.app_time", "_toolkit.durations", "_toolkit.raised", "_toolkit.stubs"},
     {
+        "_toolkit.apps",
         "_toolkit.failed",
         "_toolkit.fault",
         "_toolkit.records",
@@ -122,6 +130,11 @@ SOLE_USERS = {
     "itsdangerous": {"_security.signing"},
     "orjson": {"_codec.fast"},
     "urllib3": {"_server_api.transport"},
+    "django": {"django", "_transactions.django"},
+    "sqlalchemy": {"sqlalchemy"},
+    "transaction": {"_transactions.zope"},
+    "flask": {"flask"},
+    "pyramid": {"pyramid"},
     "werkzeug": {"wsgi", "_dev_page.page"},  # the page alone reads an Accept header
     "os.environ": {"_settings"},
 }
@@ -184,6 +197,11 @@ def test_third_parties_have_one_user(module):
     for thing, users in SOLE_USERS.items():
         used = thing in text if thing == "os.environ" else thing in tops
         assert not used or module in users, f"{thing} is for {users} alone"
+
+
+def test_nothing_imports_an_adapter():
+    used = {name for path in PACKAGE.rglob("*.py") for name in imports_of(path)}
+    assert not used & {".django", ".flask", ".pyramid", ".sqlalchemy"}
 
 
 def test_every_level_has_a_module():

@@ -1,40 +1,68 @@
-"""A shop in Bottle, with its Inngest endpoint beside its pages."""
+"""The shop in Bottle, with its Inngest endpoint beside its pages."""
+
+import hmac
+import secrets
 
 import bottle
-import shop
+from shop import orders, pages
+from shop.functions import FUNCTIONS, client
+from shop.models import create_tables, database
 
-shop.create_tables()
+import inngest_wsgi as inngest
+
+create_tables()
 application = bottle.Bottle()
 
-# The endpoint is a WSGI application, and this is how Bottle mounts one.
-application.mount("/api/inngest", shop.endpoint)
-
-PAGE = """<!doctype html>
-<html lang="en"><title>Shop</title>
-<h1>Orders</h1>
-<ul>
-% for number, item, price, charges, confirmations in orders:
-  <li>{{number}}: {{item}}, {{price / 100}}, charged {{charges}}, confirmed {{confirmations}}
-% end
-</ul>
-<form method="post" action="/orders">
-  <label>Item <input name="item" required></label>
-  <label>Price in cents <input name="price" type="number" min="1" required></label>
-  <button>Order</button>
-</form>
-</html>"""
+# The endpoint is a WSGI application, and this is how Bottle mounts one. The server's
+# requests to it are signed, and have no CSRF token.
+application.mount("/api/inngest", inngest.serve(client, FUNCTIONS, step_context=[database]))
 
 
 @application.get("/")
 def home():
-    return bottle.template(PAGE, orders=shop.list_orders())
+    return pages.home(orders.orders(), orders.mails(), csrf_token())
 
 
 @application.post("/orders")
 def order():
-    item, price = bottle.request.forms.getunicode("item"), bottle.request.forms.get("price")
-    if not item or not (price or "").isdecimal():
-        raise bottle.HTTPError(400, "An order has an item, and a price in cents.")
-    order_id, event_id = shop.place_order(item, int(price))
-    bottle.response.status = 201
-    return {"order_id": order_id, "event_id": event_id}
+    check_csrf_token()
+    try:
+        # forms.getunicode("item") and so on
+        orders.place(bottle.request.forms.decode())
+    except ValueError as error:
+        bottle.response.status = 400
+        return pages.refused(str(error))
+    return bottle.redirect("/", 303)
+
+
+@application.get("/approvals")
+def approvals():
+    return pages.approvals(orders.to_be_approved(), csrf_token())
+
+
+@application.post("/approvals/<order_id:int>")
+def decide(order_id):
+    check_csrf_token()
+    try:
+        orders.decide(order_id, bottle.request.forms.get("decision") == "approve")
+    except LookupError as error:
+        bottle.response.status = 409
+        return pages.refused(str(error))
+    return bottle.redirect("/approvals", 303)
+
+
+# Bottle has no protection against forged requests. Another site can make a browser send
+# a form here, with our cookies; but it cannot read the cookie, and repeat it in the form.
+
+
+def csrf_token():
+    token = bottle.request.get_cookie("csrf_token") or secrets.token_urlsafe()
+    bottle.response.set_cookie("csrf_token", token, path="/", httponly=True, samesite="lax")
+    return token
+
+
+def check_csrf_token():
+    expected = bottle.request.get_cookie("csrf_token") or ""
+    given = bottle.request.forms.get("csrf_token") or ""
+    if not expected or not hmac.compare_digest(expected.encode(), given.encode()):
+        raise bottle.HTTPError(403, "The form is too old: go back, reload the page, try again.")

@@ -1,53 +1,56 @@
-"""A shop in Pyramid, with its Inngest endpoint beside its pages."""
+"""The shop in Pyramid, with its Inngest endpoint beside its pages."""
 
-import html
-
-import shop
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPBadRequest
+from pyramid.csrf import CookieCSRFStoragePolicy, get_csrf_token
+from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.response import Response
-from pyramid.wsgi import wsgiapp2
-
-PAGE = """<!doctype html>
-<html lang="en"><title>Shop</title>
-<h1>Orders</h1>
-<ul>{}</ul>
-<form method="post" action="/orders">
-  <label>Item <input name="item" required></label>
-  <label>Price in cents <input name="price" type="number" min="1" required></label>
-  <button>Order</button>
-</form>
-</html>"""
-ROW = "<li>{}: {}, {}, charged {}, confirmed {}"
+from shop import orders, pages
+from shop.functions import FUNCTIONS, client
+from shop.models import create_tables, database
 
 
 def home(request):
-    rows = [
-        ROW.format(number, html.escape(item), price / 100, charges, confirmations)
-        for number, item, price, charges, confirmations in shop.list_orders()
-    ]
-    return Response(PAGE.format("\n".join(rows)))
+    return Response(pages.home(orders.orders(), orders.mails(), get_csrf_token(request)))
 
 
 def order(request):
-    item, price = request.POST.get("item"), request.POST.get("price")
-    if not item or not (price or "").isdecimal():
-        raise HTTPBadRequest("An order has an item, and a price in cents.")
-    order_id, event_id = shop.place_order(item, int(price))
-    request.response.status_int = 201
-    return {"order_id": order_id, "event_id": event_id}
+    try:
+        orders.place(request.POST)
+    except ValueError as error:
+        return Response(pages.refused(str(error)), 400)
+    return HTTPSeeOther("/")
+
+
+def approvals(request):
+    return Response(pages.approvals(orders.to_be_approved(), get_csrf_token(request)))
+
+
+def decide(request):
+    try:
+        approved = request.POST.get("decision") == "approve"
+        orders.decide(int(request.matchdict["order_id"]), approved)
+    except LookupError as error:
+        return Response(pages.refused(str(error)), 409)
+    return HTTPSeeOther("/approvals")
 
 
 def make_application():
-    shop.create_tables()
+    create_tables()
     with Configurator() as config:
+        config.set_csrf_storage_policy(CookieCSRFStoragePolicy(httponly=True))
+        config.set_default_csrf_options(require_csrf=True)
         config.add_route("home", "/")
         config.add_view(home, route_name="home")
         config.add_route("orders", "/orders", request_method="POST")
-        config.add_view(order, route_name="orders", renderer="json")
-        # The endpoint is a WSGI application, and this is how Pyramid mounts one.
-        config.add_route("inngest", "/api/inngest")
-        config.add_view(wsgiapp2(shop.endpoint), route_name="inngest")
+        config.add_view(order, route_name="orders")
+        config.add_route("approvals", "/approvals")
+        config.add_view(approvals, route_name="approvals")
+        config.add_route("decision", r"/approvals/{order_id:\d+}", request_method="POST")
+        config.add_view(decide, route_name="decision")
+        # At /api/inngest. The endpoint authenticates its own requests, and needs no CSRF
+        # token.
+        config.include("inngest_wsgi.pyramid")
+        config.add_inngest(client, FUNCTIONS, step_context=[database])
         return config.make_wsgi_app()
 
 

@@ -2,6 +2,7 @@
 
 import app
 import pytest
+from shop import orders
 from webtest import TestApp
 
 
@@ -12,28 +13,42 @@ def site(inngest_server):
     return site
 
 
-def test_an_order_is_charged_and_confirmed_once(site, inngest_server):
-    answer = site.post("/orders", {"item": "a teapot", "price": "2599"}, status=201)
+def order(site, **fields):
+    form = site.get("/").form
+    for name, value in fields.items():
+        form[name] = value
+    return form.submit(status=303)
+
+
+def test_an_order_is_charged_packed_and_sent(site, inngest_server):
+    order(site)
     inngest_server.run_until_idle()
     run = inngest_server.run("fulfil-order")
-    assert run.result() == "order 1 (a teapot) is on its way"
-    assert run.event.data == {"order_id": answer.json["order_id"]}
-    assert "charged 1, confirmed 1" in site.get("/")
+    assert run.result() == "Order 1 (a teapot) is on its way"
+    assert len(inngest_server.runs("pack-piece")) == 2
+    assert "on its way" in site.get("/")
 
 
-def test_an_order_that_is_cancelled_while_it_is_packed(site, inngest_server):
-    inngest_server.stub("charge", {"charge_id": 7, "amount": 2599})
-    site.post("/orders", {"item": "a teapot", "price": "2599"})
-    run = inngest_server.run("fulfil-order")
-    inngest_server.advance("2s")
-    inngest_server.cancel(run)
-    inngest_server.advance("1h")
-    assert run.status == "Cancelled", run
-    assert "confirmed 0" in site.get("/")
+@pytest.mark.parametrize("decision, status", [("approve", "on its way"), ("reject", "rejected")])
+def test_an_order_that_somebody_decides_on(site, inngest_server, decision, status):
+    order(site, price="250000")
+    inngest_server.advance("1d")
+    form = site.get("/approvals").form
+    form.submit("decision", value=decision, status=303)
+    inngest_server.run_until_idle()
+    assert [each.status for each in orders.orders()] == [status]
+    # the button once more
+    form.submit("decision", value=decision, status=409)
 
 
-def test_an_order_that_nobody_stored(site, inngest_server):
-    run = inngest_server.send("shop/order.placed", {"order_id": 404}).run()
-    assert run.status == "Failed", run
-    assert run.step("load-order").attempts == 1  # tried once, because of NonRetriableError
-    assert run.error.message == "there is no order 404"
+def test_a_form_without_a_token_is_refused(site):
+    form = {"item": "a teapot", "pieces": "2", "price": "2599", "card": "good"}
+    site.post("/orders", form, status=400)
+    site.post("/approvals/1", {"decision": "approve"}, status=400)
+    assert orders.orders() == []
+
+
+def test_an_order_that_is_no_order(site):
+    form = site.get("/").form
+    form["item"] = ""
+    form.submit(status=400)

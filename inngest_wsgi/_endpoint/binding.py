@@ -18,6 +18,7 @@ import typing as t
 from .. import _settings
 from .._execution import options
 from .._execution.call import Watch
+from .._execution.step_contexts import StepContexts
 from .._messages import Call, StepId
 from .._server_api.client import Http
 from .._settings import Settings
@@ -75,6 +76,8 @@ class Endpoint:
 
     :param functions: with the failure handlers
     :param contexts: make the context managers entered around each call
+    :param step_contexts: entered around each run of a step's function; None if
+        there are none
     """
 
     def __init__(
@@ -83,11 +86,13 @@ class Endpoint:
         functions: Functions,
         client: Inngest,
         contexts: t.Sequence[Maker],
+        step_contexts: t.Optional[StepContexts] = None,
     ) -> None:
         self._settings = settings
         self._functions = functions
         self._client = client
         self._contexts = contexts
+        self._step_contexts = step_contexts
         self._bound: t.Optional[t.Tuple[Binding, Router]] = None
 
     def bound_to(self, binding: t.Any) -> t.Optional[Router]:
@@ -103,7 +108,6 @@ class Endpoint:
             return self._bound[1]
         if not all(callable(getattr(binding, name, None)) for name in _METHODS):
             return None
-        unbind_client = self._client._bind(binding, binding.sleep)
         settings = _settings.in_test(self._settings)
         http = Http(settings, binding, binding.sleep)
 
@@ -115,7 +119,18 @@ class Endpoint:
 
         contexts = (lambda environ: _by_clock(binding.now), *self._contexts)
         watch = Watch(replace, replayed)
-        router = Router(settings, self._functions, http, self._client, None, contexts, watch)
+        router = Router(
+            settings,
+            self._functions,
+            http,
+            self._client,
+            None,
+            contexts,
+            watch,
+            self._step_contexts,
+        )
+        # last: if the router cannot be made, the client is as before
+        unbind_client = self._client._bind(binding, binding.sleep)
         self._bound = binding, router
 
         def unbind() -> None:

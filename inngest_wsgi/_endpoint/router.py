@@ -23,6 +23,7 @@ from .._codec import encode
 from .._execution import failures
 from .._execution.call import Calls, Watch
 from .._execution.interrupt import Interrupt, stray_interrupt_error
+from .._execution.step_contexts import StepContexts
 from .._logs import log as _log
 from .._messages import Call, Environ, Request, Response
 from .._server_api.client import Http
@@ -41,7 +42,7 @@ if t.TYPE_CHECKING:
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _ALLOW = ("Allow", ", ".join(METHODS))
 
-_NO_CONTEXT = contextlib.nullcontext()
+_NO_CONTEXT: t.ContextManager[t.Any] = contextlib.nullcontext()
 #: No cache may keep what was for somebody with a key.
 _NO_STORE = ("Cache-Control", "no-store")
 _NO_HEADERS: t.Sequence[t.Tuple[str, str]] = ()
@@ -54,6 +55,8 @@ class Router:
     :param streams: None where every call is answered in one piece
     :param contexts: make the context managers entered around each call
     :param watch: takes part in calls, in a test
+    :param step_contexts: entered around each run of a step's function; None if
+        there are none
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Router:
         streams: t.Optional[Streams] = None,
         contexts: t.Sequence[Maker] = (),
         watch: t.Optional[Watch] = None,
+        step_contexts: t.Optional[StepContexts] = None,
     ) -> None:
         self._settings = settings
         self._functions = functions
@@ -87,7 +91,7 @@ class Router:
 
             self._landing = Landing(settings, functions, http, client)
         observe = None if self._landing is None else self._landing.saw
-        self._calls = Calls(settings, functions, http, client, observe, watch)
+        self._calls = Calls(settings, functions, http, client, observe, watch, step_contexts)
 
     def respond(self, environ: Environ) -> Response:
         """Answer one request.
@@ -151,27 +155,25 @@ class Router:
         self, call: Call, function: Function[t.Any], environ: Environ, caller: Caller
     ) -> Response:
         """Answer a call, or begin the stream that ends in its answer."""
-        context: t.ContextManager[None] = _NO_CONTEXT
-        if self._contexts:
-            context = CallContext(environ, self._contexts)
+        context = CallContext(environ, self._contexts) if self._contexts else None
         if self._streams is not None:
             work = functools.partial(self._stream, call, function, caller, context)
             stream = self._streams.open(environ, call, work)
             if stream is not None:
                 return dataclasses.replace(encode.stream_head(), stream=stream)
-        if context is _NO_CONTEXT:
-            outcome = self._calls.run(call, function, environ)
-        else:
-            with context:
-                outcome = self._calls.run(call, function, environ)
-        return encode.outcome(outcome, call.fn_id)
+        if context is None:
+            return encode.outcome(self._calls.run(call, function, environ), call.fn_id)
+        with context:
+            outcome = self._calls.run(call, function, environ, None, context.ended)
+            # before they are left: that it is too large fails the call too
+            return encode.outcome(outcome, call.fn_id)
 
     def _stream(
         self,
         call: Call,
         function: Function[t.Any],
         caller: Caller,
-        context: t.ContextManager[None],
+        context: t.Optional[CallContext],
         environ: Environ,
         disconnected: threading.Event,
     ) -> bytes:
@@ -186,10 +188,11 @@ class Router:
         started = time.perf_counter()
         ran = False
         try:
-            with context:
-                outcome = self._calls.run(call, function, environ, disconnected)
-            ran = True
-            response = encode.outcome(outcome, fn_id)
+            with context or _NO_CONTEXT:
+                ended = None if context is None else context.ended
+                outcome = self._calls.run(call, function, environ, disconnected, ended)
+                ran = True
+                response = encode.outcome(outcome, fn_id)
         except BaseException as exc:
             response = _thread_error_response(exc, fn_id)
         try:

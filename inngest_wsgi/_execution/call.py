@@ -33,12 +33,18 @@ from .failure_log import log_failure
 from .middleware_sender import MiddlewareSender
 from .middleware_stack import Stack
 from .next_call import NextCall
+from .step_contexts import StepContexts
 
 _SWALLOWED = (
     "Function %s went on after a step had ended its call (run %s). Something in it catches "
     "everything: an except without a class, except BaseException, a finally that returns, or "
     "a context manager that suppresses. Let BaseException pass."
 )
+
+
+#: Told the outcome of a call, and the exception of the user's code that it is
+#: about, if any.
+Ended = t.Callable[[Outcome, t.Optional[BaseException]], None]
 
 
 class Watch(t.NamedTuple):
@@ -60,6 +66,8 @@ class Calls:
     :param functions: with the failure handlers
     :param observe: given each call before its function runs
     :param watch: takes part in calls, in a test
+    :param step_contexts: entered around each run of a step's function; None if
+        there are none
     """
 
     def __init__(
@@ -70,9 +78,11 @@ class Calls:
         client: Inngest,
         observe: t.Optional[t.Callable[[Call], None]] = None,
         watch: t.Optional[Watch] = None,
+        step_contexts: t.Optional[StepContexts] = None,
     ) -> None:
         self._settings = settings
         self._watch = watch
+        self._step_contexts = step_contexts
         self._functions = {f.full_id(settings.app_id): f for f in functions}
         self._policies = {f: f.checkpoint_policy(settings.checkpointing) for f in functions}
         self._http = http
@@ -103,12 +113,14 @@ class Calls:
         function: Function[t.Any],
         raw: Environ,
         disconnected: t.Optional[threading.Event] = None,
+        ended: t.Optional[Ended] = None,
     ) -> Outcome:
         """Carry out a call in this thread.
 
         :param raw: the WSGI environ, for middleware
         :param disconnected: set when nobody waits for the answer any more;
             None where that cannot be told
+        :param ended: told what the function ended in
         :raises errors.ApiError: what the server left out cannot be fetched
         :raises errors.MiddlewareError: a hook raised outside of the function
         """
@@ -118,10 +130,10 @@ class Calls:
             self._observe(call)
         factories = self._client.middleware + function.middleware
         if not factories:
-            return self._replay(call, function, self._no_middleware, disconnected)
+            return self._replay(call, function, self._no_middleware, disconnected, ended)
         stack = Stack(factories, self._client, raw)
         try:
-            outcome = self._replay(call, function, stack, disconnected)
+            outcome = self._replay(call, function, stack, disconnected, ended)
             stack.forward("before_response")
         finally:
             stack.close()
@@ -174,6 +186,12 @@ class Calls:
             engine = Engine(call, time.time_ns, hooks, checkpoint)
             if self._watch is not None:
                 engine.replace = functools.partial(self._watch.replace, call)
+            if self._step_contexts is not None:
+                has_hook = stack.uses("transform_output")
+                state, contexts = engine.state, self._step_contexts
+                if contexts.surround:
+                    engine.around = functools.partial(contexts.run, call, state, has_hook)
+                state.watch = contexts.watch(call)
         found = engine
         app_id, serializer = self._settings.app_id, self._client.serializer
         # not by its __init__(), which would need all attributes
@@ -223,6 +241,7 @@ class Calls:
         function: Function[t.Any],
         stack: Stack,
         disconnected: t.Optional[threading.Event],
+        ended: t.Optional[Ended],
     ) -> Outcome:
         checkpoint, policy = None, self._policies[function]
         if policy is not None and call.queue_item is not None:
@@ -234,7 +253,7 @@ class Calls:
         if hooks.has_middleware:
             # for a failure handler, the function that has it
             declared = function.declared
-            if checkpoint is not None and stack.transforms_input():
+            if checkpoint is not None and stack.uses("transform_input"):
                 again = functools.partial(
                     self._complete_context, call, stack, hooks, disconnected, engine
                 )
@@ -257,6 +276,8 @@ class Calls:
                 self._watch.replayed(call, engine.state.uses, engine.swallowed)
         if engine.exception is not None:
             log_failure(call, outcome, engine.exception)
+        if ended is not None:
+            ended(outcome, engine.exception)
         return outcome
 
     def _run_typed(self, function: Function[t.Any], fn_id: str, context: Context) -> t.Any:

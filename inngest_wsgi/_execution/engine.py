@@ -120,12 +120,10 @@ from .state import (
     StepRan,
 )
 
-_NOT_RUN = (
-    "The function of the step is async def: it was called, but WSGI is synchronous and nothing "
-    "would run it. Write it with def."
-)
-
 Body = t.Callable[..., t.Any]
+
+#: The kinds of steps whose work is the user's own code.
+_OF_USER = (None, p.TYPE_AI_WRAP)
 
 
 class Engine:
@@ -158,6 +156,8 @@ class Engine:
         #: returns what a test wants to be called in place of a step's code; None
         #: outside of tests
         self.replace: t.Optional[t.Callable[[StepId, Body], Body]] = None
+        #: runs the work of a step within context managers; None if there are none
+        self.around: t.Optional[t.Callable[[StepId, Body, t.Tuple[t.Any, ...]], t.Any]] = None
         self.memos: t.Dict[str, t.Any] = {} if call.steps is None else call.steps
         target_has_run = call.target is not None and has_target_run(call)
         self.state: CallState = CallState(get_ident(), target_has_run)
@@ -277,10 +277,12 @@ class Engine:
         state.phase, state.step = STEP, step
         start = self._clock()
         try:
-            value = work(*args)
+            if self.around is None or kind not in _OF_USER:
+                value = work(*args)
+            else:
+                value = self.around(step, work, args)
             if type(value) is types.CoroutineType:
-                value.close()
-                raise errors.OutputError(_NOT_RUN)
+                raise failures.not_run(value)
         except Interrupt as exc:
             error = stray_interrupt_error(exc)
         except BaseException as exc:

@@ -60,6 +60,15 @@ def is_process_exit(exc: BaseException) -> bool:
     return isinstance(exc, getattr(greenlet, "GreenletExit", ()))
 
 
+def not_run(coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> errors.OutputError:
+    """Make the error of a step whose function returned a coroutine."""
+    coroutine.close()
+    return errors.OutputError(
+        "The function of the step is async def: it was called, but WSGI is synchronous and "
+        "nothing would run it. Write it with def."
+    )
+
+
 def is_quiet(exc: BaseException) -> bool:
     """Tell whether an exception asks not to be logged."""
     return bool(getattr(exc, "quiet", False)) and isinstance(exc, errors.Error)

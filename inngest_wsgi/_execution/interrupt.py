@@ -9,7 +9,9 @@ class Interrupt(BaseException):
     """Ends the function's call at a step, or one branch of a parallel group.
 
     Not an :exc:`Exception`, so that ``except Exception`` in a function does
-    not catch it. It never leaves the endpoint.
+    not catch it. It never leaves the endpoint. A context manager around steps
+    is told of it when the call ends there, although nothing has failed; do not
+    catch it, raise it, or keep it.
     """
 
     def __str__(self) -> str:

@@ -70,12 +70,12 @@ class Stack:
                     raise
                 raise errors.MiddlewareError(_name(factory), exc) from exc
 
-    def transforms_input(self) -> bool:
-        """Return False if no object has a ``transform_input`` of its own, nor
+    def uses(self, hook: str) -> bool:
+        """Return False if no object has a hook of its own of this name, nor
         will one that is made later: objects of a class are alike."""
         for factory, entry in zip(self._factories, self.entries):
-            method = getattr(entry, "transform_input", None)
-            inherited = getattr(method, "__func__", None) is Middleware.transform_input
+            method = getattr(entry, hook, None)
+            inherited = getattr(method, "__func__", None) is getattr(Middleware, hook)
             if not inherited or not isinstance(factory, type):
                 return True
         return False

@@ -159,6 +159,8 @@ class CallState:
         running step fails with it, or else the function
     :ivar swallowed: True once the function caught an interrupt and went on
     :ivar uses: how often each id of a step was used
+    :ivar watch: told of the ending before the interrupt is raised, while the
+        ``with`` blocks of the function are still entered; None if nobody asks
     """
 
     __slots__ = (
@@ -175,6 +177,7 @@ class CallState:
         "misuse",
         "swallowed",
         "uses",
+        "watch",
     )
 
     def __init__(self, thread: int, target_has_run: bool = False) -> None:
@@ -191,6 +194,7 @@ class CallState:
         self.misuse: t.Optional[errors.StepConfigError] = None
         self.swallowed: bool = False
         self.uses: t.Dict[str, int] = {}
+        self.watch: t.Optional[t.Callable[[Ending], None]] = None
 
     @property
     def is_interrupting(self) -> bool:
@@ -208,6 +212,8 @@ class CallState:
         """
         self.phase = ENDED
         self.ending = ending
+        if self.watch is not None:
+            self.watch(ending)
         return Interrupt()
 
     def go_on(self) -> None:
@@ -225,6 +231,8 @@ class CallState:
         if self.group is None:
             return self.end(StepsToReport([op]))
         self.group.ops.append(op)
+        if self.watch is not None:
+            self.watch(StepsToReport([op]))
         return self.end_branch()
 
     def end_branch(self) -> Interrupt:

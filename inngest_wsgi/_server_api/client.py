@@ -215,7 +215,7 @@ class Http:
                 # urllib3 lets some pass, OverflowError for one
                 raise errors.ApiError(
                     f"The request to {api_name[0].lower()}{api_name[1:]} at {_origin_of(url)} "
-                    f"failed: {type(error).__name__}"
+                    f"failed: {type(error).__name__}{_advice(error)}"
                 ) from None
             # looked up now, for libraries that replace it, as gevent does
             (self._sleep or time.sleep)(wait_s)
@@ -226,6 +226,16 @@ class Http:
         if response.status in _REDIRECTS:
             location = response.headers.get("Location", "")
         return Answer(response.status, content, _origin_of(url), location, self._secrets)
+
+
+def _advice(error: Exception) -> str:
+    """Return what to do about an error that is not one of the network."""
+    if isinstance(error, RecursionError):
+        return (
+            ". If gevent is in use, it has patched ssl after urllib3 was imported: call "
+            "gevent.monkey.patch_all() first, with gunicorn's --preload in its configuration file"
+        )
+    return ""
 
 
 def _secrets(settings: Settings) -> t.Tuple[str, ...]:

@@ -52,8 +52,8 @@ class LocalServer(Watching):
     :param queue_delay: seconds between a job's becoming due and its call, by
         the clock, as a real server's queue takes time: some 0.15 between two
         steps. Also the first call of a run and each retry are such jobs, and
-        each request that the server makes for the app. With a delay, calls
-        are made in the order in which they were queued, whatever ``priority`` is.
+        each request that the server makes for the app. Calls whose delay has
+        ended are made in the order of ``priority``.
     :raise ValueError: the signing key is not one, or the delay is negative or
         not finite.
     :raise OSError: the address is taken.

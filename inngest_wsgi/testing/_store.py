@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import typing as t
@@ -97,6 +98,7 @@ class Store:
         with self.changed:
             previous = self._catalogue.register(registration)
             self.registered += 1
+            self._move(registration)
             self._warn(registration)
             self.schedules.registered()
             self.changed.notify_all()
@@ -106,6 +108,14 @@ class Store:
             ", ".join(function.function_id for function in registration.functions),
         )
         return registry.changed(registration, previous)
+
+    def _move(self, registration: Registration) -> None:
+        """Make the calls of open runs at the new address; else they keep what they began with."""
+        urls = {function.function_id: function.url for function in registration.functions}
+        for run in self.runs.running():
+            url = urls.get(run.function.function_id, run.function.url)
+            if url != run.function.url:
+                run.function = dataclasses.replace(run.function, url=url)
 
     def _warn(self, registration: Registration) -> None:
         """Say once of each function what it cannot do here."""

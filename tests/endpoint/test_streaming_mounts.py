@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import threading
+import typing as t
 
 import django_settings
 import pytest
@@ -83,8 +84,9 @@ def test_a_disconnect_is_noticed_through_a_mount(mount, spaces, caplog):
 # -- the recipes -----------------------------------------------------------------
 
 
-def recipe(name, **names):
+def recipe(name):
     """Execute a recipe of the docs, and return the names that it defines."""
+    names: t.Dict[str, t.Any] = {}
     text = DOCS.read_text(encoding="utf-8")
     code = text.partition(f"\n**{name}.**")[2].partition("```python\n")[2]
     exec(code.partition("```")[0], names)
@@ -162,7 +164,9 @@ def test_the_sqlalchemy_recipe_removes_the_session(with_recipe):
 
     contexts = [watch]
     if with_recipe:
-        contexts.append(recipe("SQLAlchemy", Session=Session)["session_of_the_call"])
+        names = recipe("SQLAlchemy")
+        names["Session"] = Session
+        contexts.append(names["session_of_the_call"])
     endpoint = Endpoint(handler, streaming="force", call_context=contexts)
     try:
         assert streamed_output(endpoint.application) == 1
@@ -198,6 +202,22 @@ def test_the_django_recipe_closes_the_connections(with_recipe, tmp_path):
     endpoint = Endpoint(handler, streaming="force", call_context=contexts)
     assert streamed_output(endpoint.application) == 1
     assert seen == [with_recipe]
+
+
+def test_the_django_recipe_leaves_a_transaction_alone(tmp_path):
+    from django.db import connection, transaction
+
+    django_settings.configure(tmp_path)
+    contexts = [recipe("Django")["connections_of_the_call"]]
+    endpoint = Endpoint(lambda ctx: 1, call_context=contexts)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("create table if not exists kept (text varchar(80))")
+        cursor.execute("insert into kept values ('a')")
+        assert endpoint.call().get_json() == 1
+    with connection.cursor() as cursor:
+        assert cursor.execute("select text from kept").fetchall() == [("a",)]
+        cursor.execute("drop table kept")
+    connection.close()
 
 
 def test_every_recipe_in_the_docs_is_tested():

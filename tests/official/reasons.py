@@ -17,15 +17,17 @@ What is missing raises an error where it is used: an `ImportError`, `AttributeEr
 **Async code** does not run here: WSGI is synchronous. `async def` functions and hooks are refused
 where they are declared.
 
-**Mounting it.** Where the official SDK adds a route to an application of Flask or Django,
-`serve()` returns a WSGI application object, to be mounted at `/api/inngest`:
+**Mounting it.** `inngest_wsgi.flask.serve()` and `inngest_wsgi.django.serve()` take what those of
+the official SDK take. So the whole of an application moves by its imports:
 
-```python
-# official                                        # here
-inngest.flask.serve(app, client, [f])             app.wsgi_app = DispatcherMiddleware(
-                                                      app.wsgi_app, {{"/api/inngest":
-                                                      inngest.serve(client, [f])}})
+```text
+# official                       # here
+import inngest                   import inngest_wsgi as inngest
+import inngest.flask             import inngest_wsgi.flask
 ```
+
+[Flask](frameworks/flask.md) and [Django](frameworks/django.md) say what these do. For other
+frameworks `inngest_wsgi.serve()` returns a WSGI application object.
 """
 
 #: Patterns of differences, each of which must match one; and the reason.
@@ -102,21 +104,6 @@ REASONS = [
     (
         ["TransformOutputResult*error*"],
         "A function may also raise a `BaseException`, for example a timeout of gevent.",
-    ),
-    (
-        [
-            "flask.serve(app)",
-            "*.serve(client) by position",
-            "*.serve(functions) by position",
-            "*.serve -> type",
-            "django (module)",
-            "flask (module)",
-        ],
-        "There is one `serve()`, for every framework: see above.",
-    ),
-    (
-        ["*.serve(public_path)"],
-        "`serve_path` is the public path here. The path in the application is where you mount it.",
     ),
     (
         [

@@ -366,3 +366,31 @@ def test_every_logger_of_urllib3_is_covered():
         if "getLogger(__name__)" in path.read_text(encoding="utf-8"):
             name = ".".join(path.relative_to(root.parent).with_suffix("").parts)
             assert name.replace(".__init__", "") in LOGGERS
+
+
+PATCHED_TOO_LATE = """
+import socket, ssl, urllib3, warnings
+import inngest_wsgi as inngest
+listening = socket.create_server(("127.0.0.1", 0))
+origin = f"https://127.0.0.1:{listening.getsockname()[1]}"
+client = inngest.Inngest(app_id="a", is_production=False, event_api_base_url=origin)
+warnings.simplefilter("ignore")
+from gevent import monkey
+monkey.patch_all()
+try:
+    client.send(inngest.Event("e"))
+except inngest.SendEventsError as error:
+    print(error)
+"""
+
+
+def test_gevent_that_has_patched_too_late():
+    pytest.importorskip("gevent")
+    told = subprocess.run(
+        [sys.executable, "-c", PATCHED_TOO_LATE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+    ).stdout.decode()
+    assert "RecursionError. If gevent is in use, it has patched ssl after" in told
+    assert "gunicorn's --preload in its configuration file" in told

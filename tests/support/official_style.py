@@ -455,7 +455,7 @@ def application(inngest, client, functions):
     return app
 
 
-def call(app, fn_id, steps=None, step="step", event=None, **ctx):
+def call(app, fn_id, steps=None, step="step", event=None, path="/api/inngest", **ctx):
     """Call a function as a server does, and return the response."""
     event = event or {"name": "e", "data": {}, "id": "e1", "ts": 1}
     context = {
@@ -469,7 +469,7 @@ def call(app, fn_id, steps=None, step="step", event=None, **ctx):
     context.update(ctx)
     body = {"ctx": context, "event": event, "events": [event], "steps": steps or {}}
     return Client(app).post(
-        f"/api/inngest?fnId={fn_id}&stepId={step}",
+        f"{path}?fnId={fn_id}&stepId={step}",
         data=json.dumps(dict(body, use_api=False, version=1)),
         headers={"Content-Type": "application/json"},
     )

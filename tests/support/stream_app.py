@@ -2,7 +2,7 @@
 whatever the server, at /allow where the server can deliver it.
 
 What a function does is decided by the files in the directory that its event
-names. ``STREAMED_LOG`` names the log.
+names. ``PLACE`` is the directory of the log.
 """
 
 import logging
@@ -16,7 +16,7 @@ import inngest_wsgi as inngest
 from inngest_wsgi._endpoint import streaming
 
 log = logging.getLogger("inngest_wsgi")
-log.addHandler(logging.FileHandler(os.environ["STREAMED_LOG"]))
+log.addHandler(logging.FileHandler(os.path.join(os.environ["PLACE"], "streamed.log")))
 client = inngest.Inngest(app_id="streamed")
 
 

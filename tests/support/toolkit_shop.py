@@ -12,11 +12,12 @@ class Shop:
 
     def __init__(self, **options):
         production = {
+            "app_id": "shop",
             "is_production": True,
             "signing_key": "signkey-prod-" + "ab" * 32,
             "event_key": "an-event-key-of-production",
         }
-        self.client = inngest.Inngest(app_id="shop", **{**production, **options})
+        self.client = inngest.Inngest(**{**production, **options})
         self.functions = []
         self.charged = []
         self._declare()

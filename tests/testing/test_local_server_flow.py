@@ -209,6 +209,25 @@ def test_a_run_that_does_not_start_in_time():
     assert second.history[-1].at == 10000
 
 
+@pytest.mark.parametrize(
+    "ts, why",
+    [
+        (1000, "timestamp is before Jan 1, 1980"),
+        (315532799999, "timestamp is before Jan 1, 1980"),
+        (315532800000, None),
+        (4102444800001, "timestamp is after Jan 1, 2100"),
+    ],
+)
+def test_the_times_that_events_may_have(ts, why):
+    with served(lambda call: DONE) as (app, server):
+        if why is None:
+            (sent,) = server.send(dict(event(), ts=ts))
+            assert server.wait_for_run(sent).status == "Completed"
+        else:
+            with pytest.raises(ValueError, match=why):
+                server.send(dict(event(), ts=ts))
+
+
 # -- who may start -------------------------------------------------------------------
 
 
@@ -463,7 +482,7 @@ def test_cancelling_a_run_that_waits_for_its_turn():
     assert len(app.calls) == 2
 
 
-def in_turn(priority, events, reply=None):
+def in_turn(priority, events, reply=None, **options):
     """Send events while the only call that a function may make is under way;
     return the data of the calls in the order in which they were made."""
     arrived, let_go = threading.Event(), threading.Event()
@@ -475,18 +494,22 @@ def in_turn(priority, events, reply=None):
 
     settings = {"concurrency": [{"limit": 1}], "priority": priority}
     clock = VirtualClock()
-    with served(waiting, with_settings(**settings), clock=clock) as (app, server):
+    with served(waiting, with_settings(**settings), clock=clock, **options) as (app, server):
         with server.hold():
             server.send(event(n=0, p=0))
+            # an event is stored before its run is queued
+            advancing = threading.Thread(target=server.advance, args=(1, 60))
+            advancing.start()
             assert arrived.wait(60)
             for data in events:
                 server.send(event(**data))
             let_go.set()
-            server.advance(0)
+            advancing.join(60)
         finish(server)
     return [call.body["event"]["data"]["n"] for call in app.calls]
 
 
+@pytest.mark.parametrize("queue_delay", [0.0, 0.15])
 @pytest.mark.parametrize(
     "expression, order",
     [
@@ -496,9 +519,9 @@ def in_turn(priority, events, reply=None):
         ("event.data.gone ? 9 : 0", [0, 1, 2, 3, 4]),
     ],
 )
-def test_a_run_of_a_higher_priority_overtakes(expression, order):
+def test_a_run_of_a_higher_priority_overtakes(expression, order, queue_delay):
     events = [{"n": 1, "p": 0}, {"n": 2, "p": 5}, {"n": 3, "p": 50}, {"n": 4, "p": 0}]
-    assert in_turn({"run": expression}, events) == order
+    assert in_turn({"run": expression}, events, queue_delay=queue_delay) == order
 
 
 def test_a_run_that_began_earlier_comes_first_with_its_later_steps_too():

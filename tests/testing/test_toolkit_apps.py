@@ -401,14 +401,60 @@ def test_an_application_that_raises(inngest_server, caplog):
     def broken(environ, start_response):
         raise RuntimeError("no database")
 
-    with pytest.raises(SyncError, match="RuntimeError: no database"):
+    with pytest.raises(SyncError, match="RuntimeError: no database") as caught:
         inngest_server.serve(broken)
     assert "the application raised" in caplog.text
+    # pytest and unittest show it with its traceback, whatever is logged
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    told = inngest_server.describe()
+    assert "instead of answering PUT http://testserver/api/inngest:\nTraceback" in told
+    assert 'in broken\n    raise RuntimeError("no database")\n' in told
+
+
+def test_no_request_closes_the_database_connections_of_a_django_test(inngest_server, shop):
+    """Django's handler would, and a ``TestCase`` has a transaction open in them."""
+    signals = pytest.importorskip("django.core.signals")
+    database = pytest.importorskip("django.db")
+    both = [signals.request_started, signals.request_finished]
+
+    def closing():
+        found = [key for signal in both for ((key, _), *_) in signal.receivers]
+        return found.count(id(database.close_old_connections))
+
+    app, during = shop.application, []
+
+    def seen(environ, start_response):
+        during.append(closing())
+        return app(environ, start_response)
+
+    inngest_server.serve(seen)
+    assert during == [0]
+    assert closing() == 2
 
 
 def test_what_is_no_application(inngest_server):
     with pytest.raises(TypeError, match="serve\\(\\) takes a WSGI application, its URL"):
         inngest_server.serve(object())
+
+
+def test_open_runs_are_called_at_the_newest_address(inngest_server):
+    """As was seen on a real server; but a run keeps its number of attempts."""
+    calls = []
+
+    def version(name):
+        def handler(ctx):
+            calls.append((name, ctx.max_attempts))
+            ctx.step.sleep("nap", "1h")
+            return name
+
+        return handler
+
+    inngest_server.serve(app_of(version("old"), retries=0))
+    run = inngest_server.send("go").run()
+    inngest_server.serve(app_of(version("new"), retries=3), base_url="http://new.test")
+    inngest_server.advance("1h")
+    assert run.result() == "new"
+    assert calls == [("old", 1), ("new", 1)]
 
 
 def test_two_applications(inngest_server, shop):
@@ -417,6 +463,88 @@ def test_two_applications(inngest_server, shop):
     with pytest.raises(ValueError, match="another application is served at http://second.test"):
         inngest_server.serve(app_of(lambda ctx: "third"), base_url="http://second.test")
     assert inngest_server.send("go").run().result() == "second"
+
+
+def redirected(target, application, at):
+    """Return a WSGI application that answers by a redirect to a path, where it is served."""
+
+    def front(environ, start_response):
+        if environ["SCRIPT_NAME"] + environ["PATH_INFO"] == target:
+            return application({**environ, "SCRIPT_NAME": "", "PATH_INFO": at}, start_response)
+        headers = [("Location", f"{target}?{environ['QUERY_STRING']}")]
+        start_response("308 Permanent Redirect", headers)
+        return [b""]
+
+    return front
+
+
+@pytest.mark.parametrize("target", ["{at}", "{at}/", "/moved"])
+@pytest.mark.parametrize("served_at", ["{at}", "{at}/"])
+@pytest.mark.parametrize("paths", [("/one", "/two"), ("/one", "/one/two"), ("/one/two", "/one")])
+def test_two_applications_of_one_host_that_redirect(inngest_server, target, served_at, paths):
+    for name, at in zip(("first", "second"), paths):
+        shop = Shop(app_id=name)
+        shop.functions.clear()
+        shop.function(name, name)(lambda ctx, name=name: f"{name} app")
+        app = MOUNTS[0](shop.serve(), at)
+        app = redirected(target.format(at=at), app, at)
+        inngest_server.serve(app, path=served_at.format(at=at))
+    outputs = [inngest_server.send(name).run().output for name in ("first", "second")]
+    assert outputs == ["first app", "second app"]
+
+
+def test_two_applications_that_register_at_a_path_of_neither(inngest_server):
+    def rewritten(application):
+        return lambda environ, start: application({**environ, "PATH_INFO": AT}, start)
+
+    for path in ("/one", "/two"):
+        app = Shop(app_id=path[1:]).application
+        inngest_server.serve(rewritten(app), path=path)
+    run = inngest_server.send("shop/order.placed", {"id": 1}).runs[0]
+    inngest_server.run_until_idle()
+    assert run.status == "Failed", run
+    said = "no application is served at http://testserver/api/inngest, and several are"
+    assert f"{said} at other paths of its host: http://testserver/one, " in str(run)
+
+
+@pytest.mark.parametrize("name", ["Http", "Router"])
+def test_a_client_stays_as_it_was_if_its_endpoint_cannot_be_bound(shop, monkeypatch, name):
+    from inngest_wsgi._endpoint import binding
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("cannot be made")
+
+    with TestServer() as server, monkeypatch.context() as patched:
+        patched.setattr(binding, name, fail)
+        with pytest.raises(SyncError, match="cannot be made"):
+            server.serve(shop.application)
+        # else it would be bound to the server that is still open
+        patched.undo()
+        with TestServer() as other:
+            other.serve(shop.application)
+            assert other.send("shop/order.placed", {"id": 1}).run("fulfil-order")
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_all_the_others_are_undone_if_one_fails(end):
+    shops = [Shop(app_id=f"shop{n}") for n in range(3)]
+    before = [dict(vars(shop.client)) for shop in shops]
+    server = TestServer()
+    url = server.url
+
+    def broken():
+        raise RuntimeError("cannot be undone")
+
+    for n, shop in enumerate(shops):
+        server.serve(shop.application, base_url=f"http://{n}.test")
+        server._binding.bound(broken)
+    with pytest.raises(RuntimeError, match="cannot be undone"):
+        getattr(server, end)()
+    assert [vars(shop.client) for shop in shops] == before
+    # nobody listens any more
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) != 0
+    server.close()
 
 
 # -- over HTTP -------------------------------------------------------------------

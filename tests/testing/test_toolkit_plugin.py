@@ -55,6 +55,67 @@ def test_a_test_that_fails_shows_the_timelines(tmp_path):
     assert "paid: waits: shop/order.paid (until" in shown
 
 
+RAISES = """
+    import logging
+    from toolkit_shop import Shop
+    from inngest_wsgi.testing import InngestTestCase
+    {imports}
+
+    logging.disable(logging.CRITICAL)  # as the settings of an application may
+
+    class Orders(InngestTestCase):
+        def test_order(self):
+            app, calls = Shop().application, []
+
+            def middleware(environ, start_response):
+                calls.append(environ)
+                if len(calls) > 1 and environ["REQUEST_METHOD"] == "POST":
+                    raise RuntimeError("the session is gone")
+                return app(environ, start_response)
+
+            self.inngest_server.serve({serve})
+            run = self.inngest_server.send("shop/order.placed", {{"id": 1}}).run("expire-order")
+            self.inngest_server.advance("1h")
+            self.assertEqual(run.status, "Completed")
+    """
+
+
+@pytest.mark.parametrize(
+    "imports, serve",
+    [
+        ("", "middleware"),
+        ("import werkzeug.test", "werkzeug.test.Client(middleware)"),
+        ("import webtest", "webtest.TestApp(middleware)"),
+    ],
+)
+def test_what_an_application_raises_is_shown_with_its_traceback(tmp_path, imports, serve):
+    text = RAISES.format(imports=imports, serve=serve)
+    for shown in (run_pytest(tmp_path, text), run(tmp_path, text, "unittest")):
+        assert "instead of answering POST http://testserver/api/inngest?fnId=" in shown
+        assert "in middleware" in shown
+        assert 'raise RuntimeError("the session is gone")' in shown
+        assert "RuntimeError: the session is gone" in shown
+        # of each attempt of two runs
+        assert shown.count("Traceback (most recent call last)") <= 4
+
+
+def test_only_the_last_runs_are_shown(tmp_path):
+    shown = run_pytest(
+        tmp_path,
+        """
+        from toolkit_shop import app_of
+
+        def test_many(inngest_server):
+            inngest_server.serve(app_of(lambda ctx: ctx.event.data["n"]))
+            for n in range(50):
+                inngest_server.send("go", {"n": n})
+            assert False
+        """,
+    )
+    assert "The last 20 of 50 runs; 30 began before these." in shown
+    assert re.findall(r"output  (\d+)", shown) == [str(n) for n in range(30, 50)]
+
+
 def test_servers_that_a_test_makes_itself_are_shown_too(tmp_path):
     shown = run_pytest(
         tmp_path,

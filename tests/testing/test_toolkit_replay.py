@@ -90,6 +90,14 @@ def test_a_run_that_no_longer_matches(before, today, lists, words):
     assert not any(getattr(report, name) for name in others), report
 
 
+def test_an_open_run_whose_present_step_is_not_recorded():
+    """Nobody can tell a new step from one that goes on, behind one that is gone."""
+    record = recorded("a")
+    record.update(status=None)
+    text = str(replayed(record, "sleep"))
+    assert "'sleep' is new, before 'a'; or 'a' is gone, if the run is at 'sleep' now" in text
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize(
     "names",

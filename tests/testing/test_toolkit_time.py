@@ -62,6 +62,30 @@ def test_nothing_moves_unless_told(inngest_server):
     assert inngest_server.now() - before == datetime.timedelta(hours=1, minutes=1)
 
 
+def test_an_event_of_the_future_starts_its_run_then(inngest_server):
+    """As was seen on a real server: the run waits, a wait for the event does not."""
+    shop = Shop()
+
+    @shop.function("waits", "go")
+    def waits(ctx):
+        return ctx.step.wait_for_event("later", event="later", timeout="1d").name
+
+    @shop.function("begins", "later")
+    def begins(ctx):
+        return "began"
+
+    inngest_server.serve(shop.serve(), path="/")
+    waiting = inngest_server.send("go").run("waits")
+    now = round(inngest_server.now().timestamp() * 1000)
+    late = inngest_server.send("later", ts=now + 6000).run("begins")
+    early = inngest_server.send("later", ts=now - 6000).run("begins")
+    assert [run.status for run in (waiting, late, early)] == ["Completed", "Running", "Completed"]
+    inngest_server.advance("5s")
+    assert not late.calls
+    inngest_server.advance("1s")
+    assert late.result() == "began"
+
+
 def test_the_start(server):
     with TestServer(start="2031-05-06T07:08:09+02:00") as other:
         assert other.now() == datetime.datetime(2031, 5, 6, 5, 8, 9, tzinfo=UTC)
@@ -86,10 +110,10 @@ def test_events_of_the_app_have_virtual_times(server):
     server.advance("8d")
     shop.client.send(inngest.Event("shop/order.paid"))
     server.advance("5d")
-    shop.client.send([inngest.Event("shop/order.paid"), inngest.Event("x", ts=1234)])
+    shop.client.send([inngest.Event("shop/order.paid"), inngest.Event("x", ts=10**12)])
     times = [event.ts for event in server.events()]
     now = int(server.now().timestamp() * 1000)
-    assert times == [now - 5 * 86400_000, now, 1234]
+    assert times == [now - 5 * 86400_000, now, 10**12]
 
 
 def test_a_date_after_a_wait_of_ours(server):

@@ -94,6 +94,9 @@ class Admission:
         if refusal is not None:
             return self._skip(function, events, refusal)
         delay = self._throttles.delay(function, first, now)
+        if len(events) == 1:
+            # an event of the future starts its run then
+            delay = max(delay, first.ts / 1000 - now)
         return self._machinery.begin(function, events, delay, correlation_id)
 
     def _fail(

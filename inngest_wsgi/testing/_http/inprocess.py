@@ -40,6 +40,21 @@ def call(application: Application, environ: t.Dict[str, t.Any]) -> Answer:
 
     :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes came back.
     """
+    try:
+        return answer_of(application, environ)
+    except AnswerTooLarge:
+        raise
+    except Exception as error:
+        logger.exception("the application raised, and a WSGI server would answer 500")
+        return Answer(500, {}, shown(error))
+
+
+def answer_of(application: Application, environ: t.Dict[str, t.Any]) -> Answer:
+    """Call an application, and return its answer.
+
+    :raise AnswerTooLarge: more than :data:`RESPONSE_LIMIT` bytes came back.
+    :raise Exception: what the application raises.
+    """
     status, answered, chunks = _call(application, environ)
     content = b"".join(chunks)
     if len(content) > RESPONSE_LIMIT:
@@ -99,15 +114,11 @@ def _call(
         status, answered = line, headers
         return chunks.append
 
+    iterable = application(environ, start_response)
     try:
-        iterable = application(environ, start_response)
-        try:
-            chunks.extend(iterable)
-        finally:
-            close = getattr(iterable, "close", None)
-            if close is not None:
-                close()
-    except Exception as error:
-        logger.exception("the application raised, and a WSGI server would answer 500")
-        return "500 Internal Server Error", [], [shown(error)]
+        chunks.extend(iterable)
+    finally:
+        close = getattr(iterable, "close", None)
+        if close is not None:
+            close()
     return status, answered, chunks

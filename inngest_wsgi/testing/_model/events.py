@@ -20,6 +20,10 @@ MOST_EVENTS = 5000
 #: The largest event, in bytes as sent.
 EVENT_LIMIT = 3 * 1024 * 1024
 
+#: The years 1980 to 2099, in milliseconds; an event's time must be in them.
+_FIRST_TIME = 315532800000
+_LAST_TIME = 4102444800000
+
 _RESERVED = "inngest/"
 _BLANK = " \t\r\n"
 _NOT_EVENTS = "Request body must contain an event object or an array of event objects"
@@ -122,6 +126,10 @@ def _read_event(
     version = _typed(value, "v", str, "string")
     if not name:
         raise Refused("event name is empty")
+    if ts and ts < _FIRST_TIME:
+        raise Refused("timestamp is before Jan 1, 1980")
+    if ts and ts > _LAST_TIME:
+        raise Refused("timestamp is after Jan 1, 2100")
     if name.startswith(_RESERVED):
         raise Refused(f"event name is reserved for internal use: {name}")
     milliseconds = int(now * 1000)

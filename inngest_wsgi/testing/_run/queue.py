@@ -34,6 +34,9 @@ class Queue:
         self._clock = clock
         self._changed = changed
         self._heap: t.List[Entry] = []
+        #: Jobs before the end of their :attr:`delay`, by that moment; the heap has
+        #: them later, by the moment that is their turn.
+        self._delayed: t.List[Entry] = []
         #: Due calls that wait for others to end, by the limit's name and its
         #: number: two functions may share a name and differ in the number.
         self._blocked: t.Dict[str, t.Dict[int, t.List[Entry]]] = {}
@@ -53,15 +56,17 @@ class Queue:
         with self._changed:
             self._count += 1
             item.queued = True
-            # A timer is none of the jobs that a server's queue gives to its workers.
-            if self.delay and not isinstance(item, Timer):
-                # A call that is due now has its turn as of the run's beginning.
-                item.due = max(item.due, self._clock.now()) + self.delay
             if item.run is not None and item.keeps_alive:
                 item.run.open_items += 1
             if isinstance(item, Call):
                 item.run.generations[item.job_id] = item.generation
-            heapq.heappush(self._heap, (item.due, self._count, item))
+            # A timer is none of the jobs that a server's queue gives to its workers.
+            if self.delay and not isinstance(item, Timer):
+                # A call that is due now has its turn as of the run's beginning.
+                ready = max(item.due, self._clock.now()) + self.delay
+                heapq.heappush(self._delayed, (ready, self._count, item))
+            else:
+                heapq.heappush(self._heap, (item.due, self._count, item))
             self._changed.notify_all()
 
     def drop(self, item: Item) -> None:
@@ -83,10 +88,10 @@ class Queue:
                 item = self._next()
                 if item is not None:
                     return self._taken(item)
-                if not self._heap:
+                due = self._soonest()
+                if due is None:
                     self._changed.wait()
                     continue
-                due = self._heap[0][0]
                 free = self.holds == 0 or due <= self.until
                 patience = self._clock.wait(due, not self._in_flight and free)
                 if patience != 0.0:
@@ -138,15 +143,17 @@ class Queue:
             while entry is not None and entry[0] <= now:
                 due_now.append(heapq.heappop(self._heap))
                 entry = self._first()
+            due = self._soonest()
             for earlier in due_now:
                 heapq.heappush(self._heap, earlier)
-            return None if entry is None else entry[0]
+            return due
 
     def quiet(self, until: float) -> bool:
         """Return True if nothing is in flight, and nothing due until then."""
         # No call is blocked while nothing is in flight.
-        entry = self._first()
-        return not self._in_flight and (entry is None or entry[0] > until)
+        self._first()
+        due = self._soonest()
+        return not self._in_flight and (due is None or due > until)
 
     def is_in_flight(self, item: Item) -> bool:
         """Return True if an item was taken and is not done, and :meth:`clear` was not called."""
@@ -165,8 +172,7 @@ class Queue:
         """Forget all items, and what is under way now: that counts against no limit
         any more, and keeps no clock from going on."""
         with self._changed:
-            self._heap.clear()
-            self._blocked.clear()
+            self._forget()
             self._gate = Gate()
             self._in_flight.clear()
             self._changed.notify_all()
@@ -174,9 +180,13 @@ class Queue:
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            self._heap.clear()
-            self._blocked.clear()
+            self._forget()
             self._changed.notify_all()
+
+    def _forget(self) -> None:
+        self._heap.clear()
+        self._delayed.clear()
+        self._blocked.clear()
 
     # -- the order ---------------------------------------------------------------
 
@@ -204,6 +214,7 @@ class Queue:
 
     def _first(self) -> t.Optional[Entry]:
         """Return the first entry that is still wanted, and forget those before it."""
+        self._end_delays()
         while self._heap:
             entry = self._heap[0]
             item = entry[2]
@@ -215,6 +226,21 @@ class Queue:
             self.drop(item)
             self._unblock(_slots(item))
         return None
+
+    def _end_delays(self) -> None:
+        """Give the jobs whose delay has ended their turn among those that are due."""
+        now = self._clock.now()
+        while self._delayed:
+            ready, count, item = self._delayed[0]
+            if item.live and ready > now:
+                return
+            heapq.heappop(self._delayed)
+            heapq.heappush(self._heap, (item.due, count, item))
+
+    def _soonest(self) -> t.Optional[float]:
+        """Return the moment of the first entry; None if there is none."""
+        firsts = [entries[0][0] for entries in (self._heap, self._delayed) if entries]
+        return min(firsts) if firsts else None
 
     def _unblock(self, slots: Slots) -> None:
         """Put back the next call that waits for each of these limits, if it has room."""

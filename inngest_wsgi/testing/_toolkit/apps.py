@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import typing as t
 from urllib.parse import urlsplit
 
 from ... import _protocol
-from .._http.caller import Caller, CallFailed
-from .._http.inprocess import call, environ_of, shown
+from .._http.caller import AnswerTooLarge, Caller, CallFailed
+from .._http.inprocess import answer_of, environ_of, shown
 from .._wire.answers import Answer
+from .raised import Raised
 
 logger = logging.getLogger("inngest_wsgi.testing")
 
@@ -53,7 +56,30 @@ def app_of(given: t.Any) -> App:
 
 
 def _wsgi(given: t.Any, application: t.Any, base: t.Mapping[str, t.Any]) -> App:
-    return App(given, lambda environ: call(application, {**base, **environ}))
+    def called(environ: t.Dict[str, t.Any]) -> Answer:
+        with _django_connections_kept():
+            return answer_of(application, {**base, **environ})
+
+    return App(given, called)
+
+
+@contextlib.contextmanager
+def _django_connections_kept() -> t.Generator[None, None, None]:
+    """Let Django close no database connection around a request meanwhile, as its own test
+    client does: a ``TestCase`` has a transaction open, and would lose it."""
+    signals = sys.modules.get("django.core.signals")
+    database = sys.modules.get("django.db")
+    if signals is None or database is None:
+        yield
+        return
+    close = database.close_old_connections
+    both = [signals.request_started, signals.request_finished]
+    disconnected = [signal for signal in both if signal.disconnect(close)]
+    try:
+        yield
+    finally:
+        for signal in disconnected:
+            signal.connect(close)
 
 
 def _django(client: t.Any, environ: t.Dict[str, t.Any]) -> Answer:
@@ -80,12 +106,16 @@ class AppCaller(Caller):
     :param allow_network: whether other addresses may be requested, over HTTP.
     :ivar binding: is handed to the endpoints.
     :ivar last: the answer to the last request; None if there was none.
+    :ivar raised: what the apps have raised.
     """
 
     def __init__(self, allow_network: bool) -> None:
         super().__init__()
         self.binding: t.Any = None
         self.last: t.Optional[Answer] = None
+        self.raised = Raised()
+        #: The app that answered the last request, which may have redirected it.
+        self._before: t.Optional[App] = None
         self._allow_network = allow_network
         #: By the URL that the app registers, without a query.
         self._apps: t.Dict[str, App] = {}
@@ -115,19 +145,22 @@ class AppCaller(Caller):
         self._origins.clear()
 
     def request(self, method: str, url: str, headers: _Headers, body: bytes) -> Answer:
-        self.last = None
+        self.last = self._before = None
+        self.raised.last = None
         self.last = super().request(method, url, headers, body)
         return self.last
 
     def _once(self, method: str, url: str, headers: _Headers, body: bytes) -> Answer:
-        app = self._find(url)
+        app = self._before = self._find(url)
         if app is not None:
             environ = environ_of(method, url, headers, body)
             environ[_protocol.ENVIRON_TEST] = self.binding
             try:
                 return app.call(environ)
+            except AnswerTooLarge:
+                raise
             except Exception as error:
-                # of a test client, for a WSGI application's own are answered
+                self.raised.add(method, url, error)
                 logger.exception("the application raised, and a server would answer 500")
                 return Answer(500, {}, shown(error))
         if self._allow_network or _origin(url) in self._origins:
@@ -135,14 +168,31 @@ class AppCaller(Caller):
         raise CallFailed(f"no application is served at {url.partition('?')[0]}")
 
     def _find(self, url: str) -> t.Optional[App]:
-        """Return the app at a URL, or else at another path of the same host, to which
-        a framework may have redirected."""
-        found = self._apps.get(url.partition("?")[0])
-        if found is None:
-            origin = _origin(url)
-            others = [app for known, app in self._apps.items() if _origin(known) == origin]
-            found = others[0] if others else None
-        return found
+        """Return the app for a URL; None if there is none on its host.
+
+        A framework may redirect to another path of the host: to the same one with a
+        slash at its end, or to another page of its own.
+
+        :raise CallFailed: there are several on the host, and none of them is at the path.
+        """
+        path = url.partition("?")[0]
+        found = self._apps.get(path)
+        if found is not None:
+            return found
+        here = {known: app for known, app in self._apps.items() if _origin(known) == _origin(url)}
+        but_for_slash = [
+            app for known, app in here.items() if known.rstrip("/") == path.rstrip("/")
+        ]
+        before = [app for app in here.values() if app is self._before]
+        for some in (but_for_slash, before):
+            if some:
+                return some[0]
+        if len({id(app.given) for app in here.values()}) > 1:
+            raise CallFailed(
+                f"no application is served at {path}, and several are at other paths of its host: "
+                + ", ".join(here)
+            )
+        return next(iter(here.values()), None)
 
 
 def _origin(url: str) -> str:

@@ -5,6 +5,7 @@ The endpoint calls the methods of the object; nothing of the SDK is imported her
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 from urllib.parse import urlsplit
@@ -48,7 +49,9 @@ class AppBinding:
         #: server, which does not get them then.
         self.answer_events: t.Optional[t.Callable[[bytes], t.List[str]]] = None
         self._seeds: t.Dict[str, str] = {}
-        self._undo: t.List[t.Callable[[], None]] = []
+        self._undo = contextlib.ExitStack()
+        #: How many endpoints are bound.
+        self.count = 0
 
     # -- what an endpoint calls ------------------------------------------------
 
@@ -107,19 +110,15 @@ class AppBinding:
 
     def bound(self, unbind: t.Callable[[], None]) -> None:
         """Take the function that undoes the binding of one endpoint."""
-        self._undo.append(unbind)
+        self._undo.callback(unbind)
+        self.count += 1
 
     # -- what the server calls -------------------------------------------------
 
-    @property
-    def count(self) -> int:
-        """How many endpoints are bound."""
-        return len(self._undo)
-
     def unbind(self) -> None:
-        """Undo every binding, the newest first."""
-        while self._undo:
-            self._undo.pop()()
+        """Undo every binding, the newest first; one that fails keeps none of the others."""
+        self.count = 0
+        self._undo.close()
 
     def forget(self) -> None:
         """Forget the seeds of earlier requests."""

@@ -34,6 +34,8 @@ from .views import TestRun
 MOST_AT_ONCE = 100_000
 #: The most virtual seconds that :meth:`Core.run_until_idle` goes on for.
 _LONGEST = 2 * 366 * 86400.0
+#: The most runs whose timelines a test that fails prints.
+_MOST_SHOWN = 20
 #: Seconds that a thread of the API may take to end.
 _GRACE = 2.0
 
@@ -118,13 +120,15 @@ class Core:
         self._app_time = AppTime(self._clock) if self._freeze else None
 
     def _end(self) -> None:
-        self._binding.unbind()
-        if self._app_time is not None:
-            self._app_time.stop()
-            self._app_time = None
-        if self._front is not None:
-            self._front.stop(_GRACE)
-            self._front = None
+        app_time, self._app_time = self._app_time, None
+        front, self._front = self._front, None
+        # each is done, whatever the one before it raises
+        with contextlib.ExitStack() as ends:
+            if front is not None:
+                ends.callback(front.stop, _GRACE)
+            if app_time is not None:
+                ends.callback(app_time.stop)
+            ends.callback(self._binding.unbind)
 
     # -- the end -------------------------------------------------------------------
 
@@ -200,9 +204,11 @@ class Core:
         return self._stepper
 
     def _restart(self) -> None:
-        self._end()
-        self._closed = False
-        self._begin()
+        try:
+            self._end()
+        finally:
+            self._closed = False
+            self._begin()
 
     def _seen_steps(self) -> t.List[str]:
         return [name for run in self._store.runs.by_id.values() for name in run.names.values()]
@@ -318,5 +324,13 @@ class Core:
         return next(self._views([self._store.runs.by_id[new_id]]))
 
     def describe(self) -> str:
-        """Return the timelines of all runs as a text; a test that fails has it in its report."""
-        return "\n\n".join(map(str, self._all()))
+        """Return the timelines of the last runs as a text, and what the apps have raised; a
+        test that fails has it in its report."""
+        runs = list(self._store.runs.by_id.values())
+        left_out = len(runs) - _MOST_SHOWN
+        told = list(map(str, self._views(runs[-_MOST_SHOWN:])))
+        if left_out > 0:
+            told.insert(
+                0, f"The last {_MOST_SHOWN} of {len(runs)} runs; {left_out} began before these."
+            )
+        return "\n\n".join([*told, *self._caller.raised.described()])

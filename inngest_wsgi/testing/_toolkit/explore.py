@@ -87,6 +87,7 @@ def explore(
         what is wrong, how to repeat it, and the timelines.
     :raise ValueError: there is no such kind of fault.
     """
+    __tracebackhide__ = True
     kinds = tuple(faults)
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:

@@ -179,8 +179,12 @@ class Replayer:
         following = [self._name(step) for step in last.ops]
         if blocked and (recorded.status is not None or report.unreached):
             report.new = following
-            behind = f", before {_listed(report.unreached)}" if report.unreached else ""
-            self._differ(f"{_listed(following)} is new{behind}")
+            new, missed = _listed(following), _listed(report.unreached)
+            text = f"{new} is new, before {missed}" if report.unreached else f"{new} is new"
+            if recorded.status is None:
+                # a step that goes on has no result that could be recorded
+                text += f"; or {missed} is gone, if the run is at {new} now"
+            self._differ(text)
         elif blocked:
             report.next = following
         self._compare_groups()

@@ -114,7 +114,8 @@ class TestServer(Controls):
             try:
                 sync(self._store, self._caller, "the test's server", url, False)
             except SyncError as error:
-                raise SyncError(error.status, error.message + self._why_not_there(path)) from None
+                said = error.message + self._why_not_there(path)
+                raise SyncError(error.status, said) from self._caller.raised.last
 
     def _why_not_there(self, path: str) -> str:
         """Return what is to be said of an answer that no bound endpoint gave."""
@@ -205,7 +206,7 @@ class TestServer(Controls):
         :param value: the result of the step. For ``wait_for_event`` the event or
             its data, or None for a timeout; for ``wait_for_signal`` the data; for
             ``fetch`` a status, a body (text or JSON), or a tuple of both and
-            perhaps headers; :data:`TIMEOUT` for a wait or an ``invoke`` that
+            perhaps headers; :data:`~inngest_wsgi.testing.TIMEOUT` for a wait or an ``invoke`` that
             times out; None for a sleep.
         :param error: an exception that the step fails with, at each attempt.
         :param fail: how many attempts of each such step fail, before it goes on

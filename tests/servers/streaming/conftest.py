@@ -42,8 +42,8 @@ def table(request):
 @pytest.fixture(scope="session")
 def servers():
     """All servers by name, not yet started."""
-    with rows.kit() as kit:
-        found = {row.name: rows.Server(row, kit) for row in rows.ROWS}
+    with rows.application() as application:
+        found = {row.name: rows.Server(row, application) for row in rows.ROWS}
         yield found
         for server in found.values():
             server.stop()

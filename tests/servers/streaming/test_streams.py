@@ -8,6 +8,7 @@ import pytest
 import stream_servers as rows
 import stream_table as says
 from apps import KEY, call_body, sign, step_hash
+from real_servers import gunicorn
 from stream_client import PATIENCE_S, Answer, Call, ask, comes, connect, head
 
 #: How long is waited for what should not come, or need not.
@@ -318,8 +319,8 @@ def test_the_timeout_of_a_worker(own_server, table):
     """A worker of gunicorn that has but one thread says nothing meanwhile."""
     # preload: a worker that is killed while it still imports is never there
     options = ["--timeout=2", "--preload"]
-    row = rows.Row(own_server.row.name, rows.gunicorn(*options), workers=True)
-    server = rows.Server(row, own_server.kit)
+    row = rows.Row(own_server.row.name, gunicorn(*options), workers=True)
+    server = rows.Server(row, own_server.application)
     try:
         call, answer = open_stream(server.running())
         seconds = patience(says.TIMEOUT not in table.remarks(row.name))

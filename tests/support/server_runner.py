@@ -1,15 +1,16 @@
 """Run a server that has no command line, or whose command line takes no port.
 
-stream_runner.py <server> <port>
+server_runner.py <server> <port> <module>
 """
 
+import importlib
 import signal
 import sys
 
 # a shell lets what it starts in the background ignore this
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-name, port = sys.argv[1], int(sys.argv[2])
+name, port, module = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if name == "gevent":
     from gevent import monkey
 
@@ -19,7 +20,7 @@ elif name == "eventlet":
 
     eventlet.monkey_patch()
 
-from stream_app import application  # noqa: E402 (after what patches)
+application = importlib.import_module(module).application
 
 
 def wsgiref():
@@ -54,6 +55,22 @@ def eventlet():  # type: ignore[no-redef]  # noqa: F811 (the module is not neede
     from eventlet import listen, wsgi
 
     wsgi.server(listen(("127.0.0.1", port)), application)
+
+
+def cherrypy():  # type: ignore[no-redef]
+    import cherrypy
+
+    # what is mounted in cherrypy.tree, with CherryPy's own server
+    cherrypy.config.update({"server.socket_host": "127.0.0.1", "server.socket_port": port})
+    cherrypy.engine.signals.subscribe()
+    cherrypy.engine.start()
+    cherrypy.engine.block()
+
+
+def webpy():
+    from web.httpserver import runsimple
+
+    runsimple(application, ("127.0.0.1", port))
 
 
 globals()[name]()

@@ -1,0 +1,9 @@
+"""The project as a WSGI application; other projects call this module ``wsgi``."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,1 @@
+"""Claims for expenses: employees file them, somebody approves them, the bank pays."""
