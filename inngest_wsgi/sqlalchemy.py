@@ -124,7 +124,7 @@ class StepTransaction:
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def _used(self, current: t.Any, transaction: t.Any) -> t.Iterator[None]:
+    def _used(self, current: t.Any, transaction: t.Any) -> t.Generator[None, None, None]:
         """Make a session or connection the step's, and end its transaction.
 
         :param transaction: has ``commit()`` and ``rollback()``; a session has them
@@ -167,7 +167,7 @@ class _OfSessions(StepTransaction):
         return self._step_of(self._source(), step)
 
     @contextlib.contextmanager
-    def _step_of(self, session: t.Any, step: RunningStep) -> t.Iterator[t.Any]:
+    def _step_of(self, session: t.Any, step: RunningStep) -> t.Generator[t.Any, None, None]:
         with self._used(session, session):
             yield session
             if _LOST in session.info:
@@ -184,14 +184,14 @@ class _OfScopedSession(_OfSessions):
     ``scoped_session`` has for the function."""
 
     @contextlib.contextmanager
-    def call_context(self, environ: t.Any) -> t.Iterator[None]:
+    def call_context(self, environ: t.Any) -> t.Generator[None, None, None]:
         try:
             yield
         finally:
             self._source.remove()
 
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[t.Any]:
+    def _transaction(self, step: RunningStep) -> t.Generator[t.Any, None, None]:
         registry = self._source.registry
         before = registry() if registry.has() else None
         if before is not None:
@@ -220,7 +220,7 @@ class _OfEngine(StepTransaction):
         event.listen(source, "after_cursor_execute", _note_cursor)
 
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[t.Any]:
+    def _transaction(self, step: RunningStep) -> t.Generator[t.Any, None, None]:
         connection = self._source.connect()
         # also a connection of 1.4 has a transaction then
         with self._used(connection, connection.begin()):
