@@ -3,6 +3,7 @@ path of their route, and the environ that the endpoint is given there."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import inspect
 import typing as t
@@ -10,7 +11,7 @@ import typing as t
 from . import _settings
 from ._endpoint.call_context import Maker
 from ._execution.step_contexts import Maker as StepMaker
-from ._messages import Environ
+from ._messages import Environ, RunningStep
 from ._server_api.client import Pool
 from ._settings import LogLevel, Streaming, StreamingMode
 from .checkpointing import Option
@@ -72,12 +73,15 @@ def endpoint(
     public_path: t.Optional[str],
     call_context: t.Sequence[Maker],
     around: Maker,
+    open_transaction: t.Optional[t.Callable[[], t.Optional[str]]] = None,
 ) -> t.Tuple[str, Application]:
     """Return the path of the route in the framework's application, and the endpoint
     to call there.
 
     :param settings: a :class:`ServeSettings`
     :param around: the adapter's own context manager, entered before the user's
+    :param open_transaction: describes the transaction of the framework that is open
+        in this thread, for a warning where it is open around steps
     :returns: the path begins with a slash, has none at its end, and is not
         percent-encoded; empty for the root
     """
@@ -86,7 +90,23 @@ def endpoint(
         # anything else is refused by serve()
         call_context = [around, *call_context]
     settings = {**settings, "serve_path": public_path, "call_context": call_context}
+    steps = settings.get("step_context", ())
+    can_tell = isinstance(steps, (list, tuple)) and open_transaction is not None
+    if can_tell and not any(hasattr(step, "open_transaction") for step in steps):
+        settings["step_context"] = [*steps, _Looks(open_transaction)]
     return route, serve(client, functions, **settings)
+
+
+class _Looks:
+    """A ``step_context`` that only looks for open transactions."""
+
+    only_looks = True
+
+    def __init__(self, open_transaction: t.Any) -> None:
+        self.open_transaction = open_transaction
+
+    def __call__(self, step: RunningStep) -> t.ContextManager[None]:
+        return contextlib.nullcontext()
 
 
 def mounted(environ: Environ) -> Environ:

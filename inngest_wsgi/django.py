@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ._adapters import ServeSettings, endpoint, mounted, takes_settings
 from ._endpoint.call_context import Maker
 from ._messages import Environ
-from ._transactions.django import close_old_connections, step_transaction
+from ._transactions.django import close_old_connections, open_transaction, step_transaction
 from .client import Inngest
 from .function import Function
 from .wsgi import Application
@@ -65,6 +65,7 @@ def serve(
         public_path=public_path,
         call_context=call_context,
         around=_connections,
+        open_transaction=open_transaction,
     )
 
     def inngest(request: HttpRequest) -> t.Union[HttpResponse, StreamingHttpResponse]:

@@ -104,10 +104,23 @@ def _pass_by_hooks(app: flask.Flask, name: str, view: t.Callable[[], t.Any]) -> 
     def full_dispatch_request(*context: t.Any) -> t.Any:
         if flask.request.endpoint != name:
             return dispatch(*context)
-        # Flask before 2.3 has hooks that prepare the application itself
-        prepare = getattr(app, "try_trigger_before_first_request_functions", None)
-        if prepare is not None:
-            prepare()
+        if hasattr(app, "before_first_request_funcs"):
+            _prepare(app)
         return view()
 
     setattr(app, "full_dispatch_request", full_dispatch_request)
+
+
+def _prepare(app: t.Any) -> None:
+    """Call the functions of ``before_first_request``, which Flask has before 2.3: the
+    first request may be a call, whose function needs what they prepare."""
+    prepare = getattr(app, "try_trigger_before_first_request_functions", None)
+    if prepare is not None:
+        prepare()
+    elif not app._got_first_request:
+        # the same in Flask 2.2, where it is no method
+        with app._before_request_lock:
+            if not app._got_first_request:
+                for function in app.before_first_request_funcs:
+                    function()
+                app._got_first_request = True

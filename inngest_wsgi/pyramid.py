@@ -86,6 +86,7 @@ def add_inngest(
         public_path=public_path,
         call_context=call_context,
         around=endpoints.request_of_call,
+        open_transaction=_open_transaction,
     )
     prefix = (config.route_prefix or "").strip("/")
     whole = "/" + prefix + path if prefix else path
@@ -151,7 +152,8 @@ class _Endpoints:
         with self._router.request_context(own) as request:
             try:
                 apply_request_extensions(request)
-                yield request
+                with _transaction_of_call(request, environ):
+                    yield request
             finally:
                 if request.finished_callbacks:
                     request._process_finished_callbacks()
@@ -177,3 +179,18 @@ def step_transaction(
         return zope.thread_local() if found is None else found
 
     return zope.StepTransaction(find if manager is None else manager)
+
+
+def _transaction_of_call(request: t.Any, environ: Environ) -> t.ContextManager[None]:
+    """Return the transaction in which the code between steps can read: no tween makes
+    or ends one for a call."""
+    if getattr(request, "tm", None) is None:
+        # the package "transaction" may not be there
+        return contextlib.nullcontext()
+    return step_transaction().call_context(environ)
+
+
+def _open_transaction() -> t.Optional[str]:
+    if getattr(get_current_request(), "tm", None) is None:
+        return None
+    return step_transaction().open_transaction()

@@ -18,7 +18,7 @@ import threading
 import typing as t
 import weakref
 
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
@@ -31,6 +31,8 @@ from ._messages import RunningStep
 _DONE = "inngest_wsgi.done"
 _CHANGED = "rows were changed"
 _UNKNOWN = "a statement was executed of which nothing is known"
+#: The same for a session that was closed with changes.
+_LOST = "inngest_wsgi.lost"
 
 
 def step_transaction(
@@ -153,14 +155,28 @@ class _OfSessions(StepTransaction):
         self._source = source
         event.listen(source, "after_transaction_create", self._note)
         event.listen(source, "after_transaction_end", _forget)
+        event.listen(source, "after_commit", _settle)
+        event.listen(source, "after_rollback", _settle)
+        event.listen(source, "after_soft_rollback", _find_again)
         event.listen(source, "after_flush", _note_change)
+        event.listen(source, "pending_to_transient", _note_change)
+        event.listen(source, "persistent_to_detached", _note_detached)
         event.listen(source, "do_orm_execute", _note_statement)
 
+    def _transaction(self, step: RunningStep) -> t.ContextManager[t.Any]:
+        return self._step_of(self._source(), step)
+
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[t.Any]:
-        session = self._source()
+    def _step_of(self, session: t.Any, step: RunningStep) -> t.Iterator[t.Any]:
         with self._used(session, session):
             yield session
+            if _LOST in session.info:
+                raise errors.StepConfigError(
+                    step.step_id,
+                    "its session was closed with changes that were not committed, so they are "
+                    "lost. The session is closed after the step: call neither close() nor "
+                    "remove() in a step, and use no 'with' block for it",
+                )
 
 
 class _OfScopedSession(_OfSessions):
@@ -183,7 +199,7 @@ class _OfScopedSession(_OfSessions):
         session = self._source.session_factory()
         registry.set(session)
         try:
-            with self._used(session, session):
+            with self._step_of(session, step):
                 yield session
         finally:
             if before is None:
@@ -244,12 +260,28 @@ def _describe(owner: t.Any) -> t.Optional[str]:
 
 
 def _forget(session: t.Any, transaction: t.Any) -> None:
-    if transaction.parent is None:
-        session.info.pop(_DONE, None)
+    if transaction.parent is None and session.info.pop(_DONE, None) == _CHANGED:
+        # neither committed nor rolled back
+        session.info[_LOST] = transaction
 
 
-def _note_change(session: t.Any, flush: t.Any) -> None:
+def _find_again(session: t.Any, transaction: t.Any) -> None:
+    # what a flush that failed has rolled back is rolled back once more
+    if session.info.get(_LOST) is transaction:
+        del session.info[_LOST]
+
+
+def _settle(session: t.Any) -> None:
+    session.info.pop(_DONE, None)
+
+
+def _note_change(session: t.Any, what: t.Any) -> None:
     session.info[_DONE] = _CHANGED
+
+
+def _note_detached(session: t.Any, instance: t.Any) -> None:
+    if inspect(instance).modified:
+        session.info[_DONE] = _CHANGED
 
 
 def _note_statement(state: t.Any) -> None:

@@ -189,7 +189,8 @@ class Calls:
             if self._step_contexts is not None:
                 has_hook = stack.uses("transform_output")
                 state, contexts = engine.state, self._step_contexts
-                engine.around = functools.partial(contexts.run, call, state, has_hook)
+                if contexts.surround:
+                    engine.around = functools.partial(contexts.run, call, state, has_hook)
                 state.watch = contexts.watch(call)
         found = engine
         app_id, serializer = self._settings.app_id, self._client.serializer

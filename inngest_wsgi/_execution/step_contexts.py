@@ -48,13 +48,16 @@ class StepContexts:
 
     A maker may have a method ``open_transaction()``. It returns a description
     of the transaction that the code outside of steps has open in this thread,
-    or None; the description continues "the function has".
+    or None; the description continues "the function has". A maker with a true
+    attribute ``only_looks`` has that method alone.
 
     :param makers: return the context managers
+    :ivar surround: False if no maker makes any
     """
 
     def __init__(self, makers: t.Sequence[Maker]) -> None:
-        self._makers = tuple(makers)
+        self._makers = [maker for maker in makers if not getattr(maker, "only_looks", False)]
+        self.surround = bool(self._makers)
         asked = [getattr(maker, "open_transaction", None) for maker in makers]
         self._open: t.List[t.Callable[[], t.Optional[str]]] = [f for f in asked if callable(f)]
         self._warned: t.Set[str] = set()

@@ -74,11 +74,7 @@ class StepTransaction:
 
     def open_transaction(self) -> t.Optional[str]:
         """Describe what the code outside of steps has open in this thread."""
-        for alias in connections:
-            found = _held(alias)
-            if found is not None:
-                return f"{found} on the database {alias!r}"
-        return None
+        return open_transaction()
 
     @contextlib.contextmanager
     def _transaction(self, step: RunningStep) -> t.Iterator[None]:
@@ -112,6 +108,15 @@ def _atomic(alias: str, step: RunningStep) -> t.Iterator[None]:
             raise errors.StepConfigError(step.step_id, _CLOSED.format(alias))
         if connection.needs_rollback:
             raise errors.StepConfigError(step.step_id, _ROLLBACK.format(alias))
+
+
+def open_transaction() -> t.Optional[str]:
+    """Describe a transaction that is open in this thread; None if there is none."""
+    for alias in connections:
+        found = _held(alias)
+        if found is not None:
+            return f"{found} on the database {alias!r}"
+    return None
 
 
 def close_old_connections() -> None:

@@ -43,13 +43,15 @@ class StepTransaction:
         """Return a context manager for ``serve(call_context=[...])``: the code
         between steps can read in its transaction, which is aborted."""
         manager = self._find()
-        began = _current(manager) is None
-        if began:
+        outer = _current(manager)
+        if outer is None:
             manager.begin()
+        # an implicit manager always has one: only one that is in use is somebody's
+        is_own = outer is None or not (manager.explicit or outer._resources)
         try:
             yield
         finally:
-            if began or not getattr(manager, "explicit", True):
+            if is_own and _current(manager) is not None:
                 manager.abort()
 
     def open_transaction(self) -> t.Optional[str]:

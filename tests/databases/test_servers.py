@@ -107,8 +107,9 @@ class Database:
 
 
 class Running:
-    def __init__(self, server, database):
+    def __init__(self, server, database, log):
         self.server, self.database = server, database
+        self.log = log.read_text
 
     def run(self, name, **data):
         """Send an event, and return how its run ended and the rows."""
@@ -130,11 +131,12 @@ def running(app, form, url, tmp_path, **environ):
             MOUNT=mount,
             FORM=form,
             HOME=str(tmp_path),
+            LOG=str(tmp_path / "log"),
             INNGEST_DEV=inngest_server.url,
         )
         with process([*server, f"db_{module}:application"], LISTENING, **environ) as origin:
             inngest_server.sync(origin + "/api/inngest")
-            yield Running(inngest_server, database)
+            yield Running(inngest_server, database, tmp_path / "log")
 
 
 @pytest.mark.parametrize("name", APPS)
@@ -253,3 +255,22 @@ def test_a_streamed_call_in_a_view_of_pyramid_has_no_request(database_url, tmp_p
     app = ("pyramid", "view", {"INNGEST_STREAMING": "force"}, GTHREAD)
     with running(app, "steps", database_url, tmp_path) as found:
         assert found.run("row", text="x") == ("Failed", [])
+
+
+def test_the_adapter_of_django_warns_without_transactions_of_steps(database_url, tmp_path):
+    app = ("django", "adapter", {}, GTHREAD)
+    with running(app, "none", database_url, tmp_path) as found:
+        assert found.run("around") == ("Completed", [])
+        assert found.run("around") == ("Completed", [])
+        log = found.log()
+    assert log.count("around its steps") == 1
+    assert "db-around has a transaction.atomic() on the database 'default' open" in log
+
+
+def test_the_adapter_of_pyramid_warns_without_transactions_of_steps(database_url, tmp_path):
+    app = ("pyramid", "adapter", {}, GTHREAD)
+    with running(app, "none", database_url, tmp_path) as found:
+        found.run("around")
+        log = found.log()
+    assert log.count("around its steps") == 1
+    assert "db-around has a transaction of transaction.manager or request.tm" in log

@@ -2,18 +2,20 @@
 
 import contextlib
 import threading
+import typing
 
 import pytest
 from apps import Endpoint, step_hash
 from db_engine import make_engine
 from sqlalchemy import Column, Integer, String, insert, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import declarative_base, scoped_session, sessionmaker
 from streams import Opened, inner_of
 
 import inngest_wsgi as inngest
 from inngest_wsgi.sqlalchemy import step_transaction
 
-Base = declarative_base()
+Base: typing.Any = declarative_base()
 
 
 class Row(Base):
@@ -266,6 +268,85 @@ def test_after_a_text_the_transaction_of_the_function_is_left_as_it_is(database_
 
     shop.endpoint(handler).op()
     assert (used, shop.used) == ([1], 0)
+    shop.engine.dispose()
+
+
+def closes_with_a_block(session):
+    with session:
+        session.add(Row(text="x"))
+
+
+def closes_after_a_flush(session):
+    session.add(Row(text="x"))
+    session.flush()
+    session.close()
+
+
+def closes_after_a_change(session):
+    session.query(Row).one().text = "x"
+    session.close()
+
+
+def closes_after_a_statement(session):
+    session.execute(insert(Row).values(text="x"))
+    session.close()
+
+
+def reads_and_closes(session):
+    with session:
+        assert session.query(Row).one().text == "a"
+
+
+def commits_and_closes(session):
+    session.add(Row(text="x"))
+    session.commit()
+    session.close()
+
+
+def rolls_back_and_goes_on(session):
+    session.add(Row(text="a"))
+    try:
+        session.flush()
+    except IntegrityError:
+        session.rollback()
+    session.add(Row(text="x"))
+
+
+CLOSING = {
+    closes_with_a_block: None,
+    closes_after_a_flush: None,
+    closes_after_a_change: None,
+    closes_after_a_statement: None,
+    reads_and_closes: ["a"],
+    commits_and_closes: ["a", "x"],
+    rolls_back_and_goes_on: ["a", "x"],
+}
+
+
+@pytest.mark.parametrize("kind", ["sessionmaker", "scoped_session"])
+@pytest.mark.parametrize("way", CLOSING)
+def test_a_session_that_is_closed_in_a_step(way, shop):
+    """Nothing is lost in silence."""
+    shop.endpoint(lambda ctx: ctx.step.run("s", shop.write, "a")).op()
+    op = shop.endpoint(lambda ctx: ctx.step.run("s", lambda: way(shop.database.session))).op()
+    if CLOSING[way] is None:
+        assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+        assert "was closed with changes" in op["error"]["message"]
+        assert shop.rows == ["a"]
+    else:
+        assert (op["op"], shop.rows) == ("StepRun", CLOSING[way])
+
+
+def test_a_scoped_session_that_is_removed_in_a_step(database_url):
+    shop = Shop(database_url, "scoped_session")
+
+    def work():
+        shop.write("a")
+        shop.scoped.remove()
+
+    op = shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()
+    assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+    assert (shop.rows, shop.used) == ([], 0)
     shop.engine.dispose()
 
 

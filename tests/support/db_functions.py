@@ -5,6 +5,7 @@ The environment says how the endpoint is mounted (``MOUNT``) and if each step ha
 transaction (``FORM=steps``).
 """
 
+import logging
 import os
 import signal
 
@@ -14,6 +15,7 @@ URL = os.environ["DATABASE_URL"]
 MOUNT = os.environ["MOUNT"]
 HAS_STEPS = os.environ["FORM"] == "steps"
 
+logging.getLogger("inngest_wsgi").addHandler(logging.FileHandler(os.environ["LOG"]))
 client = inngest.Inngest(app_id="db")
 
 

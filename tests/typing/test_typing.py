@@ -24,6 +24,11 @@ def test_errors_are_where_code_is_wrong_and_nowhere_else(check, checker, version
     assert sorted(found) == sorted(marked("wrong.py"))
 
 
+@newest
+def test_an_output_type_that_is_no_class(check, checker, version):
+    assert check(checker, version, "special.py") == []
+
+
 #: What a message is about, and a part of it from each checker.
 MESSAGES = [
     ('run("a", fetch, 1)  #', "Coroutine[Any, Any, dict", "SyncJSON"),

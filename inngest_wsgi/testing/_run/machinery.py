@@ -34,8 +34,10 @@ class Machinery(t.Protocol):
     signals: t.Dict[str, t.Any]
     #: Steps that wait for the end of a run, by the id of that run.
     invokes: t.Dict[str, t.Any]
+
     #: Carries out an op, in place of its handler, if it returns True.
-    intercept: t.Callable[[t.Any, Op], bool]
+    @property
+    def intercept(self) -> t.Callable[[t.Any, Op], bool]: ...
 
     #: The functions that are paused, and their calls.
     pauses: t.Any

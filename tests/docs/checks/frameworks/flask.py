@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import typing as t
 
 import app
 import factory
@@ -17,7 +18,7 @@ def test_the_factory(inngest_server):
 
 
 def test_the_messages():
-    pages = flask.Blueprint("pages", __name__)
+    pages: t.Any = flask.Blueprint("pages", __name__)
     told = "app: must be a flask.Flask object, not <Blueprint 'pages'>"
     with pytest.raises(inngest.SettingsError, match=told):
         inngest_wsgi.flask.serve(pages, app.client, [app.welcome])  # type: ignore[arg-type]
