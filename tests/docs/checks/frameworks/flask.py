@@ -21,7 +21,7 @@ def test_the_messages():
     pages: t.Any = flask.Blueprint("pages", __name__)
     told = "app: must be a flask.Flask object, not <Blueprint 'pages'>"
     with pytest.raises(inngest.SettingsError, match=told):
-        inngest_wsgi.flask.serve(pages, app.client, [app.welcome])  # type: ignore[arg-type]
+        inngest_wsgi.flask.serve(pages, app.client, [app.welcome])
     told = "serve_path: '/api/inngest' is served already; give each serve.. a path of its own"
     with pytest.raises(inngest.SettingsError, match=told):
         inngest_wsgi.flask.serve(app.app, app.client, [app.welcome])
