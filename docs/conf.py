@@ -38,10 +38,8 @@ autodoc_typehints = "signature"
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
 
-# a folder without pages
-suppress_warnings = ["toc.empty_glob"]
-
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"inngest_wsgi {release}"
 html_static_path = []
 html_copy_source = False

@@ -17,14 +17,11 @@ if t.TYPE_CHECKING:
     #: The type of the argument ``output_type``; None where it is not given.
     GivenType = TypeVar("GivenType", default=None)
 
-    # without UnionType where there is none, because checkers would take it for Any
+    # types that are no classes for checkers, such as Optional[Order]
     if sys.version_info >= (3, 10):
-        Special = t.Union[types.UnionType, t._SpecialForm]
+        Special = TypeVar("Special", bound=t.Union[types.UnionType, t._SpecialForm])
     else:
-        Special = t._SpecialForm
-
-    #: Types that are no classes for checkers, such as ``Optional[Order]``.
-    SpecialType = TypeVar("SpecialType", bound=Special)
+        Special = TypeVar("Special", bound=t._SpecialForm)
 
     T = TypeVar("T")
 
@@ -47,7 +44,7 @@ if t.TYPE_CHECKING:
 
         @t.overload
         def __call__(
-            self: Declare[SpecialType], handler: t.Callable[[Context], T], /
+            self: Declare[Special], handler: t.Callable[[Context], T], /
         ) -> Function[T]: ...
 
         # what mypy takes "Order | None" for

@@ -21,19 +21,23 @@ class Adapter(t.Protocol):
 
     def auth_key(self) -> str:
         """Return the provider's API key."""
+        ...
 
     def format(self) -> str:
         """Return the form of request and response: ``"openai-chat"``,
         ``"anthropic"`` or ``"gemini"``."""
+        ...
 
     def headers(self) -> t.Dict[str, str]:
         """Return further headers of the request."""
+        ...
 
     def on_call(self, body: t.Dict[str, t.Any]) -> None:
         """Complete the body of the request."""
 
     def url_infer(self) -> str:
         """Return the URL of the request."""
+        ...
 
 
 class AI:

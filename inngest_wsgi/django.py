@@ -83,7 +83,7 @@ def serve(
 
 
 @contextlib.contextmanager
-def _connections(environ: Environ) -> t.Iterator[None]:
+def _connections(environ: Environ) -> t.Generator[None, None, None]:
     """Close unusable and old connections, as Django does around a request; the
     thread of a streamed call has no request."""
     close_old_connections()

@@ -216,8 +216,9 @@ class StepError(Error):
     ) -> None:
         # not super(): a subclass is of a second class, with other arguments
         Error.__init__(self, message)
-        self.name = name
-        self.stack = stack
+        # properties of the base class, which are read alike
+        self.name = name  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.stack = stack  # pyright: ignore[reportIncompatibleMethodOverride]
         self.cause = cause
         self.step_id = step_id
         self.data = data

@@ -189,7 +189,8 @@ class Event:
             return obj
         if not isinstance(obj, collections.abc.Mapping):
             raise ValueError(f"an event is made of a dict, not of {type(obj).__name__}")
-        return cls(**dict({"name": ""}, **obj))
+        fields: t.Dict[str, t.Any] = dict({"name": ""}, **obj)
+        return cls(**fields)
 
     @classmethod
     def model_validate_json(cls, json_data: t.Union[str, bytes, bytearray]) -> "Event":

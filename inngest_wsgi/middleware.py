@@ -154,9 +154,15 @@ class StepMemoError:
     :ivar stack: its traceback, or None
     """
 
-    message: _Field = _Field()
-    name: _Field = _Field()
-    stack: _Field = _Field()
+    if t.TYPE_CHECKING:
+        # as they are to a user; of JSON that the server has kept
+        message: t.Any
+        name: t.Any
+        stack: t.Any
+    else:
+        message = _Field()
+        name = _Field()
+        stack = _Field()
 
     def __init__(self, wire: t.Dict[str, t.Any]) -> None:
         self._wire = wire

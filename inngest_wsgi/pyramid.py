@@ -142,7 +142,7 @@ class _Endpoints:
         return self._policy(environ, router) if respond is None else respond
 
     @contextlib.contextmanager
-    def request_of_call(self, environ: Environ) -> t.Iterator[t.Any]:
+    def request_of_call(self, environ: Environ) -> t.Generator[t.Any, None, None]:
         """Make a request the current one for the time of a call."""
         # what another request has left here is its own
         own = {k: v for k, v in environ.items() if not k.startswith(("webob.", "tm."))}

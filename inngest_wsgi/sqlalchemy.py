@@ -1,11 +1,13 @@
 """A transaction of SQLAlchemy for each step, with SQLAlchemy 1.4 and 2::
 
-database = step_transaction(Session)
+    database = step_transaction(Session)
 
-def place_order(order_id):
-    database.session.add(Order(id=order_id))
+    def place_order(order_id):
+        database.session.add(Order(id=order_id))
 
-application = inngest_wsgi.serve(client, functions, step_context=[database])
+    application = inngest_wsgi.serve(client, functions, step_context=[database])
+
+``docs/transactions.md`` says what is committed when.
 """
 
 from __future__ import annotations
@@ -155,7 +157,7 @@ class StepTransaction:
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def _used(self, current: t.Any, transaction: t.Any) -> t.Iterator[None]:
+    def _used(self, current: t.Any, transaction: t.Any) -> t.Generator[None, None, None]:
         """Make a session or connection the step's, and end its transaction.
 
         :param transaction: has ``commit()`` and ``rollback()``; a session has them
@@ -197,7 +199,7 @@ class _OfSessions(StepTransaction):
         return self._step_of(self._source(), step)
 
     @contextlib.contextmanager
-    def _step_of(self, session: t.Any, step: RunningStep) -> t.Iterator[t.Any]:
+    def _step_of(self, session: t.Any, step: RunningStep) -> t.Generator[t.Any, None, None]:
         with self._used(session, session):
             yield session
             if _LOST in session.info:
@@ -209,14 +211,14 @@ class _OfScopedSession(_OfSessions):
     ``scoped_session`` has for the function."""
 
     @contextlib.contextmanager
-    def call_context(self, environ: t.Any) -> t.Iterator[None]:
+    def call_context(self, environ: t.Any) -> t.Generator[None, None, None]:
         try:
             yield
         finally:
             self._source.remove()
 
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[t.Any]:
+    def _transaction(self, step: RunningStep) -> t.Generator[t.Any, None, None]:
         registry = self._source.registry
         before = registry() if registry.has() else None
         if before is not None:
@@ -263,7 +265,7 @@ class _OfEngine(StepTransaction):
         return isinstance(owner, Connection) and owner.engine.pool is self._source.pool
 
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[t.Any]:
+    def _transaction(self, step: RunningStep) -> t.Generator[t.Any, None, None]:
         connection = self._source.connect()
         # also a connection of 1.4 has a transaction then
         transaction = connection.begin()

@@ -11,6 +11,7 @@ import os
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
+from sqlalchemy.schema import CreateTable
 
 from inngest_wsgi.sqlalchemy import step_transaction
 
@@ -72,8 +73,10 @@ class Mail(Base):
 
 
 def create_tables():
+    """Create the tables that are missing; several workers may do so at the same time."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            # one of several workers that start at the same time
+            # which even with IF NOT EXISTS fails if two create the same table
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(1)"))
-        Base.metadata.create_all(connection)
+        for table in Base.metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))

@@ -60,7 +60,7 @@ def _disorder(found: t.Sequence[Token]) -> Fault:
     """Check that values and operators take turns."""
     wants_value = True
     brackets: t.List[str] = []
-    for before, token, after in _around(found):
+    for before, token, _ in _around(found):
         sign = token.text
         if before.text == "." and not wants_value and not _is_name(token):
             return f"a name is missing after the dot before {sign}"

@@ -6,6 +6,7 @@ Python has none before 3.9, and later ones only where the system or the package
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 #: The names of each area, which is the part before the last slash.
@@ -139,12 +140,12 @@ def closest(name: str) -> t.Optional[str]:
 
 def _is_known_to_python(name: str) -> bool:
     """Look a name up that is newer than this module."""
-    try:
+    if sys.version_info >= (3, 9):
         import zoneinfo
-    except ImportError:
-        return False
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
-        return False
-    return True
+
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+            return False
+        return True
+    return False

@@ -91,7 +91,7 @@ def loads(raw: bytes) -> JSON:
             value, end = _scan(text, 0)
         except StopIteration:
             # there is a space before it, or nothing that begins a value
-            end = -1
+            value, end = None, -1
         return value if end == len(text) else _decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -171,7 +171,7 @@ def _compare_keys(value: t.Dict[t.Any, JSON], root: JSON, has_surrogates: bool) 
 
 
 def _path_of(wanted: JSON, root: JSON) -> str:
-    pending = [("$", root)]
+    pending, path = [("$", root)], "$"
     for path, value in pending:
         if value is wanted:
             break

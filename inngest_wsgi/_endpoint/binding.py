@@ -45,6 +45,7 @@ class Binding(t.Protocol):
 
     def now(self) -> float:
         """Return the present time by the server's clock, in seconds since the epoch."""
+        ...
 
     def replace(self, run_id: str, step_id: str, index: int, body: Body) -> Body:
         """Return what is called in place of a step's code; called when the
@@ -53,6 +54,7 @@ class Binding(t.Protocol):
         :param step_id: as the function calls it
         :param index: which use of the id it is, from 0
         """
+        ...
 
     def replayed(self, run_id: str, uses: t.Mapping[str, int], swallowed: bool) -> None:
         """Note that a call of a function has ended.
@@ -140,7 +142,7 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def _by_clock(now: t.Callable[[], float]) -> t.Iterator[None]:
+def _by_clock(now: t.Callable[[], float]) -> t.Generator[None, None, None]:
     """Compare the dates in steps with the time of another clock meanwhile."""
     token = options.clock.set(now)
     try:

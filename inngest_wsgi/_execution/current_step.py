@@ -34,7 +34,7 @@ def trace() -> t.Sequence[t.Tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def set_step_context(step: Step) -> t.Iterator[None]:
+def set_step_context(step: Step) -> t.Generator[None, None, None]:
     """Make these the steps of the current call."""
     token = current.set(step)
     try:

@@ -22,6 +22,7 @@ class Hooks(t.Protocol):
     def is_lost(self) -> bool:
         """Return True if the client has gone, so that nobody receives the
         answer. Never raises."""
+        ...
 
     def new_code(self) -> None:
         """Note that the code that follows runs for the first time."""
@@ -47,6 +48,7 @@ class Hooks(t.Protocol):
         :param memos: those of the call so far
         :returns: those of the next call, as the middleware has transformed them
         """
+        ...
 
     def output(
         self, error: t.Optional[BaseException], value: t.Any, op: t.Optional[Op]
@@ -56,6 +58,7 @@ class Hooks(t.Protocol):
         :param op: the step's op; None for the function itself
         :returns: the error and the value to send instead
         """
+        ...
 
 
 class Checkpointer(t.Protocol):
@@ -64,6 +67,7 @@ class Checkpointer(t.Protocol):
     @property
     def is_over(self) -> bool:
         """True if a step has run in this call, and no other one is to."""
+        ...
 
     def add(self, op: Op) -> t.Optional[Outcome]:
         """Take a step that has succeeded.
@@ -76,3 +80,4 @@ class Checkpointer(t.Protocol):
 
         :param outcome: what the call has ended in
         """
+        ...

@@ -17,6 +17,7 @@ class Sender(t.Protocol):
         idempotency: t.Optional[Idempotency] = None,
     ) -> t.List[str]:
         """Send events; return their ids."""
+        ...
 
     def send_signal(self, signal: str, data: t.Any) -> t.Optional[str]:
         """Send a signal; return the id of the run that waited for it."""

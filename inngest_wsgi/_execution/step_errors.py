@@ -41,14 +41,19 @@ _KIND_OF_NAME = {
 _KEYS = frozenset(("code", "data", "kind", "retry_after"))
 
 
-class NonRetriableStepError(errors.StepError, errors.NonRetriableError):
+# checkers differ: the attributes of the first base come before the properties of the second
+class NonRetriableStepError(  # pyright: ignore[reportIncompatibleVariableOverride]
+    errors.StepError, errors.NonRetriableError
+):
     """The :exc:`StepError` of a step that raised :exc:`NonRetriableError`."""
 
     code = _NON_RETRIABLE
     quiet = False
 
 
-class RetryAfterStepError(errors.StepError, errors.RetryAfterError):
+class RetryAfterStepError(  # pyright: ignore[reportIncompatibleVariableOverride]
+    errors.StepError, errors.RetryAfterError
+):
     """The :exc:`StepError` of a step that raised :exc:`RetryAfterError` in its
     last attempt."""
 

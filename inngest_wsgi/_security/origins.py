@@ -161,7 +161,7 @@ def path_setting(name: str, value: object) -> str:
             f"{value!r} is not a path; it must begin with a slash and have no query, for "
             f'example "{_suggested_path(value)}"',
         )
-    problem = path_problem(value)
+    problem, quoted = path_problem(value), ""
     if problem is None and _BAD_ESCAPE.search(value):
         problem = "a % in it is not followed by two hexadecimal digits"
     try:

@@ -29,7 +29,7 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def limited(at: float) -> t.Iterator[None]:
+def limited(at: float) -> t.Generator[None, None, None]:
     """Limit the answers that this thread begins to read meanwhile.
 
     :param at: the end by ``time.monotonic()``. An answer also ends with the

@@ -63,7 +63,7 @@ class StepTransaction:
         return self._transaction(step)
 
     @contextlib.contextmanager
-    def call_context(self, environ: t.Any) -> t.Iterator[None]:
+    def call_context(self, environ: t.Any) -> t.Generator[None, None, None]:
         """Return a context manager for ``serve(call_context=[...])``: it closes
         connections that are unusable or too old before and after each call.
         ``inngest_wsgi.django.serve()`` does that by itself."""
@@ -78,7 +78,7 @@ class StepTransaction:
         return open_transaction()
 
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[None]:
+    def _transaction(self, step: RunningStep) -> t.Generator[None, None, None]:
         for alias in self._aliases:
             found = _held(alias)
             if found is not None:
@@ -94,7 +94,7 @@ class StepTransaction:
 
 
 @contextlib.contextmanager
-def _atomic(alias: str, step: RunningStep) -> t.Iterator[None]:
+def _atomic(alias: str, step: RunningStep) -> t.Generator[None, None, None]:
     """Enter a transaction. Unlike ``transaction.atomic()``, raise an error where
     nothing would be saved although the step has raised none.
 

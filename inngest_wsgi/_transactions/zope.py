@@ -49,7 +49,7 @@ class StepTransaction:
         return self._transaction(step)
 
     @contextlib.contextmanager
-    def call_context(self, environ: t.Any) -> t.Iterator[None]:
+    def call_context(self, environ: t.Any) -> t.Generator[None, None, None]:
         """Return a context manager for ``serve(call_context=[...])``: the code
         between steps can read in its transaction, which is aborted."""
         manager = self._find()
@@ -74,7 +74,7 @@ class StepTransaction:
         return None
 
     @contextlib.contextmanager
-    def _transaction(self, step: RunningStep) -> t.Iterator[t.Any]:
+    def _transaction(self, step: RunningStep) -> t.Generator[t.Any, None, None]:
         manager = self._find()
         outer = _current(manager)
         if outer is not None:

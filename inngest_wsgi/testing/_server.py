@@ -194,7 +194,7 @@ class LocalServer(Watching):
     # -- time --------------------------------------------------------------
 
     @contextlib.contextmanager
-    def hold(self) -> t.Iterator[None]:
+    def hold(self) -> t.Generator[None, None, None]:
         """Keep virtual time from jumping within a ``with`` block.
 
         What is due goes on, and what is due later stays in the future until

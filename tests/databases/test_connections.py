@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import typing
 
 import pytest
 from apps import Endpoint
@@ -165,9 +166,10 @@ def test_isolation_between_steps(level, seen, database_url):
 def test_a_lost_connection_fails_one_step_at_the_most(kind, pre_ping, database_url):
     engine = with_table(create_engine(database_url, future=True, pool_pre_ping=pre_ping))
     sessions = sessionmaker(engine)
-    source = {"sessionmaker": sessions, "scoped_session": scoped_session(sessions)}.get(
-        kind, engine
-    )
+    source: typing.Any = {
+        "sessionmaker": sessions,
+        "scoped_session": scoped_session(sessions),
+    }.get(kind, engine)
     database = step_transaction(source)
 
     def work():

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import threading
+import typing
 import weakref
 
 import pytest
@@ -16,7 +17,7 @@ from streams import Opened, inner_of
 import inngest_wsgi as inngest
 from inngest_wsgi.sqlalchemy import step_transaction
 
-Base = declarative_base()
+Base: typing.Any = declarative_base()
 
 
 class Row(Base):
@@ -244,7 +245,8 @@ def test_the_session_of_the_function_keeps_its_objects(database_url):
 
     def rename():
         used.append(shop.used)
-        shop.scoped.query(Row).one().text = "b"
+        row: typing.Any = shop.scoped.query(Row).one()
+        row.text = "b"
 
     found = []
 

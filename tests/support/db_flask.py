@@ -1,6 +1,7 @@
 """Flask-SQLAlchemy, with the adapter or beside the application."""
 
 import contextlib
+import typing
 
 import flask
 from db_functions import HAS_STEPS, MOUNT, URL, client, declare, serve_settings
@@ -53,7 +54,7 @@ def app_context(environ):
 
 if MOUNT == "adapter":
     inngest_wsgi.flask.serve(app, client, functions, **settings)
-    application = app
+    application: typing.Any = app
 else:
     settings["call_context"] = [app_context, *settings.get("call_context", [])]
     endpoint = inngest.serve(client, functions, **settings)

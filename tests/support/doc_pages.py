@@ -22,29 +22,47 @@ DISGUISED = {"", "py", "python3", "pycon", "{code-block}", "{code}", "{sourcecod
 #: Put before the environment that a program inherits, what this pytest was told is left out.
 OWN = ("PYTEST_ADDOPTS", "INNGEST_DEV", "DJANGO_SETTINGS_MODULE")
 
-#: Imports a file of a page, and syncs the endpoint that it serves.
+#: Imports files of a page, each in a process of its own, and syncs the endpoint that it serves.
+#: The processes are forked, since the import of the package takes longer than most files.
 IMPORT = """
-import importlib, os, sys, warnings
+import importlib, os, sys, traceback, warnings
 # the frameworks' own, as in setup.cfg
 for module in ("bottle", "pkg_resources", "pyramid", "webob", "zope"):
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=module)
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 sys.path.insert(0, os.getcwd())
-if "DJANGO_SETTINGS_MODULE" in os.environ and not sys.argv[1].endswith(("settings", "manage")):
-    import django
-    django.setup()
-module = importlib.import_module(sys.argv[1])
-from werkzeug.test import Client
-from inngest_wsgi.testing import TestServer
-for name in ("application", "app"):
-    found = getattr(module, name, None)
-    if not callable(found):
-        continue
-    answer = Client(found).get("/api/inngest", base_url="http://localhost")
-    if "X-Inngest-Sdk" in answer.headers:
-        with TestServer() as server:
-            server.serve(found, base_url="http://localhost")
-        print("synced", name)
+prepare = "DJANGO_SETTINGS_MODULE" in os.environ
+
+def check(name):
+    if prepare and not name.endswith(("settings", "manage")):
+        import django
+        django.setup()
+    module = importlib.import_module(name)
+    from werkzeug.test import Client
+    from inngest_wsgi.testing import TestServer
+    for name in ("application", "app"):
+        found = getattr(module, name, None)
+        if not callable(found):
+            continue
+        answer = Client(found).get("/api/inngest", base_url="http://localhost")
+        if "X-Inngest-Sdk" in answer.headers:
+            with TestServer() as server:
+                server.serve(found, base_url="http://localhost")
+
+if sys.argv[1] == "--fork":
+    import inngest_wsgi.testing, werkzeug.test
+    for name in sys.argv[2:]:
+        if not os.fork():
+            try:
+                check(name)
+                os._exit(0)
+            except BaseException:
+                print(name, "fails:", traceback.format_exc(), flush=True)
+                os._exit(1)
+        if os.wait()[1]:
+            print("failed:", name, flush=True)
+else:
+    check(sys.argv[1])
 """
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from conftest import CHECKERS, HERE, program, run
+from conftest import CHECKERS, HERE, mypy, program, pyright, run
 
 MARK = "  # error"
 checkers = pytest.mark.parametrize("checker, version", CHECKERS)
@@ -22,6 +22,11 @@ def marked(name):
 def test_errors_are_where_code_is_wrong_and_nowhere_else(check, checker, version):
     found = {place for place, _ in check(checker, version, "right.py", "wrong.py")}
     assert sorted(found) == sorted(marked("wrong.py"))
+
+
+@newest
+def test_an_output_type_that_is_no_class(check, checker, version):
+    assert check(checker, version, "special.py") == []
 
 
 #: What a message is about, and a part of it from each checker.
@@ -78,3 +83,15 @@ def test_pyright_knows_the_type_of_every_public_name():
     names = {module["name"] for module in found["modules"]}
     assert {"inngest_wsgi", "inngest_wsgi.testing", "inngest_wsgi.middleware"} <= names
     assert found["pyTypedPath"]
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.14"])
+def test_pyright_finds_nothing_in_the_package(version):
+    assert pyright("pyright", HERE, version, "--project", "pyright-package.json") == []
+
+
+@pytest.mark.parametrize("checker, version", [CHECKERS[0], CHECKERS[1]])
+def test_mypy_finds_nothing_in_the_package(tmp_path, checker, version):
+    settings = str(HERE.parent.parent / "setup.cfg")
+    found = mypy(checker, tmp_path, version, "--config-file", settings, "-p", "inngest_wsgi")
+    assert found == []

@@ -166,6 +166,7 @@ class _Evaluator(Evaluator):
 
     def _logical(self, tree: t.Any, wanted: bool) -> t.Any:
         """Return the first operand that decides, or else the last one."""
+        value: t.Any = None
         for child in tree.children:
             value = self.visit(child)
             if truthy(value) is wanted:

@@ -154,7 +154,8 @@ def add(left: t.Any, right: t.Any) -> t.Any:
         right, (datetime.datetime, datetime.timedelta)
     )
     if left is not None and not isinstance(left, dict) and (same or dates):
-        return _native(lambda: left + right)
+        one, other = t.cast(t.Any, left), t.cast(t.Any, right)
+        return _native(lambda: one + other)
     if same:
         return no_overload("_+_")
     return celtypes.StringType(text(left) + text(right))

@@ -94,7 +94,8 @@ class Caller:
         sock: t.Optional[socket.socket] = None
         try:
             connection.connect()
-            sock = connection.sock
+            # what the connection knows of it differs between checkers
+            sock = t.cast(socket.socket, connection.sock)
             with self._lock:
                 if self.aborted:
                     raise ConnectionAbortedError("the local server is stopping")

@@ -66,8 +66,9 @@ class Request(RunItem, Exchange):
             return self._error("the answer is too large")
         return self._understand(answer)
 
-    def settle(self, memo: t.Dict[str, t.Any]) -> None:
+    def settle(self, result: t.Dict[str, t.Any]) -> None:
         """Store the memo and continue the run; needs the lock."""
+        memo = result
         report, op, run = self._report, self._op, self.run
         call, error = report.call, memo.get("error")
         kind, detail = state.REQUESTED, None

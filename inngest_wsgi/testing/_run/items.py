@@ -32,7 +32,8 @@ class Item:
 class RunItem(Item):
     """An entry of the queue that belongs to a run."""
 
-    run: RunState
+    # it is never assigned, so a narrower type holds
+    run: RunState  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @dataclass(eq=False)

@@ -34,17 +34,21 @@ class Machinery(t.Protocol):
     signals: t.Dict[str, t.Any]
     #: Steps that wait for the end of a run, by the id of that run.
     invokes: t.Dict[str, t.Any]
+
     #: Carries out an op, in place of its handler, if it returns True.
-    intercept: t.Callable[[t.Any, Op], bool]
+    @property
+    def intercept(self) -> t.Callable[[t.Any, Op], bool]: ...
 
     #: The functions that are paused, and their calls.
     pauses: t.Any
 
     def now(self) -> float:
         """Return unix seconds by the server's clock."""
+        ...
 
     def app_now(self) -> float:
         """Return unix seconds by the clock by which apps make dates."""
+        ...
 
     def put(self, item: Item) -> None:
         """Queue an item."""
@@ -54,12 +58,14 @@ class Machinery(t.Protocol):
 
         :return: True if it was queued.
         """
+        ...
 
     def drop(self, item: Item) -> None:
         """Remove an item from the queue; harmless if it was taken already."""
 
     def note(self, run: RunState, kind: str, **fields: t.Any) -> HistoryEntry:
         """Add an entry to the history of a run."""
+        ...
 
     def publish(self, event: Event) -> None:
         """Send an event that the server makes."""
@@ -75,6 +81,7 @@ class Machinery(t.Protocol):
 
         :param delay: seconds until that call.
         """
+        ...
 
     def invoke(
         self, function_id: str, event: Event, correlation_id: str
@@ -84,9 +91,11 @@ class Machinery(t.Protocol):
         :return: the run, or the reason why there is none.
         :raise LookupError: there is no such function.
         """
+        ...
 
     def running(self, function: t.Optional[Function] = None) -> t.List[RunState]:
         """Return the runs that have not ended: of a function, or all of them."""
+        ...
 
     def complete(self, run: RunState, output: t.Any) -> None:
         """End a run as completed."""
@@ -96,6 +105,7 @@ class Machinery(t.Protocol):
 
     def cancel(self, run: RunState, reason: str) -> bool:
         """Cancel a run; return False if it had ended already."""
+        ...
 
     def fail_if_stuck(self, run: RunState) -> None:
         """Fail a run if nothing is queued for it any more."""

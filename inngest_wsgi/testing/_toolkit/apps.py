@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ... import _protocol
 from .._http.caller import AnswerTooLarge, Caller, CallFailed
-from .._http.inprocess import Application, answer_of, environ_of, shown
+from .._http.inprocess import answer_of, environ_of, shown
 from .._wire.answers import Answer
 from .raised import Raised
 
@@ -55,7 +55,7 @@ def app_of(given: t.Any) -> App:
     )
 
 
-def _wsgi(given: t.Any, application: Application, base: t.Mapping[str, t.Any]) -> App:
+def _wsgi(given: t.Any, application: t.Any, base: t.Mapping[str, t.Any]) -> App:
     def called(environ: t.Dict[str, t.Any]) -> Answer:
         with _django_connections_kept():
             return answer_of(application, {**base, **environ})
@@ -64,7 +64,7 @@ def _wsgi(given: t.Any, application: Application, base: t.Mapping[str, t.Any]) -
 
 
 @contextlib.contextmanager
-def _django_connections_kept() -> t.Iterator[None]:
+def _django_connections_kept() -> t.Generator[None, None, None]:
     """Let Django close no database connection around a request meanwhile, as its own test
     client does: a ``TestCase`` has a transaction open, and would lose it."""
     signals = sys.modules.get("django.core.signals")

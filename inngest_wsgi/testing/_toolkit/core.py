@@ -185,7 +185,7 @@ class Core:
         return self._stepper
 
     @contextlib.contextmanager
-    def explored(self) -> t.Iterator[None]:
+    def explored(self) -> t.Generator[None, None, None]:
         """Let :meth:`begin_exploring` begin anew as often as it wants meanwhile.
 
         If all was well, nothing is left of that."""
@@ -271,7 +271,7 @@ class Core:
     # -- work --------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _drawing(self) -> t.Iterator[None]:
+    def _drawing(self) -> t.Generator[None, None, None]:
         """Draw what is random from the test's seed meanwhile."""
         token = randomness.source.set(self._random)
         try:

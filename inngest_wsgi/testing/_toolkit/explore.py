@@ -292,7 +292,7 @@ def _said(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _without_logs() -> t.Iterator[None]:
+def _without_logs() -> t.Generator[None, None, None]:
     """Log nothing meanwhile: the faults of 200 seeds would fill the report."""
     loggers = [logging.getLogger("inngest_wsgi"), logging.getLogger("inngest_wsgi.testing")]
     before = [logger.disabled for logger in loggers]

@@ -121,13 +121,6 @@ def typed(ctx: inngest.Context) -> Order:
 
 
 @client.create_function(
-    fn_id="special", trigger=inngest.TriggerEvent("a"), output_type=t.Optional[Order]
-)
-def special(ctx: inngest.Context) -> t.Optional[Order]:
-    return None
-
-
-@client.create_function(
     fn_id="listed", trigger=inngest.TriggerEvent("a"), output_type=t.List[Order]
 )
 def listed(ctx: inngest.Context) -> t.List[Order]:
@@ -222,7 +215,7 @@ class Dates:
 
 
 dated = inngest.Inngest(app_id="dated", serializer=Dates(), middleware=[WithSession])
-everything: t.List[inngest.Function[t.Any]] = [steps, others, typed, special, listed, groups]
+everything: t.List[inngest.Function[t.Any]] = [steps, others, typed, listed, groups]
 application = inngest.serve(client, [*everything, failing], streaming="allow", log_level="debug")
 client.send(inngest.Event(name="shop/order.placed", data={"id": 1}))
 
