@@ -55,8 +55,9 @@ _session_of: "weakref.WeakKeyDictionary[t.Any, t.Any]" = weakref.WeakKeyDictiona
 _engines: "weakref.WeakSet[t.Any]" = weakref.WeakSet()
 #: The classes of sessions, and the engines, that have our listeners.
 _watched: "weakref.WeakSet[t.Any]" = weakref.WeakSet()
-#: The sessions that were closed with changes while a step runs in this thread.
-_closed_in_step: "contextvars.ContextVar[t.List[t.Any]]" = contextvars.ContextVar(
+#: While a step runs with a ``scoped_session``: its registry, and the sessions of it that were
+#: closed with changes.
+_closed_in_step: "contextvars.ContextVar[t.Tuple[t.Any, t.List[t.Any]]]" = contextvars.ContextVar(
     "inngest_wsgi_closed"
 )
 
@@ -226,7 +227,7 @@ class _OfScopedSession(_OfSessions):
         session = self._source.session_factory()
         registry.set(session)
         closed: t.List[t.Any] = []
-        token = _closed_in_step.set(closed)
+        token = _closed_in_step.set((registry, closed))
         try:
             with self._step_of(session, step):
                 yield session
@@ -338,8 +339,9 @@ def _forget(session: t.Any, transaction: t.Any) -> None:
     if transaction.parent is None and session.info.pop(_DONE, None) in (_CHANGED, _PERHAPS):
         # neither committed nor rolled back
         session.info[_LOST] = transaction
-        closed = _closed_in_step.get(None)
-        if closed is not None:
+        registry, closed = _closed_in_step.get((None, []))
+        # other sessions are somebody's who may mean it
+        if registry is not None and registry.has() and registry() is session:
             closed.append(session)
 
 

@@ -416,6 +416,20 @@ def test_a_session_after_a_remove_is_not_lost_in_silence(way, rows, database_url
     shop.engine.dispose()
 
 
+@pytest.mark.parametrize("kind", ["sessionmaker", "scoped_session"])
+def test_a_session_of_the_step_s_own_may_be_closed_with_changes(shop):
+    """A block that is left by an exception is a way to roll back."""
+
+    def work():
+        shop.write("a")
+        with contextlib.suppress(ValueError), shop.sessions() as session:
+            session.add(Row(text="x"))
+            raise ValueError("no")
+
+    assert shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()["op"] == "StepRun"
+    assert (shop.rows, shop.used) == (["a"], 0)
+
+
 def test_a_helper_that_commits_and_removes_may_be_called_in_a_step(database_url):
     shop = Shop(database_url, "scoped_session")
 
