@@ -154,9 +154,9 @@ class StepMemoError:
     :ivar stack: its traceback, or None
     """
 
-    message: _Field = _Field()
-    name: _Field = _Field()
-    stack: _Field = _Field()
+    message: t.Any = _Field()
+    name: t.Any = _Field()
+    stack: t.Any = _Field()
 
     def __init__(self, wire: t.Dict[str, t.Any]) -> None:
         self._wire = wire
