@@ -422,9 +422,13 @@ def package(session):
 def docs(session):
     """The site of docs/, and each program that its pages show."""
     here = docs_environment(session)
+    folders = ["tests/browser", "tests/docs", "tests/frameworks"]
+    here.install(*(f"{folder}/requirements.txt" for folder in folders))
     system_packages(session, {"chromium": "chromium"})
     here.run(*SPHINX, "-b", "html", "docs", "build/docs")
-    here.run("pytest", *(session.posargs or ["--numprocesses=2", "tests/docs"]))
+    # the tests of the quick start need the ports that it names
+    several = ["--numprocesses=2", "--dist=loadgroup", "tests/docs"]
+    here.run("pytest", *(session.posargs or several))
 
 
 @nox.session(venv_backend="none", default=False)
@@ -464,8 +468,7 @@ def docs_environment(session):
     if interpreter is None:
         session.skip(NO_SPHINX)
     environment = Environment(session, interpreter)
-    files = ["tests/browser", "tests/frameworks", "docs"]
-    environment.install(*(f"{folder}/requirements.txt" for folder in files))
+    environment.install("docs/requirements.txt")
     return environment
 
 

@@ -71,7 +71,8 @@ class Began(transaction.TransactionManager):
         return super().begin()
 
 
-def test_no_transaction_is_around_a_call():
+def test_only_what_reads_between_steps_has_a_transaction_around_a_call():
+    """It is aborted when the call is over, and the tween has to do with none of it."""
     seen = []
 
     def handler(ctx):
@@ -93,7 +94,9 @@ def test_no_transaction_is_around_a_call():
     assert call(app) == (200, b"null")
     assert Client(app).get("/page").data == b"a page"
     (active, began, manager_of_call), (page_active, page_began, other) = seen
-    assert (active, began, page_active, page_began) == (False, 0, True, 1)
+    assert (active, began, page_active, page_began) == (False, 1, True, 2)
+    with pytest.raises(transaction.interfaces.NoTransaction):
+        manager_of_call.get()
     # that of the application, for transactions of the steps
     assert isinstance(manager_of_call, Began) and manager_of_call is not other
 

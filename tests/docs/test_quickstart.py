@@ -19,6 +19,9 @@ from browser_shop import browser
 
 from inngest_wsgi.testing import LocalServer
 
+#: They need the same ports.
+pytestmark = pytest.mark.xdist_group("ports")
+
 PAGE = "docs/quickstart.md"
 TEXT = doc_pages.read(PAGE)
 BLOCKS = doc_pages.blocks(TEXT)

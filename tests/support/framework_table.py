@@ -58,7 +58,7 @@ class Tables:
             versions = self.tested.setdefault(framework.name, {})
             versions.pop(here, None)
             if framework.distribution and framework.why_not("", here) is None:
-                versions[here] = metadata.version(framework.distribution)
+                versions[here] = _version(framework.distribution)
 
     def write(self):
         for name, made in (("matrix", self.matrix()), ("versions", self.versions())):
@@ -109,6 +109,18 @@ class Tables:
                 found = self.tested.get(framework.name, {})
                 rows.append([framework.name, *(found.get(v, "") for v in frameworks.VERSIONS)])
         return _table(rows)
+
+
+def _version(distribution):
+    """Return the installed version, by the name on the page of the distribution.
+
+    ``metadata.version`` of Python 3.9 and older does not find ``web.py``.
+    """
+    for found in metadata.distributions():
+        # newer ones are called web-py
+        if found.metadata["Name"].lower().replace("-", ".") == distribution:
+            return found.version
+    raise AssertionError(f"{distribution} is not installed")
 
 
 def _table(rows):

@@ -60,6 +60,7 @@ class Framework:
     :ivar no_toolbar: servers under which the toolbar does not work
     :ivar slash: the status of the redirect of ``/folder``, or None
     :ivar own: the framework's own server
+    :ivar no_own: the reason why there is none
     :ivar needs: the oldest Python, and the reason
     :ivar until: the newest Python, and the reason
     :ivar not_under: servers under which the framework does not run, and why
@@ -79,6 +80,7 @@ class Framework:
         no_toolbar=(),
         slash=None,
         own=None,
+        no_own="The framework has no server of its own",
         needs=None,
         until=None,
         not_under=None,
@@ -94,6 +96,7 @@ class Framework:
         self.no_toolbar = no_toolbar
         self.slash = slash
         self.own = own
+        self.no_own = no_own
         self.needs = needs
         self.until = until
         self.not_under = not_under or {}
@@ -113,7 +116,7 @@ class Framework:
     def reasons(self, column):
         """Return the reason for each version of Python on which this does not run."""
         if column == OWN and not self.own:
-            return dict.fromkeys(VERSIONS, "The framework has no server of its own")
+            return dict.fromkeys(VERSIONS, self.no_own)
         server = self.own.name if column == OWN else column
         found = {version: self.why_not(server, version) for version in VERSIONS}
         return {version: reason for version, reason in found.items() if reason}
@@ -124,6 +127,9 @@ DEBIAN = "Debian's uWSGI and mod_wsgi have Debian's Python, which is 3.11"
 
 def bottle_cli(port, place, application):
     return python("-m", "bottle", f"--bind=127.0.0.1:{port}", application.name)
+
+
+BY_A_FILE = "`pserve` and `gearbox serve` start the server that their file names, such as waitress"
 
 
 def flask_cli(port, place, application):
@@ -183,9 +189,10 @@ FRAMEWORKS = [
         toolbar="pDebug",
         # Apache's own processes make it "multiprocess", where the toolbar is off
         no_toolbar=("mod_wsgi",),
+        no_own=BY_A_FILE,
         slash=307,
     ),
-    Framework("TurboGears 2", "in_turbogears", "turbogears2"),
+    Framework("TurboGears 2", "in_turbogears", "turbogears2", no_own=BY_A_FILE),
     Framework("WebOb", "in_webob", "webob", slash=301),
     Framework(
         "web.py",

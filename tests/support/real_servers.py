@@ -235,13 +235,23 @@ class Server:
         # pytest's directories are readable by one user only
         self.place = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self.place.chmod(0o777)
-        self.port = behind = free_port()
+        self.port = behind = self._claim()
         self._run(self.row.command(behind, self.place, self.application))
         self._ports = [behind]
         if self.row.proxy is not None:
-            self.port = free_port()
+            self.port = self._claim()
             self._run(self.row.proxy(self.port, self.place, behind))
             self._ports.append(self.port)
+
+    def _claim(self):
+        """Return a free port that no other test of this machine takes meanwhile."""
+        while True:
+            port = free_port()
+            # Linux forgets a name of this kind when its socket is closed
+            claim = self._stack.enter_context(socket.socket(socket.AF_UNIX))
+            with contextlib.suppress(OSError):
+                claim.bind(f"\0port of a test {port}")
+                return port
 
     def _run(self, command):
         env = {k: v for k, v in os.environ.items() if not k.startswith("INNGEST_")}
