@@ -1,10 +1,10 @@
 """Runs what the pages of the documentation show.
 
-A page's Python blocks are files, which are written into an empty folder: pytest runs those that
-are called ``test_*.py`` (Django's own runner those that have a ``TestCase`` of Django), and each other one is
-imported in a process of its own, in which a warning is an error. What a page has no test for may have one in ``checks/``:
-``checks/flow_control.py`` is put beside the files of ``docs/flow-control.md``, as
-``test_unseen.py``.
+A page's Python blocks are files, which are written into an empty folder. Those that are called
+``test_*.py`` are run by pytest, or by Django's own runner if they have a ``TestCase`` of Django.
+Each other one is imported in a process of its own, in which a warning is an error. What a page has
+no test for may have one in ``checks/``: ``checks/flow_control.py`` is put beside the files of
+``docs/flow-control.md``, as ``test_unseen.py``.
 """
 
 import ast
