@@ -154,15 +154,9 @@ class StepMemoError:
     :ivar stack: its traceback, or None
     """
 
-    if t.TYPE_CHECKING:
-        # as they are to a user; of JSON that the server has kept
-        message: t.Any
-        name: t.Any
-        stack: t.Any
-    else:
-        message = _Field()
-        name = _Field()
-        stack = _Field()
+    message: t.Any = _Field()
+    name: t.Any = _Field()
+    stack: t.Any = _Field()
 
     def __init__(self, wire: t.Dict[str, t.Any]) -> None:
         self._wire = wire

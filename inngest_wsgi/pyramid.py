@@ -38,9 +38,14 @@ _KEY = "inngest_wsgi.endpoints"
 
 def includeme(config: Configurator) -> None:
     """Add the directive ``config.add_inngest()``, which is :func:`add_inngest`."""
-    config.registry.setdefault(_KEY, _Endpoints())
+    _registry(config).setdefault(_KEY, _Endpoints())
     config.add_directive("add_inngest", add_inngest)
     config.add_subscriber(_wrap, ApplicationCreated)
+
+
+def _registry(config: Configurator) -> t.Any:
+    """Return the registry; without hints it would be None, as the class has it."""
+    return config.registry
 
 
 @takes_settings
@@ -77,7 +82,7 @@ def add_inngest(
     :raises SettingsError: names the setting and the way out
     :raises FunctionConfigError: two functions have one id
     """
-    endpoints: _Endpoints = config.registry[_KEY]
+    endpoints: _Endpoints = _registry(config)[_KEY]
     path, application = endpoint(
         client,
         functions,

@@ -17,6 +17,7 @@ from .state import CallState, Concluded, Ending, StepRan, StepsToReport
 #: Called with the step, in the thread in which it is about to run. The context
 #: manager that it returns is entered around the step's function.
 Maker = t.Callable[[RunningStep], t.ContextManager[t.Any]]
+_Look = t.Callable[[], t.Optional[str]]
 
 _LEFT = (
     "Step %r of function %s had failed, and a manager of step_context raised as it was left (run "
@@ -57,9 +58,9 @@ class StepContexts:
 
     def __init__(self, makers: t.Sequence[Maker]) -> None:
         self._makers = [maker for maker in makers if not getattr(maker, "only_looks", False)]
-        self.surround = bool(self._makers)
+        self.surround: bool = bool(self._makers)
         asked = [getattr(maker, "open_transaction", None) for maker in makers]
-        self._open: t.List[t.Callable[[], t.Optional[str]]] = [f for f in asked if callable(f)]
+        self._open = [t.cast(_Look, look) for look in asked if callable(look)]
         self._warned: t.Set[str] = set()
 
     def run(
