@@ -439,7 +439,7 @@ def links(session):
 
 @nox.session(venv_backend="none")
 def types(session):
-    """What mypy and pyright say of users' code and of the package."""
+    """What mypy and pyright say of users' code, of the package and of the examples."""
     # the last mypy for Python 3.8 has an environment of its own
     oldest = Environment(session, HERE, "types-oldest")
     oldest.install("tests/typing/requirements-oldest.txt")
