@@ -213,6 +213,8 @@ class _OfScopedSession(_OfSessions):
 
     @contextlib.contextmanager
     def call_context(self, environ: t.Any) -> t.Generator[None, None, None]:
+        # what a page has left in this thread is none of the function's
+        self._source.remove()
         try:
             yield
         finally:

@@ -263,6 +263,15 @@ def test_the_session_of_the_function_keeps_its_objects(database_url):
     shop.engine.dispose()
 
 
+def test_what_a_page_has_left_in_the_thread_fails_no_step(database_url, caplog):
+    shop = Shop(database_url, "scoped_session")
+    shop.scoped.add(Row(text="left"))
+    shop.scoped.flush()
+    assert shop.endpoint(lambda ctx: ctx.step.run("s", shop.write, "a")).op()["op"] == "StepRun"
+    assert (shop.rows, shop.used, warned(caplog)) == (["a"], 0, [])
+    shop.engine.dispose()
+
+
 def test_after_a_text_the_transaction_of_the_function_is_left_as_it_is(database_url):
     shop = Shop(database_url, "scoped_session")
     used = []
