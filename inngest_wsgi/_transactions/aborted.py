@@ -7,7 +7,8 @@ import typing as t
 #: For SQLAlchemy.
 CAUGHT = (
     "an error of the database was caught in the step, and PostgreSQL saves nothing of a "
-    "transaction after one. Let the error pass, or catch it around a savepoint, 'with begin_nested():'"
+    "transaction after one. Let the error pass, or catch it around a savepoint: "
+    "'with session.begin_nested():'"
 )
 #: ``PQTRANS_INERROR`` of libpq.
 _IN_ERROR = 3
