@@ -217,6 +217,9 @@ class Dates:
 dated = inngest.Inngest(app_id="dated", serializer=Dates(), middleware=[WithSession])
 everything: t.List[inngest.Function[t.Any]] = [steps, others, typed, listed, groups]
 application = inngest.serve(client, [*everything, failing], streaming="allow", log_level="debug")
+# one of each type, with no annotation
+mixed = [steps, others, groups, failing]
+inngest.serve(client, mixed)
 client.send(inngest.Event(name="shop/order.placed", data={"id": 1}))
 
 
