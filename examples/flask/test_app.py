@@ -5,7 +5,8 @@ import re
 import app
 import pytest
 from shop import orders
-from werkzeug.test import Client, TestResponse
+from werkzeug import Response
+from werkzeug.test import Client
 
 from inngest_wsgi.testing import TestServer
 
@@ -17,7 +18,7 @@ def site(inngest_server: TestServer) -> Client:
     return site
 
 
-def send(site: Client, page: str, path: str, **fields: str) -> TestResponse:
+def send(site: Client, page: str, path: str, **fields: str) -> Response:
     """Send a form, with the token that its page has."""
     html = site.get(page).get_data(as_text=True)
     token = re.findall('name="csrf_token" value="(.*?)"', html)[0]
