@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import re
 import threading
 import typing as t
 import weakref
@@ -24,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from . import errors
+from ._execution.current_step import current as call_of_thread
 from ._messages import RunningStep
 
 #: The key in ``info`` of a session or connection under which is noted what its
@@ -31,8 +33,33 @@ from ._messages import RunningStep
 _DONE = "inngest_wsgi.done"
 _CHANGED = "rows were changed"
 _UNKNOWN = "a statement was executed of which nothing is known"
+_PERHAPS = "a text was executed that looks as if it changed rows"
 #: The same for a session that was closed with changes.
 _LOST = "inngest_wsgi.lost"
+_WRITES = re.compile(
+    r"\s*(insert|update|delete|merge|replace|create|drop|alter|truncate|call|exec|do)\b"
+    r"|\s*with\b.*\b(insert|update|delete|merge)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_ENDED = (
+    "its transaction was committed or rolled back, or its connection closed, in the step. That is "
+    "done after the step: call neither commit(), rollback() nor close() in a step, and use no "
+    "'with' block for the connection"
+)
+
+#: The sessions and connections that have begun a transaction, of each thread.
+_seen = threading.local()
+#: The sessions whose transactions connections are in, and the engines of these.
+_session_of: "weakref.WeakKeyDictionary[t.Any, t.Any]" = weakref.WeakKeyDictionary()
+_engines: "weakref.WeakSet[t.Any]" = weakref.WeakSet()
+#: The classes of sessions, and the engines, that have our listeners.
+_watched: "weakref.WeakSet[t.Any]" = weakref.WeakSet()
+#: While a step runs with a ``scoped_session``: its registry, and the sessions of it that were
+#: closed with changes.
+_closed_in_step: "contextvars.ContextVar[t.Tuple[t.Any, t.List[t.Any]]]" = contextvars.ContextVar(
+    "inngest_wsgi_closed"
+)
 
 
 def step_transaction(
@@ -46,14 +73,22 @@ def step_transaction(
     """
     if isinstance(source, Engine):
         return _OfEngine(source)
-    if isinstance(source, scoped_session):
+    if isinstance(source, scoped_session) and _is_factory(source.session_factory):
         return _OfScopedSession(source)
     if isinstance(source, sessionmaker):
         return _OfSessions(source)
     raise errors.SettingsError(
         "step_transaction()",
-        f"takes a sessionmaker, a scoped_session or an Engine of SQLAlchemy, not {source!r}",
+        "takes a sessionmaker, a scoped_session that was made of one, or an Engine of SQLAlchemy, "
+        f"not {source!r}",
     )
+
+
+def _is_factory(factory: t.Any) -> bool:
+    """Tell whether the sessions of a factory have a class of their own, by which
+    they can be watched."""
+    is_class = isinstance(factory, type) and issubclass(factory, Session)
+    return is_class or isinstance(factory, sessionmaker)
 
 
 class StepTransaction:
@@ -67,7 +102,6 @@ class StepTransaction:
 
     def __init__(self) -> None:
         self._current: "contextvars.ContextVar[t.Any]" = contextvars.ContextVar("inngest_wsgi_db")
-        self._seen = threading.local()
 
     def __call__(self, step: RunningStep) -> t.ContextManager[t.Any]:
         return self._transaction(step)
@@ -104,8 +138,8 @@ class StepTransaction:
     def open_transaction(self) -> t.Optional[str]:
         """Describe what the code outside of steps has open in this thread."""
         current = self._current.get(None)
-        for owner in tuple(getattr(self._seen, "owners", ())):
-            if owner is not current:
+        for owner in tuple(getattr(_seen, "owners", ())):
+            if owner is not current and self._is_own(owner):
                 found = _describe(owner)
                 if found is not None:
                     return found
@@ -134,17 +168,17 @@ class StepTransaction:
             yield
             transaction.commit()
         except BaseException:
-            transaction.rollback()
+            # SQLAlchemy warns of one that a step has ended by itself
+            if transaction is current or transaction.is_active:
+                transaction.rollback()
             raise
         finally:
             self._current.reset(token)
             current.close()
 
-    def _note(self, owner: t.Any, *rest: t.Any) -> None:
-        """Remember a session or connection that has begun a transaction here."""
-        if not hasattr(self._seen, "owners"):
-            self._seen.owners = weakref.WeakSet()
-        self._seen.owners.add(owner)
+    def _is_own(self, owner: t.Any) -> bool:
+        """Tell whether a session or connection is of the source."""
+        raise NotImplementedError
 
 
 class _OfSessions(StepTransaction):
@@ -153,15 +187,14 @@ class _OfSessions(StepTransaction):
     def __init__(self, source: t.Any) -> None:
         super().__init__()
         self._source = source
-        event.listen(source, "after_transaction_create", self._note)
-        event.listen(source, "after_transaction_end", _forget)
-        event.listen(source, "after_commit", _settle)
-        event.listen(source, "after_rollback", _settle)
-        event.listen(source, "after_soft_rollback", _find_again)
-        event.listen(source, "after_flush", _note_change)
-        event.listen(source, "pending_to_transient", _note_change)
-        event.listen(source, "persistent_to_detached", _note_detached)
-        event.listen(source, "do_orm_execute", _note_statement)
+        factory = getattr(source, "session_factory", source)
+        self._class = getattr(factory, "class_", factory)
+        if _is_new(self._class):
+            for name, listener in _OF_SESSIONS.items():
+                event.listen(source, name, listener)
+
+    def _is_own(self, owner: t.Any) -> bool:
+        return isinstance(owner, self._class)
 
     def _transaction(self, step: RunningStep) -> t.ContextManager[t.Any]:
         return self._step_of(self._source(), step)
@@ -171,12 +204,7 @@ class _OfSessions(StepTransaction):
         with self._used(session, session):
             yield session
             if _LOST in session.info:
-                raise errors.StepConfigError(
-                    step.step_id,
-                    "its session was closed with changes that were not committed, so they are "
-                    "lost. The session is closed after the step: call neither close() nor "
-                    "remove() in a step, and use no 'with' block for it",
-                )
+                raise _lost(step)
 
 
 class _OfScopedSession(_OfSessions):
@@ -198,14 +226,28 @@ class _OfScopedSession(_OfSessions):
             _make_way(before, step)
         session = self._source.session_factory()
         registry.set(session)
+        closed: t.List[t.Any] = []
+        token = _closed_in_step.set((registry, closed))
         try:
             with self._step_of(session, step):
                 yield session
+                self._close_other(session)
+                if any(_LOST in other.info for other in closed):
+                    raise _lost(step)
         finally:
+            _closed_in_step.reset(token)
+            self._close_other(session)
             if before is None:
                 registry.clear()
             else:
                 registry.set(before)
+
+    def _close_other(self, session: t.Any) -> None:
+        """Close the session that the step has made after a remove(): nobody commits
+        it."""
+        registry = self._source.registry
+        if registry.has() and registry() is not session:
+            self._source.remove()
 
 
 class _OfEngine(StepTransaction):
@@ -214,17 +256,51 @@ class _OfEngine(StepTransaction):
     def __init__(self, source: Engine) -> None:
         super().__init__()
         self._source = source
-        event.listen(source, "begin", self._note)
-        event.listen(source, "commit", _forget_connection)
-        event.listen(source, "rollback", _forget_connection)
-        event.listen(source, "after_cursor_execute", _note_cursor)
+        if _is_new(source):
+            event.listen(source, "begin", _note)
+            event.listen(source, "commit", _forget_connection)
+            event.listen(source, "rollback", _forget_connection)
+            event.listen(source, "after_cursor_execute", _note_cursor)
+
+    def _is_own(self, owner: t.Any) -> bool:
+        return isinstance(owner, Connection) and owner.engine.pool is self._source.pool
 
     @contextlib.contextmanager
     def _transaction(self, step: RunningStep) -> t.Generator[t.Any, None, None]:
         connection = self._source.connect()
         # also a connection of 1.4 has a transaction then
-        with self._used(connection, connection.begin()):
+        transaction = connection.begin()
+        with self._used(connection, transaction):
             yield connection
+            if not transaction.is_active:
+                raise errors.StepConfigError(step.step_id, _ENDED)
+
+
+def _is_new(watched: t.Any) -> bool:
+    """Tell whether something is to be given listeners. A factory of applications may
+    call :func:`step_transaction` any number of times."""
+    is_new = watched not in _watched
+    _watched.add(watched)
+    return is_new
+
+
+def _note(owner: t.Any, *rest: t.Any) -> None:
+    """Remember a session or connection that has begun a transaction in this thread.
+
+    No method: the source would be kept for ever.
+    """
+    if not hasattr(_seen, "owners"):
+        _seen.owners = weakref.WeakSet()
+    _seen.owners.add(owner)
+
+
+def _lost(step: RunningStep) -> errors.StepConfigError:
+    return errors.StepConfigError(
+        step.step_id,
+        "its session was closed with changes that were not committed, so they are lost. The "
+        "session is closed after the step: call neither close() nor remove() in a step, and use "
+        "no 'with' block for it",
+    )
 
 
 def _make_way(session: t.Any, step: RunningStep) -> None:
@@ -260,9 +336,13 @@ def _describe(owner: t.Any) -> t.Optional[str]:
 
 
 def _forget(session: t.Any, transaction: t.Any) -> None:
-    if transaction.parent is None and session.info.pop(_DONE, None) == _CHANGED:
+    if transaction.parent is None and session.info.pop(_DONE, None) in (_CHANGED, _PERHAPS):
         # neither committed nor rolled back
         session.info[_LOST] = transaction
+        registry, closed = _closed_in_step.get((None, []))
+        # other sessions are somebody's who may mean it
+        if registry is not None and registry.has() and registry() is session:
+            closed.append(session)
 
 
 def _find_again(session: t.Any, transaction: t.Any) -> None:
@@ -291,6 +371,31 @@ def _note_statement(state: t.Any) -> None:
         state.session.info.setdefault(_DONE, _UNKNOWN)
 
 
+def _note_begin(session: t.Any, transaction: t.Any, connection: Connection) -> None:
+    """Have the statements noted that pass by the session's own events, as those of
+    bulk operations and of ``session.connection()`` do."""
+    if call_of_thread.get(None) is None:
+        # pages are none of our business
+        return
+    if connection.engine not in _engines:
+        _engines.add(connection.engine)
+        event.listen(connection.engine, "after_cursor_execute", _note_cursor_of_session)
+    _session_of[connection] = weakref.ref(session)
+
+
+def _note_cursor_of_session(
+    connection: Connection, cursor: t.Any, text: str, parameters: t.Any, context: t.Any, many: bool
+) -> None:
+    found = _session_of.get(connection)
+    session = None if found is None else found()
+    if session is None:
+        return
+    if context.isinsert or context.isupdate or context.isdelete:
+        session.info[_DONE] = _CHANGED
+    elif session.info.get(_DONE) != _CHANGED and _WRITES.match(text):
+        session.info[_DONE] = _PERHAPS
+
+
 def _forget_connection(connection: Connection) -> None:
     with contextlib.suppress(SQLAlchemyError):
         # the connection may be lost
@@ -302,3 +407,18 @@ def _note_cursor(
 ) -> None:
     if context.isinsert or context.isupdate or context.isdelete:
         connection.info[_DONE] = _CHANGED
+
+
+#: The listeners of the events of sessions.
+_OF_SESSIONS: t.Dict[str, t.Callable[..., None]] = {
+    "after_transaction_create": _note,
+    "after_transaction_end": _forget,
+    "after_commit": _settle,
+    "after_rollback": _settle,
+    "after_soft_rollback": _find_again,
+    "after_flush": _note_change,
+    "pending_to_transient": _note_change,
+    "persistent_to_detached": _note_detached,
+    "do_orm_execute": _note_statement,
+    "after_begin": _note_begin,
+}

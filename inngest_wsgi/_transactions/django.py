@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import typing as t
 
 from django.db import connections, transaction
@@ -139,8 +140,15 @@ def _held(alias: str) -> t.Optional[str]:
         if turned_off and not connection.get_autocommit():
             return "a transaction (set_autocommit(False))"
         return None
-    blocks = connection.atomic_blocks
-    # Django's own check for durable=True leaves them out too
-    if all(getattr(block, "_from_testcase", False) for block in blocks):
-        return None
-    return "a transaction.atomic()"
+    return None if _is_of_test_case(connection) else "a transaction.atomic()"
+
+
+def _is_of_test_case(connection: t.Any) -> bool:
+    """Tell whether a ``TestCase`` has opened all the blocks that a connection is in."""
+    blocks = getattr(connection, "atomic_blocks", None)
+    if blocks is not None:
+        # Django's own check for durable=True leaves them out too
+        return all(getattr(block, "_from_testcase", False) for block in blocks)
+    # before Django 4: one block of the class, and within it one of the test
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return hasattr(state, "saved_data") and len(connection.savepoint_ids) < 2

@@ -10,6 +10,7 @@ import transaction
 from transaction.interfaces import NoTransaction
 
 from .. import errors
+from .._logs import log
 from .._messages import RunningStep
 
 #: Returns the transaction manager of the running call.
@@ -19,6 +20,15 @@ _HELD = (
     "the function has a transaction open in which it has written. Its rows would be lost when the "
     "call ends at a step. Write in steps, and open no transaction around them: see "
     "docs/transactions.md"
+)
+_ENDED = (
+    "its transaction was committed or aborted in the step. That is done after the step: call "
+    "neither commit() nor abort() in a step"
+)
+_ABORTED = (
+    "What a call has written with transaction.manager or request.tm is lost: it was in no step's "
+    "transaction, and nothing commits that of a call. Write in steps, and give "
+    "step_context=[inngest_wsgi.pyramid.step_transaction()]: see docs/transactions.md"
 )
 
 
@@ -50,6 +60,9 @@ class StepTransaction:
         is_own = outer is None or not (manager.explicit or outer._resources)
         try:
             yield
+            # a call that has not ended so is looked at when it ends at a step
+            if is_own and _has_written(_current(manager)):
+                log.warning(_ABORTED)
         finally:
             if is_own and _current(manager) is not None:
                 manager.abort()
@@ -72,9 +85,12 @@ class StepTransaction:
         manager.begin()
         try:
             yield manager
+            if _current(manager) is None:
+                raise errors.StepConfigError(step.step_id, _ENDED)
             manager.commit()
         except BaseException:
-            manager.abort()
+            if _current(manager) is not None:
+                manager.abort()
             raise
         finally:
             if outer is not None:

@@ -3,6 +3,7 @@
 import unittest
 from urllib.parse import parse_qs, urlsplit
 
+import django
 import django_settings
 import pytest
 from apps import Endpoint, step_hash
@@ -40,7 +41,12 @@ def databases(database_url, database_name, tmp_path, request):
         urls[1] = request.getfixturevalue("postgresql")()
     for number, (alias, url) in enumerate(zip(ALIASES, urls)):
         own = {"default": settings_of(url, number), alias: settings_of(url, number)}
-        connections.settings[alias] = connections.configure_settings(own)[alias]
+        if hasattr(connections, "configure_settings"):
+            connections.databases[alias] = connections.configure_settings(own)[alias]
+        else:  # before Django 3.2
+            connections.databases[alias] = own[alias]
+            connections.ensure_defaults(alias)
+            connections.prepare_test_settings(alias)
         with connections[alias].cursor() as cursor:
             for table in TABLES:
                 cursor.execute(table)
@@ -48,7 +54,7 @@ def databases(database_url, database_name, tmp_path, request):
     for alias in ALIASES:
         connections[alias].close()
         del connections[alias]
-        del connections.settings[alias]
+        del connections.databases[alias]
 
 
 def write(text, using="shop", parent=None):
@@ -205,6 +211,7 @@ def test_a_transaction_within_a_step_is_a_savepoint(databases):
     assert rows(databases) == ["a", "c"]
 
 
+@pytest.mark.skipif(django.VERSION < (3, 2), reason="it has no durable transactions")
 def test_a_durable_transaction_cannot_be_within_a_step(databases):
     from django.db import transaction
 
@@ -239,7 +246,7 @@ def test_an_event_is_sent_after_the_commit_of_a_page(databases, fails):
 
 def test_a_step_in_a_test_case(databases):
     """A TestCase has a transaction around each test, which is not refused."""
-    from django.test import TestCase
+    from django.test import TestCase, utils
 
     seen = []
 
@@ -250,8 +257,13 @@ def test_a_step_in_a_test_case(databases):
             seen.append(calling(write, "a").op()["op"])
             seen.append(rows(databases))
 
-    # the settings have no other database for tests
-    result = unittest.TextTestRunner(verbosity=0).run(Case("test"))
+    # as "manage.py test" and pytest-django do
+    utils.setup_test_environment()
+    try:
+        # the settings have no other database for tests
+        result = unittest.TextTestRunner(verbosity=0).run(Case("test"))
+    finally:
+        utils.teardown_test_environment()
     assert result.wasSuccessful()
     assert seen == ["StepRun", ["a"]]
     assert rows(databases) == []
@@ -277,6 +289,7 @@ def test_without_autocommit_a_step_is_refused(databases):
     assert "autocommit is off on the database 'shop'" in op["error"]["message"]
 
 
+@pytest.mark.skipif(django.VERSION < (4, 2), reason="it has no robust hooks")
 @pytest.mark.parametrize("robust", [False, True])
 def test_on_commit_runs_after_the_commit(databases, robust):
     from django.db import transaction

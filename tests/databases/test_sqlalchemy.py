@@ -1,8 +1,10 @@
 """``inngest_wsgi.sqlalchemy`` with each kind of source."""
 
 import contextlib
+import gc
 import threading
 import typing
+import weakref
 
 import pytest
 from apps import Endpoint, step_hash
@@ -168,7 +170,9 @@ def test_an_engine_has_no_sessions(database_url):
     shop.engine.dispose()
 
 
-@pytest.mark.parametrize("source", [None, "sqlite://", print, scoped_session])
+@pytest.mark.parametrize(
+    "source", [None, "sqlite://", print, scoped_session, scoped_session(print)]
+)
 def test_what_is_no_source_is_refused(source):
     with pytest.raises(inngest.SettingsError, match="takes a sessionmaker"):
         step_transaction(source)
@@ -293,6 +297,26 @@ def closes_after_a_statement(session):
     session.close()
 
 
+def closes_after_a_text(session):
+    session.execute(text("insert into rows (text) values ('x')"))
+    session.close()
+
+
+def closes_after_a_bulk(session):
+    session.bulk_insert_mappings(Row, [{"text": "x"}])
+    session.close()
+
+
+def closes_after_its_connection(session):
+    session.connection().execute(insert(Row.__table__).values(text="x"))
+    session.close()
+
+
+def reads_by_text_and_closes(session):
+    with session:
+        session.execute(text("select text from rows"))
+
+
 def reads_and_closes(session):
     with session:
         assert session.query(Row).one().text == "a"
@@ -318,7 +342,11 @@ CLOSING = {
     closes_after_a_flush: None,
     closes_after_a_change: None,
     closes_after_a_statement: None,
+    closes_after_a_text: None,
+    closes_after_a_bulk: None,
+    closes_after_its_connection: None,
     reads_and_closes: ["a"],
+    reads_by_text_and_closes: ["a"],
     commits_and_closes: ["a", "x"],
     rolls_back_and_goes_on: ["a", "x"],
 }
@@ -351,10 +379,127 @@ def test_a_scoped_session_that_is_removed_in_a_step(database_url):
     shop.engine.dispose()
 
 
+def adds_after_a_remove(scoped):
+    scoped.remove()
+    scoped.add(Row(text="x"))
+    scoped.flush()
+
+
+def adds_after_a_helper(scoped):
+    scoped.add(Row(text="b"))
+    scoped.commit()
+    scoped.remove()
+    scoped.execute(text("insert into rows (text) values ('x')"))
+
+
+def adds_between_two_removes(scoped):
+    scoped.remove()
+    scoped.add(Row(text="x"))
+    scoped.remove()
+    scoped.query(Row).all()
+
+
+@pytest.mark.parametrize(
+    ("way", "rows"),
+    [(adds_after_a_remove, []), (adds_after_a_helper, ["b"]), (adds_between_two_removes, [])],
+)
+def test_a_session_after_a_remove_is_not_lost_in_silence(way, rows, database_url):
+    shop = Shop(database_url, "scoped_session")
+    # without what removes the session after the call
+    endpoint = Endpoint(
+        lambda ctx: ctx.step.run("s", way, shop.scoped), step_context=[shop.database]
+    )
+    op = endpoint.op()
+    assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+    assert "was closed with changes" in op["error"]["message"]
+    assert (shop.rows, shop.used) == (rows, 0)
+    shop.engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sessionmaker", "scoped_session"])
+def test_a_session_of_the_step_s_own_may_be_closed_with_changes(shop):
+    """A block that is left by an exception is a way to roll back."""
+
+    def work():
+        shop.write("a")
+        with contextlib.suppress(ValueError), shop.sessions() as session:
+            session.add(Row(text="x"))
+            raise ValueError("no")
+
+    assert shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()["op"] == "StepRun"
+    assert (shop.rows, shop.used) == (["a"], 0)
+
+
+def test_a_helper_that_commits_and_removes_may_be_called_in_a_step(database_url):
+    shop = Shop(database_url, "scoped_session")
+
+    def work():
+        for name in "ab":
+            shop.scoped.add(Row(text=name))
+            shop.scoped.commit()
+            shop.scoped.remove()
+        assert shop.scoped.query(Row).count() == 2
+
+    endpoint = Endpoint(lambda ctx: ctx.step.run("s", work), step_context=[shop.database])
+    assert endpoint.op()["op"] == "StepRun"
+    assert (shop.rows, shop.used) == (["a", "b"], 0)
+    shop.engine.dispose()
+
+
+@pytest.mark.parametrize("how", ["commit", "rollback", "close"])
+def test_a_transaction_of_an_engine_that_is_ended_in_a_step(how, database_url):
+    """Tried again, it would write again what it has committed."""
+    shop = Shop(database_url, "Engine")
+    with shop.engine.connect() as connection:
+        if not hasattr(connection, how):
+            pytest.skip("a connection of SQLAlchemy 1.4 has no such method")
+
+    def work():
+        shop.write("a")
+        getattr(shop.database.connection, how)()
+
+    op = shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()
+    assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+    assert "call neither commit(), rollback() nor close()" in op["error"]["message"]
+    shop.engine.dispose()
+
+
+def test_a_factory_may_make_it_again_and_again(shop):
+    """Neither are there more listeners, nor is anything kept."""
+    counts = []
+
+    def count(ctx):
+        ctx.step.run("s", int)
+
+    for _ in range(3):
+        shop.database = step_transaction(shop.source)
+        assert shop.endpoint(count).op()["op"] == "StepRun"
+        if shop.kind == "Engine":
+            counts.append(len(list(shop.engine.dispatch.begin)))
+        else:
+            counts.append(len(list(shop.sessions().dispatch.after_transaction_create)))
+    assert len(set(counts)) == 1
+
+
+def test_a_source_is_not_kept(kind):
+    def make():
+        shop = Shop("sqlite://", kind)
+        assert shop.endpoint(lambda ctx: ctx.step.run("s", int)).op()["op"] == "StepRun"
+        return weakref.ref(shop.source)
+
+    made = make()
+    gc.collect()
+    assert made() is None
+
+
 WAYS = {
     "added": lambda session: session.add(Row(text="x")),
     "flushed": lambda session: (session.add(Row(text="x")), session.flush()),
     "a statement": lambda session: session.execute(insert(Row).values(text="x")),
+    "a bulk": lambda session: session.bulk_insert_mappings(Row, [{"text": "x"}]),
+    "its connection": lambda session: session.connection().execute(
+        insert(Row.__table__).values(text="x")
+    ),
 }
 
 

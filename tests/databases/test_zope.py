@@ -146,6 +146,54 @@ def test_what_the_function_writes_before_a_sleep_is_warned_of(shop, caplog):
     assert shop.rows == []
 
 
+@pytest.mark.parametrize("has_form", [False, True])
+def test_what_a_call_writes_outside_of_step_transactions_is_warned_of(shop, has_form, caplog):
+    """The function returns, so that the call ends at no step."""
+    endpoint = Endpoint(
+        lambda ctx: shop.write("x"),
+        step_context=[shop.form] if has_form else [],
+        call_context=[shop.form.call_context],
+    )
+    assert endpoint.call().status_code == 200
+    assert shop.rows == []
+    assert caplog.text.count("What a call has written") == 1
+    assert "step_context=[inngest_wsgi.pyramid.step_transaction()]" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["reads", "fails", "commits"])
+def test_what_is_not_lost_in_silence_is_not_warned_of(shop, how, caplog):
+    def handler(ctx):
+        if how == "reads":
+            shop.count()
+            return
+        shop.write("x")
+        if how == "fails":
+            raise ValueError("no")
+        shop.manager.commit()
+
+    shop.endpoint(handler).call()
+    assert shop.rows == (["x"] if how == "commits" else [])
+    assert "What a call has written" not in caplog.text
+
+
+@pytest.mark.parametrize("how", ["commit", "abort"])
+def test_a_transaction_that_is_ended_in_a_step(shop, how):
+    """Tried again, it would write again what it has committed."""
+
+    def work():
+        shop.write("a")
+        getattr(shop.manager, how)()
+
+    op = shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()
+    if getattr(shop.manager, "explicit", False):
+        assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+        assert "call neither commit() nor abort()" in op["error"]["message"]
+    else:
+        # it has begun the next one by itself
+        assert op["op"] == "StepRun"
+    assert shop.rows == (["a"] if how == "commit" else [])
+
+
 def test_the_transaction_of_a_request_can_be_committed_after_the_call(shop):
     """pyramid_tm commits when its tween is around the endpoint."""
     endpoint = shop.endpoint(lambda ctx: ctx.step.run("s", shop.write, "a"))

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -63,6 +64,9 @@ def split(words):
 def running(words, folder, output):
     """Run a command until Ctrl + C is pressed."""
     environment, parts = split(words)
+    output.touch()
+    # another program may have it for a moment
+    until(is_free, output)
     with open(output, "ab") as file:
         process = subprocess.Popen(
             parts, cwd=str(folder), env=environment, stdout=file, stderr=subprocess.STDOUT
@@ -75,6 +79,17 @@ def running(words, folder, output):
     finally:
         process.kill()
         process.wait()
+
+
+def is_free():
+    """Return whether the application's port can be listened on."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", 8000))
+        except OSError:
+            return False
+        return True
 
 
 def until(condition, output):
