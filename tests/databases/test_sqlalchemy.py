@@ -171,7 +171,8 @@ def test_an_engine_has_no_sessions(database_url):
 
 
 @pytest.mark.parametrize(
-    "source", [None, "sqlite://", print, scoped_session, scoped_session(print)]
+    "source",
+    [None, "sqlite://", print, scoped_session, scoped_session(print)],  # type: ignore[arg-type]
 )
 def test_what_is_no_source_is_refused(source):
     with pytest.raises(inngest.SettingsError, match="takes a sessionmaker"):
