@@ -1,10 +1,10 @@
 """Runs what the pages of the documentation show.
 
-A page's Python blocks are files, which are written into an empty folder: pytest runs those that
-are called ``test_*.py``, and each other one is imported in a process of its own, in which a
-warning is an error. What a page has no test for may have one in ``checks/``:
-``checks/flow_control.py`` is put beside the files of ``docs/flow-control.md``, as
-``test_unseen.py``.
+A page's Python blocks are files, which are written into an empty folder. Those that are called
+``test_*.py`` are run by pytest, or by Django's own runner if they have a ``TestCase`` of Django.
+Each other one is imported in a process of its own, in which a warning is an error. What a page has
+no test for may have one in ``checks/``: ``checks/flow_control.py`` is put beside the files of
+``docs/flow-control.md``, as ``test_unseen.py``.
 """
 
 import ast
@@ -98,6 +98,11 @@ def is_choosy(text):
     return "monkey" in text
 
 
+def is_of_django(text):
+    """Return whether a test needs the database that Django's runner makes."""
+    return "from django.test import TestCase" in text
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if programs(page) and page != ELSEWHERE])
 def test_the_programs_of_a_page_are_imported_and_synced(page, folder):
     here, together, told = folder(page), ["--fork"], []
@@ -118,8 +123,14 @@ def test_the_programs_of_a_page_are_imported_and_synced(page, folder):
 )
 def test_the_tests_of_a_page(page, folder):
     here = folder(page)
-    told = run_pytest(here, **environment(here))
-    for name in filter(is_test, FILES[page]):
+    of_django = [name for name in FILES[page] if is_test(name) and is_of_django(FILES[page][name])]
+    by_pytest = [name for name in FILES[page] if is_test(name) and name not in of_django]
+    for name in of_django:
+        status, told = run(here, "-m", "django", "test", name[:-3], **environment(here))
+        count = len(doc_pages.test_names(FILES[page][name]))
+        assert status == 0 and f"Ran {count} test" in told, told
+    told = run_pytest(here, *by_pytest, **environment(here)) if by_pytest else ""
+    for name in by_pytest:
         found = re.findall(rf"^(\w+) {re.escape(name)}(?:::\w+)*::(\w+)", told, re.MULTILINE)
         assert {status for status, _ in found} == {"PASSED"}, told
         assert {test for _, test in found} == set(doc_pages.test_names(FILES[page][name])), told
