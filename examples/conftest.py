@@ -5,6 +5,7 @@ tables they drop.
 """
 
 import os
+from typing import Iterator
 
 import pytest
 
@@ -15,7 +16,7 @@ os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or "sqlite://"
 
 
 @pytest.fixture(autouse=True)
-def empty_tables():
+def empty_tables() -> Iterator[None]:
     from shop import models
 
     models.Base.metadata.drop_all(models.engine)

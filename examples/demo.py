@@ -13,10 +13,13 @@ The site has an SQLite file in a temporary folder, or the empty database that
 ``DATABASE_URL`` names. The exit status is 0 only if all went as it should.
 """
 
+from __future__ import annotations
+
 import argparse
 import html
 import http.cookiejar
 import os
+import pathlib
 import re
 import select
 import subprocess
@@ -38,6 +41,9 @@ from running import (
     say,
     sync,
 )
+
+if typing.TYPE_CHECKING:
+    from inngest_wsgi.testing import HistoryEntry, LocalServer, Run
 
 
 class Site(typing.NamedTuple):
@@ -95,8 +101,8 @@ CLAIMS = Site(
 SITES = {"bottle": SHOP, "flask": SHOP, "pyramid": SHOP, "django": CLAIMS}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("app", choices=sorted(SITES))
     parser.add_argument("--keep", action="store_true", help="start the site, and keep it running")
     arguments = parser.parse_args()
@@ -106,7 +112,7 @@ def main():
     return demonstrate(lambda folder: run(app, folder, steps), farewell)
 
 
-def run(app, folder, steps):
+def run(app: str, folder: pathlib.Path, steps: Steps) -> None:
     # imported here, so that a Ctrl-C during the import is handled
     from inngest_wsgi.testing import LocalServer
 
@@ -136,26 +142,31 @@ def run(app, folder, steps):
 class Browser:
     """Visits pages and sends their forms, with cookies and CSRF tokens."""
 
-    def __init__(self, origin):
+    def __init__(self, origin: str) -> None:
         self.origin = origin
         cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
         self._opener = urllib.request.build_opener(cookies)
 
-    def get(self, path, form=None):
+    def get(self, path: str, form: typing.Optional[bytes] = None) -> str:
         try:
             with self._opener.open(self.origin + path, form, timeout=PATIENCE_S) as answer:
-                return html.unescape(answer.read().decode())
+                page: bytes = answer.read()
+                return html.unescape(page.decode())
         except urllib.error.HTTPError as error:
             raise DemoError(f"{path}: HTTP {error.code}: {error.read().decode()}") from error
 
-    def send(self, page, path, fields):
+    def send(self, page: str, path: str, fields: typing.Dict[str, str]) -> None:
         """Send a form of a page."""
         name, token = re.findall('name="(csrf\\w*)" value="(.*?)"', self.get(page))[0]
         print(f"\nPOST {path}: " + ", ".join(f"{k} {v}" for k, v in fields.items()), flush=True)
         self.get(path, urllib.parse.urlencode({name: token, **fields}).encode())
 
 
-def play(site, server, browser):
+#: What is done with the site, once it is started and synced.
+Steps = typing.Callable[[Site, "LocalServer", Browser], None]
+
+
+def play(site: Site, server: LocalServer, browser: Browser) -> None:
     """Send three forms, and follow their runs to the end."""
     title("1. One that is fulfilled; the first attempt to get the money fails")
     browser.send("/", site.path, site.fields)
@@ -165,7 +176,7 @@ def play(site, server, browser):
     title("2. One that somebody has to approve")
     browser.send("/", site.path, {**site.fields, **site.large})
 
-    def happened(entry):
+    def happened(entry: HistoryEntry) -> None:
         if (entry.kind, entry.step) == ("step ran", "ask-for-approval"):
             approve(site, server, browser)
 
@@ -180,7 +191,7 @@ def play(site, server, browser):
     check_mails(site, browser)
 
 
-def approve(site, server, browser):
+def approve(site: Site, server: LocalServer, browser: Browser) -> None:
     """Approve the second one; it is on the page now."""
     if "/approvals/2" not in browser.get("/approvals"):
         raise DemoError("what is to be approved is not on the page /approvals")
@@ -191,11 +202,11 @@ def approve(site, server, browser):
     print(flush=True)
 
 
-def newest(server, site):
+def newest(server: LocalServer, site: Site) -> str:
     return [run for run in server.runs() if run.function_id == site.function][-1].run_id
 
 
-def show_others(server, site, shown=set()):
+def show_others(server: LocalServer, site: Site, shown: typing.Set[str] = set()) -> None:
     """Print the runs of other functions that have come since the last time."""
     for run in server.runs():
         if run.function_id != site.function and run.run_id not in shown:
@@ -204,13 +215,13 @@ def show_others(server, site, shown=set()):
             print(f"run {run.run_id} of {ended.function_id}: {ended.output}", flush=True)
 
 
-def expect(run, status):
+def expect(run: Run, status: str) -> Run:
     if run.status != status:
         raise DemoError(f"the run of {run.function_id} is {run.status}: {run.output}")
     return run
 
 
-def wait_for(condition, what):
+def wait_for(condition: typing.Callable[[], bool], what: str) -> None:
     until = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() > until:
@@ -221,7 +232,7 @@ def wait_for(condition, what):
 # -- what came of it ---------------------------------------------------------------
 
 
-def check_mails(site, browser):
+def check_mails(site: Site, browser: Browser) -> None:
     title("What came of it")
     page = browser.get("/")
     for mail in site.mails:
@@ -231,7 +242,7 @@ def check_mails(site, browser):
         raise DemoError("not each mail is there exactly once")
 
 
-def check_rows(site, database):
+def check_rows(site: Site, database: pathlib.Path) -> None:
     """Check that each effect happened exactly once."""
     import sqlite3
 
@@ -249,14 +260,14 @@ def check_rows(site, database):
 # -- to click around -----------------------------------------------------------------
 
 
-def keep(site, server, browser):
+def keep(site: Site, server: LocalServer, browser: Browser) -> None:
     """Print all that happens, until Ctrl-C."""
     print(f"\nOpen {browser.origin}/ and {browser.origin}/approvals in a browser. Here you see")
     print(
         f"the runs. To fire the cron schedule of {site.cron}: press Enter. To end: Ctrl-C.\n",
         flush=True,
     )
-    seen = {}
+    seen: typing.Dict[str, int] = {}
     watched = [sys.stdin]
     try:
         while True:
@@ -275,7 +286,7 @@ def keep(site, server, browser):
         print("\nStopped.", flush=True)
 
 
-def title(text):
+def title(text: str) -> None:
     print(f"\n{text}\n{'-' * len(text)}", flush=True)
 
 

@@ -13,9 +13,12 @@ The exit status is 0 only if the first run failed, although its step ran to
 the end at each attempt, and the second one completed, with one attempt.
 """
 
+from __future__ import annotations
+
 import grp
 import json
 import os
+import pathlib
 import pwd
 import shutil
 import socket
@@ -23,8 +26,12 @@ import subprocess
 import sys
 import time
 import typing
+from typing import List, Sequence
 
 from running import PATIENCE_S, DemoError, Gunicorn, Process, demonstrate, follow, row, say, sync
+
+if typing.TYPE_CHECKING:
+    from inngest_wsgi.testing import LocalServer, Run
 
 #: Where else to look for nginx: the PATH of an ordinary user has no sbin.
 SBIN = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
@@ -50,11 +57,11 @@ http {{
 """
 
 
-def main():
+def main() -> int:
     return demonstrate(run, "How to go on: examples/streaming/README.md, and the README.")
 
 
-def run(folder):
+def run(folder: pathlib.Path) -> None:
     # imported here, so that a Ctrl-C during the import is handled
     from inngest_wsgi.testing import LocalServer
 
@@ -75,7 +82,7 @@ def run(folder):
     )
 
 
-def find_nginx():
+def find_nginx() -> str:
     """Return the path of nginx."""
     found = shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""),) + SBIN))
     if found is None:
@@ -83,7 +90,9 @@ def find_nginx():
     return found
 
 
-def run_once(title, server, nginx, folder, streaming):
+def run_once(
+    title: str, server: LocalServer, nginx: str, folder: pathlib.Path, streaming: str
+) -> Result:
     """Start the app and nginx, and run the function.
 
     :param streaming: the app's ``INNGEST_STREAMING``
@@ -125,7 +134,7 @@ def run_once(title, server, nginx, folder, streaming):
     return result
 
 
-def follow_reports(path, ended, began):
+def follow_reports(path: pathlib.Path, ended: Run, began: float) -> None:
     """Print the reports of attempts whose result the server did not get."""
     attempts = sum(entry.kind == "function error" for entry in ended.history)
     seen = 0
@@ -138,20 +147,20 @@ def follow_reports(path, ended, began):
         time.sleep(0.05)
 
 
-def lines(path):
+def lines(path: pathlib.Path) -> List[str]:
     return path.read_text().splitlines()
 
 
 class Result(typing.NamedTuple):
     """What came of one run."""
 
-    run: typing.Any
+    run: Run
     #: Lines of the file that the step writes.
-    reports: typing.List[str]
+    reports: List[str]
     #: Status and seconds of each answer that went through nginx to a call.
-    answers: typing.List[typing.Sequence[str]]
+    answers: List[Sequence[str]]
 
-    def check(self, status, reports, answers):
+    def check(self, status: str, reports: int, answers: List[str]) -> None:
         """Check that the result is the expected one.
 
         :raises DemoError: it is not
@@ -172,7 +181,7 @@ class Nginx(Process):
     :param upstream: origin of the app
     """
 
-    def __init__(self, path, folder, port, upstream):
+    def __init__(self, path: str, folder: pathlib.Path, port: int, upstream: str) -> None:
         conf = folder / "nginx.conf"
         conf.write_text(
             NGINX_CONF.format(
@@ -187,14 +196,14 @@ class Nginx(Process):
         super().__init__("nginx", command, folder, r"start worker process \d")
         self._access_log = folder / "access.log"
 
-    def answers(self):
+    def answers(self) -> List[Sequence[str]]:
         """Return the status and the seconds of each answer to a POST. The list is
         complete only when nginx has ended."""
         found = [line.split() for line in lines(self._access_log)]
         return [rest for method, *rest in found if method == "POST"]
 
 
-def worker_user():
+def worker_user() -> str:
     """Return the setting for the user of nginx's worker: as root nginx would
     choose a user who may not enter the folder."""
     if os.geteuid() != 0:
@@ -203,7 +212,7 @@ def worker_user():
     return "user {} {};".format(*names)
 
 
-def temporary_paths(path, folder):
+def temporary_paths(path: str, folder: pathlib.Path) -> str:
     """Return the settings for the folders that nginx makes when it starts, by
     default where only root may, for the modules that this nginx has."""
     built = subprocess.run([path, "-V"], stderr=subprocess.PIPE, check=True).stderr.decode()
@@ -214,10 +223,11 @@ def temporary_paths(path, folder):
     return "\n    ".join(f'{name}_temp_path "{folder}/{name}";' for name in names)
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Code that the demos share: start servers that end with the demo, and print a run
 as it happens."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import pathlib
@@ -10,7 +12,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 import typing
+from typing import Any, Callable, Generator, List, Optional, Type
+
+if typing.TYPE_CHECKING:
+    from inngest_wsgi.testing import HistoryEntry, LocalServer, Run
 
 #: The folder of the examples.
 HERE = pathlib.Path(__file__).resolve().parent
@@ -24,7 +31,7 @@ class DemoError(Exception):
     """The demo failed; the message says why."""
 
 
-def demonstrate(run, farewell):
+def demonstrate(run: Callable[[pathlib.Path], None], farewell: str) -> int:
     """Run a demo in a temporary folder of its own.
 
     :param run: called with the folder
@@ -46,7 +53,7 @@ def demonstrate(run, farewell):
     return 0
 
 
-def _interrupt(*_):
+def _interrupt(*_: Any) -> None:
     # an impatient second Ctrl-C must not leave anything running
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -54,11 +61,15 @@ def _interrupt(*_):
 
 
 @contextlib.contextmanager
-def signals_held():
+def signals_held() -> Generator[None, None, None]:
     """Delay a Ctrl-C: during the start or the end of a process it would leave
     the process behind."""
-    came = []
-    before = [signal.signal(number, lambda *_: came.append(1)) for number in SIGNALS]
+    came: List[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(number)
+
+    before = [signal.signal(number, note) for number in SIGNALS]
     try:
         yield
     finally:
@@ -66,6 +77,9 @@ def signals_held():
             signal.signal(number, handler)
     if came:
         _interrupt()
+
+
+Self = typing.TypeVar("Self", bound="Process")
 
 
 class Process:
@@ -79,20 +93,27 @@ class Process:
         Inngest's settings
     """
 
-    def __init__(self, name, command, folder, listening, **environ):
+    def __init__(
+        self,
+        name: str,
+        command: List[str],
+        folder: pathlib.Path,
+        listening: str,
+        **environ: str,
+    ) -> None:
         self._name = name
         self._command = command
         self._pattern = re.compile(listening)
         self._environ = {k: v for k, v in os.environ.items() if not k.startswith("INNGEST_")}
         # gunicorn keeps a folder in HOME, which should be removed with the demo's
         self._environ.update(environ, HOME=str(folder))
-        self._log = []
-        self._found: typing.Any = None
+        self._log: List[str] = []
+        self._found: Any = None
         self._listening = threading.Event()
-        self._process: typing.Any = None
+        self._process: Any = None
         self._reader = threading.Thread(target=self._read)
 
-    def __enter__(self):
+    def __enter__(self: Self) -> Self:
         try:
             with signals_held():
                 # a session of its own: Ctrl-C reaches us alone and we end it
@@ -113,12 +134,17 @@ class Process:
             raise
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[types.TracebackType],
+    ) -> None:
         self._end()
         if isinstance(error, DemoError):
             print("\nThe log of {}:\n{}".format(self._name, "".join(self._log)), file=sys.stderr)
 
-    def _read(self):
+    def _read(self) -> None:
         for line in self._process.stdout:
             self._log.append(line)
             self._found = self._found or self._pattern.search(line)
@@ -126,7 +152,7 @@ class Process:
                 self._listening.set()
         self._listening.set()
 
-    def _end(self):
+    def _end(self) -> None:
         if self._process is None:
             return
         with signals_held():
@@ -152,7 +178,9 @@ class Gunicorn(Process):
     :param options: gunicorn's
     """
 
-    def __init__(self, name, app, folder, *options, **environ):
+    def __init__(
+        self, name: str, app: str, folder: pathlib.Path, *options: str, **environ: str
+    ) -> None:
         command = [
             sys.executable,
             "-m",
@@ -161,15 +189,16 @@ class Gunicorn(Process):
             f"--pythonpath={HERE}",
             "--bind=127.0.0.1:0",
         ]
-        command += options + ("app:application",)
+        command += [*options, "app:application"]
         super().__init__(name, command, folder, r"Listening at: (http://\S+)", **environ)
 
     @property
-    def origin(self):
-        return self._found.group(1)
+    def origin(self) -> str:
+        found: str = self._found.group(1)
+        return found
 
 
-def sync(server, origin):
+def sync(server: LocalServer, origin: str) -> None:
     """Make the app register."""
     from inngest_wsgi.testing import SyncError
 
@@ -180,7 +209,11 @@ def sync(server, origin):
     say("sync", f"HTTP {synced.status}: {synced.body}")
 
 
-def follow(server, run_id, happened=lambda entry: None):
+def follow(
+    server: LocalServer,
+    run_id: str,
+    happened: Callable[[HistoryEntry], None] = lambda entry: None,
+) -> Run:
     """Print a run as it happens.
 
     :param happened: called with each entry of the run's history
@@ -197,13 +230,13 @@ def follow(server, run_id, happened=lambda entry: None):
     return run_of(server, run_id)
 
 
-def run_of(server, run_id):
+def run_of(server: LocalServer, run_id: str) -> Run:
     (run,) = [run for run in server.runs() if run.run_id == run_id]
     return run
 
 
-def notes(entry):
-    found = []
+def notes(entry: HistoryEntry) -> str:
+    found: List[str] = []
     if entry.attempt is not None:
         found.append(f"attempt {entry.attempt}")
     if entry.retry_in is not None:
@@ -213,9 +246,9 @@ def notes(entry):
     return ", ".join(found)
 
 
-def row(at_s, step, what, text):
+def row(at_s: float, step: Optional[str], what: str, text: str) -> None:
     print("{:>6.2f} s  {:<21} {:<17} {}".format(at_s, step or "", what, text), flush=True)
 
 
-def say(what, text):
+def say(what: str, text: str) -> None:
     print(f"{what:<24} {text}", flush=True)

@@ -137,8 +137,8 @@ def endpoint(
         call_context = [around, *call_context]
     settings = {**settings, "serve_path": public_path, "call_context": call_context}
     steps = settings.get("step_context", ())
-    can_tell = isinstance(steps, (list, tuple)) and open_transaction is not None
-    if can_tell and not any(hasattr(step, "open_transaction") for step in steps):
+    if isinstance(steps, (list, tuple)) and open_transaction is not None:
+        # also beside a form that can tell: it may be another library's
         settings["step_context"] = [*steps, _Looks(open_transaction)]
     return route, serve(client, functions, **settings)
 

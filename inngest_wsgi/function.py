@@ -20,7 +20,9 @@ MAX_CONCURRENCY = 2
 
 FAILURE_SUFFIX = "-failure"
 
-T = t.TypeVar("T")
+#: Covariant, so that functions of several types are a list of ``Function[object]``, and can be
+#: served.
+T = t.TypeVar("T", covariant=True)
 Handler = t.Callable[[t.Any], T]
 
 

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from typing import Any
 
 import bottle
 from shop import orders, pages
@@ -19,12 +20,12 @@ application.mount("/api/inngest", inngest.serve(client, FUNCTIONS, step_context=
 
 
 @application.get("/")
-def home():
+def home() -> str:
     return pages.home(orders.orders(), orders.mails(), csrf_token())
 
 
 @application.post("/orders")
-def order():
+def order() -> Any:
     check_csrf_token()
     try:
         # forms.getunicode("item") and so on
@@ -36,12 +37,12 @@ def order():
 
 
 @application.get("/approvals")
-def approvals():
+def approvals() -> str:
     return pages.approvals(orders.to_be_approved(), csrf_token())
 
 
 @application.post("/approvals/<order_id:int>")
-def decide(order_id):
+def decide(order_id: int) -> Any:
     check_csrf_token()
     try:
         orders.decide(order_id, bottle.request.forms.get("decision") == "approve")
@@ -55,13 +56,13 @@ def decide(order_id):
 # a form here, with our cookies; but it cannot read the cookie, and repeat it in the form.
 
 
-def csrf_token():
+def csrf_token() -> str:
     token = bottle.request.get_cookie("csrf_token") or secrets.token_urlsafe()
     bottle.response.set_cookie("csrf_token", token, path="/", httponly=True, samesite="lax")
     return token
 
 
-def check_csrf_token():
+def check_csrf_token() -> None:
     expected = bottle.request.get_cookie("csrf_token") or ""
     given = bottle.request.forms.get("csrf_token") or ""
     if not expected or not hmac.compare_digest(expected.encode(), given.encode()):

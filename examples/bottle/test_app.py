@@ -1,37 +1,41 @@
 """Tests of the shop in Bottle; in this folder: python -m pytest"""
 
 import re
+from typing import List, Tuple
 
 import app
 import pytest
 from shop import orders
+from werkzeug import Response
 from werkzeug.test import Client
+
+from inngest_wsgi.testing import TestServer
 
 
 @pytest.fixture
-def site(inngest_server):
+def site(inngest_server: TestServer) -> Client:
     inngest_server.serve(app.application)
     return Client(app.application)
 
 
-def send(site, page, path, **fields):
+def send(site: Client, page: str, path: str, **fields: str) -> Response:
     """Send a form, with the token that its page has."""
     html = site.get(page).get_data(as_text=True)
     token = re.findall('name="csrf_token" value="(.*?)"', html)[0]
     return site.post(path, data={"csrf_token": token, **fields})
 
 
-def order(site, **fields):
+def order(site: Client, **fields: str) -> None:
     form = {"item": "a teapot", "pieces": "2", "price": "2599", "card": "good", **fields}
     answer = send(site, "/", "/orders", **form)
     assert answer.status_code == 303, answer.data
 
 
-def texts():
+def texts() -> List[Tuple[str, str]]:
     return [(mail.recipient, mail.text) for mail in reversed(orders.mails())]
 
 
-def test_an_order_is_charged_packed_and_sent(site, inngest_server):
+def test_an_order_is_charged_packed_and_sent(site: Client, inngest_server: TestServer) -> None:
     order(site)
     run = inngest_server.run("fulfil-order")
     inngest_server.run_until_idle()  # over the retry of the charge, and the courier
@@ -52,7 +56,9 @@ def test_an_order_is_charged_packed_and_sent(site, inngest_server):
         ("reject", "rejected", "We are sorry: order 1 was not approved"),
     ],
 )
-def test_an_order_that_somebody_decides_on(site, inngest_server, decision, status, text):
+def test_an_order_that_somebody_decides_on(
+    site: Client, inngest_server: TestServer, decision: str, status: str, text: str
+) -> None:
     order(site, item="a piano", price="250000")
     inngest_server.advance("1d")
     assert inngest_server.run("fulfil-order").status == "Running"
@@ -64,7 +70,7 @@ def test_an_order_that_somebody_decides_on(site, inngest_server, decision, statu
 
 
 @pytest.mark.inngest(start="2030-01-07")  # a Monday
-def test_an_order_that_nobody_decides_on(site, inngest_server):
+def test_an_order_that_nobody_decides_on(site: Client, inngest_server: TestServer) -> None:
     order(site, price="250000")
     inngest_server.advance("4d")
     assert texts() == [
@@ -76,7 +82,7 @@ def test_an_order_that_nobody_decides_on(site, inngest_server):
     ]
 
 
-def test_a_reminder_for_each_order(site, inngest_server):
+def test_a_reminder_for_each_order(site: Client, inngest_server: TestServer) -> None:
     for price in ("250000", "250000", "2599"):
         order(site, price=price)
     inngest_server.advance("1m")
@@ -88,14 +94,16 @@ def test_a_reminder_for_each_order(site, inngest_server):
     ]
 
 
-def test_the_office_is_told_of_an_order_that_failed(site, inngest_server):
+def test_the_office_is_told_of_an_order_that_failed(
+    site: Client, inngest_server: TestServer
+) -> None:
     order(site, card="declined")
     inngest_server.run_until_idle()
     assert inngest_server.run("fulfil-order").status == "Failed"
     assert texts() == [("office", "Order 1 failed: the card was declined")]
 
 
-def test_a_form_without_a_token_is_refused(site, inngest_server):
+def test_a_form_without_a_token_is_refused(site: Client, inngest_server: TestServer) -> None:
     form = {"item": "a teapot", "pieces": "2", "price": "2599", "card": "good"}
     assert site.post("/orders", data=form).status_code == 403
     assert site.post("/approvals/1", data={"decision": "approve"}).status_code == 403
@@ -105,13 +113,13 @@ def test_a_form_without_a_token_is_refused(site, inngest_server):
 @pytest.mark.parametrize(
     "field, value", [("item", " "), ("price", "0"), ("price", "²"), ("pieces", "1e3")]
 )
-def test_an_order_that_is_no_order(site, field, value):
+def test_an_order_that_is_no_order(site: Client, field: str, value: str) -> None:
     form = {"item": "a teapot", "pieces": "2", "price": "2599", "card": "good", field: value}
     assert send(site, "/", "/orders", **form).status_code == 400
     assert orders.orders() == []
 
 
-def test_an_order_is_decided_on_once(site, inngest_server):
+def test_an_order_is_decided_on_once(site: Client, inngest_server: TestServer) -> None:
     order(site, price="250000")
     inngest_server.advance("1h")
     for status in (303, 409):
@@ -122,13 +130,13 @@ def test_an_order_is_decided_on_once(site, inngest_server):
     assert inngest_server.run("fulfil-order").result() == "Order 1 (a teapot) is on its way"
 
 
-def test_an_order_that_nobody_stored(site, inngest_server):
+def test_an_order_that_nobody_stored(site: Client, inngest_server: TestServer) -> None:
     run = inngest_server.send("shop/order.placed", {"order_id": 404}).run("fulfil-order")
     assert run.status == "Failed", run
     assert run.step("load-order").attempts == 1  # tried once, because of NonRetriableError
 
 
-def test_an_order_whose_event_is_sent_twice(site, inngest_server):
+def test_an_order_whose_event_is_sent_twice(site: Client, inngest_server: TestServer) -> None:
     order(site)
     inngest_server.send("shop/order.placed", {"order_id": 1}, id="order-1")
     assert len(inngest_server.runs("fulfil-order")) == 1

@@ -3,6 +3,7 @@
 import os
 
 from flask import Flask, redirect, request
+from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from shop import orders, pages
 from shop.functions import FUNCTIONS, client
@@ -21,12 +22,12 @@ inngest_wsgi.flask.serve(application, client, FUNCTIONS, step_context=[database]
 
 
 @application.get("/")
-def home():
+def home() -> str:
     return pages.home(orders.orders(), orders.mails(), generate_csrf())
 
 
 @application.post("/orders")
-def order():
+def order() -> ResponseReturnValue:
     try:
         orders.place(request.form)
     except ValueError as error:
@@ -35,12 +36,12 @@ def order():
 
 
 @application.get("/approvals")
-def approvals():
+def approvals() -> str:
     return pages.approvals(orders.to_be_approved(), generate_csrf())
 
 
 @application.post("/approvals/<int:order_id>")
-def decide(order_id):
+def decide(order_id: int) -> ResponseReturnValue:
     try:
         orders.decide(order_id, request.form.get("decision") == "approve")
     except LookupError as error:

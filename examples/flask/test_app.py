@@ -5,29 +5,33 @@ import re
 import app
 import pytest
 from shop import orders
+from werkzeug import Response
+from werkzeug.test import Client
+
+from inngest_wsgi.testing import TestServer
 
 
 @pytest.fixture
-def site(inngest_server):
+def site(inngest_server: TestServer) -> Client:
     site = app.application.test_client()
     inngest_server.serve(site)
     return site
 
 
-def send(site, page, path, **fields):
+def send(site: Client, page: str, path: str, **fields: str) -> Response:
     """Send a form, with the token that its page has."""
     html = site.get(page).get_data(as_text=True)
     token = re.findall('name="csrf_token" value="(.*?)"', html)[0]
     return site.post(path, data={"csrf_token": token, **fields})
 
 
-def order(site, **fields):
+def order(site: Client, **fields: str) -> None:
     form = {"item": "a teapot", "pieces": "2", "price": "2599", "card": "good", **fields}
     answer = send(site, "/", "/orders", **form)
     assert answer.status_code == 303, answer.data
 
 
-def test_an_order_is_charged_packed_and_sent(site, inngest_server):
+def test_an_order_is_charged_packed_and_sent(site: Client, inngest_server: TestServer) -> None:
     order(site)
     inngest_server.run_until_idle()
     run = inngest_server.run("fulfil-order")
@@ -37,7 +41,9 @@ def test_an_order_is_charged_packed_and_sent(site, inngest_server):
 
 
 @pytest.mark.parametrize("decision, status", [("approve", "on its way"), ("reject", "rejected")])
-def test_an_order_that_somebody_decides_on(site, inngest_server, decision, status):
+def test_an_order_that_somebody_decides_on(
+    site: Client, inngest_server: TestServer, decision: str, status: str
+) -> None:
     order(site, price="250000")
     inngest_server.advance("1d")
     assert send(site, "/approvals", "/approvals/1", decision=decision).status_code == 303
@@ -46,12 +52,12 @@ def test_an_order_that_somebody_decides_on(site, inngest_server, decision, statu
     assert send(site, "/", "/approvals/1", decision=decision).status_code == 409
 
 
-def test_a_form_without_a_token_is_refused(site):
+def test_a_form_without_a_token_is_refused(site: Client) -> None:
     form = {"item": "a teapot", "pieces": "2", "price": "2599", "card": "good"}
     assert site.post("/orders", data=form).status_code == 400
     assert site.post("/approvals/1", data={"decision": "approve"}).status_code == 400
     assert orders.orders() == []
 
 
-def test_an_order_that_is_no_order(site):
+def test_an_order_that_is_no_order(site: Client) -> None:
     assert send(site, "/", "/orders", item="", pieces="1", price="1").status_code == 400

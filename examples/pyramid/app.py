@@ -1,19 +1,22 @@
 """The shop in Pyramid, with its Inngest endpoint beside its pages."""
 
+from typing import Any
+
 from pyramid.config import Configurator
 from pyramid.csrf import CookieCSRFStoragePolicy, get_csrf_token
 from pyramid.httpexceptions import HTTPSeeOther
+from pyramid.request import Request
 from pyramid.response import Response
 from shop import orders, pages
 from shop.functions import FUNCTIONS, client
 from shop.models import create_tables, database
 
 
-def home(request):
+def home(request: Request) -> Response:
     return Response(pages.home(orders.orders(), orders.mails(), get_csrf_token(request)))
 
 
-def order(request):
+def order(request: Request) -> Response:
     try:
         orders.place(request.POST)
     except ValueError as error:
@@ -21,11 +24,11 @@ def order(request):
     return HTTPSeeOther("/")
 
 
-def approvals(request):
+def approvals(request: Request) -> Response:
     return Response(pages.approvals(orders.to_be_approved(), get_csrf_token(request)))
 
 
-def decide(request):
+def decide(request: Request) -> Response:
     try:
         approved = request.POST.get("decision") == "approve"
         orders.decide(int(request.matchdict["order_id"]), approved)
@@ -34,7 +37,7 @@ def decide(request):
     return HTTPSeeOther("/approvals")
 
 
-def make_application():
+def make_application() -> Any:
     create_tables()
     with Configurator() as config:
         config.set_csrf_storage_policy(CookieCSRFStoragePolicy(httponly=True))

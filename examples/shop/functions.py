@@ -7,6 +7,7 @@ morning one for each order that still waits.
 """
 
 import functools
+from typing import Any, Dict, List, Optional
 
 import sqlalchemy as sa
 
@@ -23,7 +24,7 @@ client = inngest.Inngest(app_id="shop")
 # -- an order ----------------------------------------------------------------
 
 
-def tell_of_failure(ctx: inngest.Context):
+def tell_of_failure(ctx: inngest.Context) -> str:
     """Tell the office that an order could not be fulfilled. Called when a run has failed
     for good; its event has the run's own event and error."""
     order_id = ctx.event.data["event"]["data"]["order_id"]
@@ -38,12 +39,12 @@ def tell_of_failure(ctx: inngest.Context):
     on_failure=tell_of_failure,
     retries=3,
 )
-def fulfil_order(ctx: inngest.Context):
+def fulfil_order(ctx: inngest.Context) -> str:
     order = ctx.step.run("load-order", load_order, ctx.event.data["order_id"])
     if order["price"] > LIMIT and not is_approved(ctx, order):
         text = f"We are sorry: order {order['id']} was not approved"
         return ctx.step.run("reject", send_mail, order["id"], "customer", text, "rejected")
-    ctx.step.run("charge", charge, order, ctx.attempt)
+    ctx.step.run("charge", lambda: charge(order, ctx.attempt))
     # fan-out: a run for each piece, all at once, and this run waits for them
     ctx.group.parallel(
         tuple(
@@ -61,7 +62,7 @@ def fulfil_order(ctx: inngest.Context):
     return ctx.step.run("confirm", send_mail, order["id"], "customer", text, "on its way")
 
 
-def is_approved(ctx, order):
+def is_approved(ctx: inngest.Context, order: Dict[str, Any]) -> bool:
     """Wait until somebody has decided on an order, three days at most.
 
     The server waits for the event before the order is on the page of those to be
@@ -78,7 +79,7 @@ def is_approved(ctx, order):
             lambda: ctx.step.run("ask-for-approval", set_status, order["id"], "to be approved"),
         )
     )
-    return decision is not None and decision.data["approved"]
+    return decision is not None and bool(decision.data["approved"])
 
 
 @client.create_function(
@@ -89,7 +90,7 @@ def is_approved(ctx, order):
     # there are two people who pack
     concurrency=[inngest.Concurrency(limit=2)],
 )
-def pack_piece(ctx: inngest.Context):
+def pack_piece(ctx: inngest.Context) -> str:
     return ctx.step.run("pack", pack, ctx.event.data["order_id"], ctx.event.data["piece"])
 
 
@@ -101,7 +102,7 @@ def pack_piece(ctx: inngest.Context):
     name="Remind of orders to be approved",
     trigger=inngest.TriggerCron(cron="TZ=Europe/Berlin 0 8 * * 1-5"),
 )
-def remind(ctx: inngest.Context):
+def remind(ctx: inngest.Context) -> int:
     orders = ctx.step.run("find-orders", orders_to_be_approved)
     # fan-out: an event for each order, and nobody waits for the runs that they start
     if orders:
@@ -117,7 +118,7 @@ def remind(ctx: inngest.Context):
     name="Remind of one order",
     trigger=inngest.TriggerEvent(event="shop/order.forgotten"),
 )
-def remind_of_order(ctx: inngest.Context):
+def remind_of_order(ctx: inngest.Context) -> str:
     order_id = ctx.event.data["order_id"]
     text = f"Order {order_id} is still to be approved"
     return ctx.step.run("remind", send_mail, order_id, "office", text)
@@ -133,7 +134,7 @@ class GatewayBusy(Exception):
     """The payment gateway accepts no call at the moment."""
 
 
-def load_order(order_id):
+def load_order(order_id: int) -> Dict[str, Any]:
     order = database.session.get(Order, order_id)
     if order is None:
         # to try it again is of no use
@@ -147,7 +148,7 @@ def load_order(order_id):
     }
 
 
-def charge(order, attempt):
+def charge(order: Dict[str, Any], attempt: int) -> None:
     """Charge the card.
 
     The gateway of this shop is busy at the first attempt, so that there is a retry to be
@@ -162,12 +163,12 @@ def charge(order, attempt):
         raise inngest.NonRetriableError("the card was declined")
 
 
-def pack(order_id, piece):
+def pack(order_id: int, piece: int) -> str:
     database.session.add(Parcel(order_id=order_id, piece=piece))
     return f"piece {piece} of order {order_id} is packed"
 
 
-def send_mail(order_id, recipient, text, status=None):
+def send_mail(order_id: int, recipient: str, text: str, status: Optional[str] = None) -> str:
     """Store a mail, and with it the order's new status."""
     database.session.add(Mail(order_id=order_id, recipient=recipient, text=text))
     if status is not None:
@@ -175,11 +176,11 @@ def send_mail(order_id, recipient, text, status=None):
     return text
 
 
-def set_status(order_id, status):
+def set_status(order_id: int, status: str) -> None:
     database.session.get_one(Order, order_id).status = status
 
 
-def orders_to_be_approved():
+def orders_to_be_approved() -> List[int]:
     """Return the numbers of the orders that wait for somebody's decision."""
     wanted = sa.select(Order.id).where(Order.status == "to be approved").order_by(Order.id)
     return list(database.session.scalars(wanted))

@@ -72,7 +72,7 @@ class Mail(Base):
     text: Mapped[str]
 
 
-def create_tables():
+def create_tables() -> None:
     """Create the tables that are missing; several workers may do so at the same time."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":

@@ -1,5 +1,7 @@
 """What the pages do: place orders, list them, and decide on those to be approved."""
 
+from typing import List, Mapping
+
 import sqlalchemy as sa
 
 import inngest_wsgi as inngest
@@ -8,7 +10,7 @@ from .functions import client
 from .models import Mail, Order, transaction
 
 
-def place(form):
+def place(form: Mapping[str, str]) -> None:
     """Store an order, and start the function that fulfils it.
 
     :param form: the fields that were sent, as texts
@@ -26,7 +28,7 @@ def place(form):
     )
 
 
-def order_of(form):
+def order_of(form: Mapping[str, str]) -> Order:
     item = (form.get("item") or "").strip()
     if not item:
         raise ValueError("An order has an item.")
@@ -38,7 +40,7 @@ def order_of(form):
     )
 
 
-def number(form, field, least, most):
+def number(form: Mapping[str, str], field: str, least: int, most: int) -> int:
     text = form.get(field) or ""
     # isdecimal() is true of other digits than 0 to 9 too
     if text.isascii() and text.isdecimal() and least <= int(text[:9]) <= most:
@@ -46,7 +48,7 @@ def number(form, field, least, most):
     raise ValueError(f"The field {field} is a whole number from {least} to {most}.")
 
 
-def decide(order_id, approved):
+def decide(order_id: int, approved: bool) -> None:
     """Resume the run that waits for the decision on an order.
 
     :raises LookupError: the order is not to be approved
@@ -71,17 +73,17 @@ def decide(order_id, approved):
         )
 
 
-def orders():
+def orders() -> List[Order]:
     """Return all orders, the newest first."""
     with transaction() as session:
         return list(session.scalars(sa.select(Order).order_by(Order.id.desc())))
 
 
-def to_be_approved():
+def to_be_approved() -> List[Order]:
     return [order for order in orders() if order.status == "to be approved"]
 
 
-def mails():
+def mails() -> List[Mail]:
     """Return all mails, the newest first."""
     with transaction() as session:
         return list(session.scalars(sa.select(Mail).order_by(Mail.id.desc())))

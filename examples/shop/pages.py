@@ -5,6 +5,9 @@ times.
 """
 
 from html import escape
+from typing import List, Sequence, Tuple
+
+from .models import Mail, Order
 
 LAYOUT = """<!doctype html>
 <html lang="en">
@@ -51,7 +54,7 @@ DECISION_FORM = """<form method="post" action="/approvals/{order_id}">
 </form>"""
 
 
-def home(orders, mails, token):
+def home(orders: List[Order], mails: List[Mail], token: str) -> str:
     """Return the page of all orders.
 
     :param token: of the site's protection against forged requests (CSRF)
@@ -66,30 +69,30 @@ def home(orders, mails, token):
     )
 
 
-def approvals(orders, token):
+def approvals(orders: List[Order], token: str) -> str:
     """Return the page of the orders that wait for a decision."""
     forms = [DECISION_FORM.format(order_id=each.id, token=escape(token)) for each in orders]
     rows = [order_cells(each) for each in orders]
     return page("To be approved", table(ORDER_HEADS + ("Decision",), rows, forms))
 
 
-def refused(reason):
+def refused(reason: str) -> str:
     """Return the page that says why a form was not accepted."""
     return page("That did not work", f"<p>{escape(reason)}</p>")
 
 
-def page(title, body):
+def page(title: str, body: str) -> str:
     return LAYOUT.format(title=title, body=body)
 
 
 ORDER_HEADS = ("Order", "Item", "Pieces", "Price")
 
 
-def order_cells(order):
+def order_cells(order: Order) -> Tuple[str, ...]:
     return (str(order.id), order.item, str(order.pieces), f"{order.price / 100:.2f}")
 
 
-def table(heads, rows, forms=()):
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], forms: Sequence[str] = ()) -> str:
     """Return a table, or a line that says that there is nothing to show.
 
     :param rows: texts, which are escaped

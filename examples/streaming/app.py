@@ -16,7 +16,7 @@ TAKES_S = 8
 client = inngest.Inngest(app_id="office")
 
 
-def write_report(attempt):
+def write_report(attempt: int) -> str:
     time.sleep(TAKES_S)
     with open(REPORTS, "a") as reports:
         reports.write(f"report of attempt {attempt}\n")
@@ -29,7 +29,7 @@ def write_report(attempt):
     trigger=inngest.TriggerEvent(event="office/report.wanted"),
     retries=1,
 )
-def report(ctx: inngest.Context):
+def report(ctx: inngest.Context) -> str:
     return ctx.step.run("write-report", write_report, ctx.attempt)
 
 

@@ -117,7 +117,10 @@ class Endpoint:
         def replayed(call: Call, uses: t.Mapping[str, int], swallowed: bool) -> None:
             binding.replayed(call.run_id, uses, swallowed)
 
-        contexts = (lambda environ: _by_clock(binding.now), *self._contexts)
+        def by_clock(environ: t.Any) -> t.ContextManager[None]:
+            return _by_clock(binding.now)
+
+        contexts = (by_clock, *self._contexts)
         watch = Watch(replace, replayed)
         router = Router(
             settings,

@@ -167,7 +167,14 @@ def _gated(member: t.Any, name: str, replay: Replay) -> t.Any:
     if name in _METHODS and not replay.over:
         # it may be called later; a wrapper only here, for some libraries take
         # the place of the line from the frame that calls them
-        return lambda *args, **kwargs: member(*args, **kwargs) if replay.over else None
+        def log_later(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            return member(*args, **kwargs) if replay.over else None
+
+        return log_later
     if name in _DERIVING and callable(member):
-        return lambda *args, **kwargs: _OtherLogger(member(*args, **kwargs), replay)
+
+        def derive(*args: t.Any, **kwargs: t.Any) -> _OtherLogger:
+            return _OtherLogger(member(*args, **kwargs), replay)
+
+        return derive
     return member

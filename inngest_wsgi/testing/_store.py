@@ -61,7 +61,10 @@ class Store:
             clock, queue, self.changed, self._publish, self.function, retry_interval
         )
         self.schedules: Schedules = Schedules(
-            clock, queue.put, self.functions, lambda *due: self.runs.admission.start(*due)
+            clock,
+            queue.put,
+            self.functions,
+            lambda function, event: self.runs.admission.start(function, event),
         )
         self.executor: Executor = Executor(
             clock, self.changed, queue, self.runs, lambda: self.key, max_workers, body_limit

@@ -21,6 +21,17 @@ CHECKERS = [
     ("pyright", "3.14"),
 ]
 
+#: The examples, with options of mypy for each; "demos" is the code that they share.
+EXAMPLES = {
+    # Bottle's decorators have no types
+    "bottle": ["--config-file", str(HERE / "mypy-examples.ini"), "--allow-untyped-decorators"],
+    "demos": ["--config-file", str(HERE / "mypy-examples.ini")],
+    "django": ["--config-file", str(HERE / "mypy-django.ini")],
+    "flask": ["--config-file", str(HERE / "mypy-examples.ini")],
+    "pyramid": ["--config-file", str(HERE / "mypy-examples.ini")],
+    "streaming": ["--config-file", str(HERE / "mypy-examples.ini")],
+}
+
 
 def program(name):
     """Return the path of a checker.
@@ -41,7 +52,8 @@ def run(folder, *command):
     answer = subprocess.run(
         command,
         cwd=str(folder),
-        env={**os.environ, "PATH": path, "VIRTUAL_ENV": sys.prefix},
+        # Django's plugin of mypy reads the settings of the example
+        env={**os.environ, "PATH": path, "VIRTUAL_ENV": sys.prefix, "SECRET_KEY": "for tests"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         timeout=300,
@@ -49,9 +61,12 @@ def run(folder, *command):
     return answer.stdout.decode("utf-8"), answer.stderr.decode("utf-8")
 
 
-def mypy(name, folder, version, *paths):
-    """Return the errors, as pairs of a place and a message."""
-    cache = folder / f".mypy-{version}"
+def mypy(name, folder, version, *paths, cache=None):
+    """Return the errors, as pairs of a place and a message.
+
+    :param cache: a folder for what mypy has read; it is slow to read it again
+    """
+    cache = (cache or folder) / f".mypy-{version}"
     # not this Python for the oldest: what is installed here is written for newer ones
     python = os.path.join(os.path.dirname(program(name)), "python")
     options = ["--strict", "--python-version", version, "--python-executable", python]
@@ -108,3 +123,22 @@ def check(tmp_path_factory):
         return found[key]
 
     return checked
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory):
+    """Return a folder with a copy of each example in a folder of its own: beside the others
+    their modules, of which some have the name of a framework, would be mixed up."""
+    folder = tmp_path_factory.mktemp("examples")
+    there = ROOT / "examples"
+    for name in EXAMPLES:
+        if name == "demos":
+            (folder / name).mkdir()
+            for path in there.glob("*.py"):
+                shutil.copy(str(path), str(folder / name))
+        else:
+            shutil.copytree(str(there / name), str(folder / name))
+        if name != "django":
+            shutil.copytree(str(there / "shop"), str(folder / name / "shop"))
+    shutil.copy(str(HERE / "pyright-examples.json"), str(folder / "pyrightconfig.json"))
+    return folder

@@ -2,10 +2,11 @@
 the package installed as users have it."""
 
 import json
+import re
 import sys
 
 import pytest
-from conftest import CHECKERS, HERE, mypy, program, pyright, run
+from conftest import CHECKERS, EXAMPLES, HERE, mypy, program, pyright, run
 
 MARK = "  # error"
 checkers = pytest.mark.parametrize("checker, version", CHECKERS)
@@ -81,7 +82,8 @@ def test_pyright_knows_the_type_of_every_public_name():
     unknown = [each["name"] for each in found["symbols"] if not each["isTypeKnown"]]
     assert (unknown, found["completenessScore"]) == ([], 1), problem
     names = {module["name"] for module in found["modules"]}
-    assert {"inngest_wsgi", "inngest_wsgi.testing", "inngest_wsgi.middleware"} <= names
+    adapters = {f"inngest_wsgi.{name}" for name in ("django", "flask", "pyramid", "sqlalchemy")}
+    assert {"inngest_wsgi", "inngest_wsgi.testing", *adapters} <= names
     assert found["pyTypedPath"]
 
 
@@ -95,3 +97,20 @@ def test_mypy_finds_nothing_in_the_package(tmp_path, checker, version):
     settings = str(HERE.parent.parent / "setup.cfg")
     found = mypy(checker, tmp_path, version, "--config-file", settings, "-p", "inngest_wsgi")
     assert found == []
+
+
+def test_each_example_is_checked(examples):
+    there = {path.parent.name for path in (HERE.parent.parent / "examples").glob("*/*.py")}
+    assert there - {"shop"} == set(EXAMPLES) - {"demos"}
+    settings = (HERE / "pyright-examples.json").read_text(encoding="utf-8")
+    assert set(re.findall(r'"root": "(\w+)"', settings)) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_mypy_finds_nothing_in_an_example(examples, name):
+    checker, version = CHECKERS[0]
+    assert mypy(checker, examples / name, version, *EXAMPLES[name], ".", cache=examples) == []
+
+
+def test_pyright_finds_nothing_in_the_examples(examples):
+    assert pyright("pyright", examples, "3.14") == []

@@ -17,7 +17,7 @@ class Claim(models.Model):
     status = models.CharField(max_length=30, default="filed", editable=False)
 
     @property
-    def amount_shown(self):
+    def amount_shown(self) -> str:
         return f"{self.amount / 100:.2f}"
 
 

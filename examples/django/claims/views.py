@@ -1,8 +1,10 @@
 """The pages, and the events that they send."""
 
+from typing import Any, Dict
+
 from django.db import transaction
 from django.forms import modelform_factory
-from django.http import HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -19,7 +21,7 @@ class SeeOther(HttpResponseRedirect):
 
 
 @require_safe
-def home(request):
+def home(request: HttpRequest) -> HttpResponse:
     form = ClaimForm(
         initial={"employee": "Ann", "purpose": "a train ticket", "amount": 2599, "account": "good"}
     )
@@ -27,7 +29,7 @@ def home(request):
 
 
 @require_POST
-def file_claim(request):
+def file_claim(request: HttpRequest) -> HttpResponse:
     form = ClaimForm(request.POST)
     if not form.is_valid():
         return render(request, "home.html", listed(form), status=400)
@@ -44,13 +46,13 @@ def file_claim(request):
 
 
 @require_safe
-def approvals(request):
+def approvals(request: HttpRequest) -> HttpResponse:
     claims = Claim.objects.filter(status="to be approved")
     return render(request, "approvals.html", {"claims": claims})
 
 
 @require_POST
-def decide(request, claim_id):
+def decide(request: HttpRequest, claim_id: int) -> HttpResponse:
     # two people may decide at the same time: the second one waits here, and gets a 404
     waiting = Claim.objects.select_for_update().filter(status="to be approved")
     claim = get_object_or_404(waiting, pk=claim_id)
@@ -70,7 +72,7 @@ def decide(request, claim_id):
     return SeeOther("/approvals")
 
 
-def listed(form):
+def listed(form: Any) -> Dict[str, Any]:
     return {
         "form": form,
         "claims": Claim.objects.order_by("-pk"),

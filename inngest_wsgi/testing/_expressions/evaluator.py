@@ -98,7 +98,7 @@ class _Evaluator(Evaluator):
         return self._at(tree, lambda: tree.children[1].value)
 
     def member_index(self, tree: t.Any) -> t.Any:
-        return self._at(tree, lambda: self.visit(tree.children[1]))
+        return self._at(tree, lambda: t.cast(t.Any, self.visit(tree.children[1])))
 
     def _at(self, tree: t.Any, key: t.Callable[[], t.Any]) -> t.Any:
         path = self._path(tree)

@@ -85,18 +85,21 @@ def _bool(now: float, value: t.Any) -> t.Any:
     return value if isinstance(value, celtypes.BoolType) else no_overload("bool()")
 
 
-#: The functions by name; each is given the unix seconds of now first.
-OWN: t.Dict[str, t.Callable[..., t.Any]] = {
+_OF_ONE_VALUE: t.Dict[str, t.Callable[[float, t.Any], t.Any]] = {
     "b64decode": lambda now, text: celtypes.StringType(_decode(text)),
     "bool": _bool,
-    "contains": _contains,
     "date": _date,
     "int": _int,
     "json_parse": lambda now, text: _json(text),
     "lowercase": lambda now, text: celtypes.StringType(str(text).lower()),
-    "now": _now,
     "now_minus": lambda now, text: _later(now, -1, text),
     "now_plus": lambda now, text: _later(now, 1, text),
     "string": _string,
     "uppercase": lambda now, text: celtypes.StringType(str(text).upper()),
+}
+#: The functions by name; each is given the unix seconds of now first.
+OWN: t.Dict[str, t.Callable[..., t.Any]] = {
+    **_OF_ONE_VALUE,
+    "contains": _contains,
+    "now": _now,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
 import typing as t
@@ -48,7 +49,7 @@ def app_of(given: t.Any) -> App:
         return _wsgi(given, application, getattr(given, "extra_environ", {}))
     # django.test.Client
     if callable(getattr(given, "generic", None)):
-        return App(given, lambda environ: _django(given, environ))
+        return App(given, functools.partial(_django, given))
     raise TypeError(
         f"serve() takes a WSGI application, its URL, a webtest.TestApp, or a test client of "
         f"Flask, Werkzeug or Django, and not {given!r}"
@@ -79,7 +80,8 @@ def _django_connections_kept() -> t.Generator[None, None, None]:
         yield
     finally:
         for signal in disconnected:
-            signal.connect(close)
+            # as Django does it at first, it would keep an object for each connect
+            signal.connect(close, weak=False)
 
 
 def _django(client: t.Any, environ: t.Dict[str, t.Any]) -> Answer:

@@ -6,12 +6,18 @@ import functools
 import logging
 import typing as t
 
+import flask
+import sqlalchemy
+from sqlalchemy.orm import Session, sessionmaker
 from typing_extensions import assert_type
 
 import inngest_wsgi as inngest
+import inngest_wsgi.django
+import inngest_wsgi.flask
 from inngest_wsgi import experimental
 from inngest_wsgi.errors import StepError
 from inngest_wsgi.experimental import ai, mocked
+from inngest_wsgi.sqlalchemy import step_transaction
 from inngest_wsgi.testing import TestServer
 
 client = inngest.Inngest(
@@ -164,17 +170,17 @@ def failed(ctx: inngest.Context) -> None:
     assert_type(audited(ctx, "a", lambda: 3), int)
 
 
-class Session:
+class Connection:
     def close(self) -> None: ...
 
 
-class WithSession(inngest.Middleware):
-    session: t.Optional[Session] = None
+class WithConnection(inngest.Middleware):
+    connection: t.Optional[Connection] = None
 
     def transform_input(
         self, ctx: inngest.Context, function: inngest.Function[t.Any], steps: inngest.StepMemos
     ) -> None:
-        self.session = ctx.state.session = Session()
+        self.connection = ctx.state.connection = Connection()
         ctx.state.tenant = ctx.event.data["tenant"]
         for memo in steps.values():
             memo.data = {"decoded": memo.data}
@@ -188,19 +194,19 @@ class WithSession(inngest.Middleware):
             event.data["tenant"] = "acme"
 
     def close(self) -> None:
-        if self.session is not None:
-            self.session.close()
+        if self.connection is not None:
+            self.connection.close()
 
 
 @client.create_function(
     fn_id="failing",
     trigger=inngest.TriggerEvent("a"),
     on_failure=failed,
-    middleware=[WithSession],
+    middleware=[WithConnection],
 )
 def failing(ctx: inngest.Context) -> str:
-    session: Session = ctx.state.session
-    session.close()
+    connection: Connection = ctx.state.connection
+    connection.close()
     return ctx.run_id
 
 
@@ -214,9 +220,31 @@ class Dates:
         return datetime.date.fromisoformat(obj) if typ is datetime.date else obj
 
 
-dated = inngest.Inngest(app_id="dated", serializer=Dates(), middleware=[WithSession])
+dated = inngest.Inngest(app_id="dated", serializer=Dates(), middleware=[WithConnection])
 everything: t.List[inngest.Function[t.Any]] = [steps, others, typed, listed, groups]
 application = inngest.serve(client, [*everything, failing], streaming="allow", log_level="debug")
+# one of each type, with no annotation
+mixed = [steps, others, groups, failing]
+inngest.serve(client, mixed)
+
+# the adapters
+database = step_transaction(sessionmaker(sqlalchemy.create_engine("sqlite://")))
+flask_application = flask.Flask("shop")
+inngest_wsgi.flask.serve(
+    flask_application, client, mixed, step_context=[database], streaming="allow", public_path="/a"
+)
+urlpatterns = [
+    inngest_wsgi.django.serve(
+        client, mixed, serve_path="/a", step_context=[inngest_wsgi.django.step_transaction()]
+    )
+]
+
+
+def store(order_id: int) -> None:
+    database.session.execute(sqlalchemy.text("INSERT INTO a VALUES (:id)"), {"id": order_id})
+    assert_type(database.session, Session)
+
+
 client.send(inngest.Event(name="shop/order.placed", data={"id": 1}))
 
 

@@ -2,7 +2,12 @@
 
 import typing as t
 
+import flask
+
 import inngest_wsgi as inngest
+import inngest_wsgi.django
+import inngest_wsgi.flask
+import inngest_wsgi.sqlalchemy
 from inngest_wsgi import experimental
 
 client = inngest.Inngest(app_id="shop", serializer=inngest.PydanticSerializer())
@@ -56,6 +61,7 @@ def steps(ctx: inngest.Context) -> str:
     coroutine = ctx.step.run("a", fetch, 1)  # error
     ctx.step.ai.wrap("a", fetch, 1)  # error
     ctx.step.run("a", fetch, 1, output_type=dict)  # error
+    fetched: t.Dict[str, int] = ctx.step.run("a", fetch, 1, output_type=dict)  # error
     # groups
     one, two, three = ctx.group.parallel((lambda: 1, lambda: "b"))  # error
     ctx.group.parallel((lambda: 1, lambda: "b"), parallel_mode="race")  # error
@@ -80,7 +86,7 @@ def steps(ctx: inngest.Context) -> str:
     # the context
     ctx.session = None  # error
     ctx.sesion.close()  # error
-    return f"{text}{order}{coroutine}{three}{number}"
+    return f"{text}{order}{coroutine}{fetched}{three}{number}"
 
 
 # options
@@ -108,6 +114,19 @@ inngest.Inngest(app_id="shop", checkpointing="yes")  # error
 inngest.Inngest(app_id="shop", serializer=Order())  # error
 inngest.Inngest(app_id="shop", middleware=[Order])  # error
 client.send("shop/order.placed")  # error
+
+
+# adapters
+
+application = flask.Flask("shop")
+inngest_wsgi.flask.serve(application, client, [steps], streaming="yes")  # error
+inngest_wsgi.flask.serve(application, client, [charge])  # error
+inngest_wsgi.flask.serve(application, client, [steps], step_contexts=[])  # error
+inngest_wsgi.flask.serve(client, [steps])  # error
+inngest_wsgi.flask.serve(application, client, [steps], step_context=[charge])  # error
+inngest_wsgi.django.serve(client, [steps], log_level="verbose")  # error
+inngest_wsgi.django.serve(application, client, [steps])  # error
+inngest_wsgi.sqlalchemy.step_transaction("sqlite://")  # error
 
 
 # handlers
