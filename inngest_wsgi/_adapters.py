@@ -58,10 +58,11 @@ def importing(framework: t.Tuple[str, t.Tuple[int, int]]) -> t.Generator[None, N
 
     :raises ImportError: names the version that is needed, and the way out
     """
-    problem: t.Optional[ImportError] = None
+    problem: t.Optional[Exception] = None
     try:
         yield
-    except ImportError as error:
+    except Exception as error:
+        # not only of an import: the Python may be too new for it
         problem = error
     name, oldest = framework
     found = _installed(name)

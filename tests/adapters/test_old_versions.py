@@ -35,14 +35,17 @@ def install(folder, framework, version):
     )
 
 
-@pytest.mark.parametrize("has_the_names", [True, False])
+@pytest.mark.parametrize(
+    "module",
+    [None, "", "import sys\nsys.of_an_old_python"],
+    ids=["is imported", "lacks a name", "fails"],
+)
 @pytest.mark.parametrize("installed", BEFORE)
-def test_a_version_that_is_too_old(installed, has_the_names, tmp_path):
+def test_a_version_that_is_too_old(installed, module, tmp_path):
     framework, version = installed.split()
     install(tmp_path, framework, version)
-    if not has_the_names:
-        # as Django 1.11, which has no URLPattern
-        (tmp_path / f"{framework.lower()}.py").write_text("")
+    if module is not None:
+        (tmp_path / f"{framework.lower()}.py").write_text(module)
     oldest = {"Flask": "1.0", "Django": "2.0", "Pyramid": "1.9"}[framework]
     told = said(tmp_path, framework)
     adapter = f"inngest_wsgi.{framework.lower()}"
