@@ -1,7 +1,5 @@
 """How Sphinx makes the site of docs/: ``make docs``."""
 
-from pygments.lexers.special import TextLexer
-
 import inngest_wsgi
 
 project = "inngest_wsgi"
@@ -14,7 +12,6 @@ source_suffix = {".md": "markdown"}
 
 # a warning is an error, and so is a name that leads nowhere
 nitpicky = True
-# names of others: their documentation is not looked up, so that the site builds offline
 nitpick_ignore_regex = [
     # names of others: their documentation is not looked up, so that the site builds offline
     (r"py:.*", r"(django|flask|pyramid|sqlalchemy)\..*"),
@@ -44,8 +41,3 @@ html_title = f"inngest_wsgi {release}"
 html_static_path = []
 html_copy_source = False
 html_show_sourcelink = False
-
-
-def setup(app):
-    """Show the diagrams that only other readers of Markdown draw as text."""
-    app.add_lexer("mermaid", TextLexer)

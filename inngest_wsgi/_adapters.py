@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import inspect
+import re
 import typing as t
 
 from . import _settings
@@ -42,6 +43,51 @@ class ServeSettings(t.TypedDict, total=False):
     sync_retries: t.Optional[int]
     sync_timeout: t.Union[int, str, datetime.timedelta, None]
     max_body_bytes: t.Optional[int]
+
+
+#: Distribution and oldest version that its adapter runs with.
+FLASK = ("Flask", (1, 0))
+DJANGO = ("Django", (2, 0))
+PYRAMID = ("Pyramid", (1, 9))
+
+
+@contextlib.contextmanager
+def importing(framework: t.Tuple[str, t.Tuple[int, int]]) -> t.Generator[None, None, None]:
+    """Import what an adapter needs of its framework in this block: a version that is
+    too old would fail with a name that is missing, or at the first request.
+
+    :raises ImportError: names the version that is needed, and the way out
+    """
+    problem: t.Optional[ImportError] = None
+    try:
+        yield
+    except ImportError as error:
+        problem = error
+    name, oldest = framework
+    found = _installed(name)
+    if found is not None and _numbers(found) < oldest:
+        raise ImportError(
+            f"inngest_wsgi.{name.lower()} needs {name} {oldest[0]}.{oldest[1]} or newer, and this "
+            f"is {name} {found}. With an older one, put the endpoint before the application: "
+            'DispatcherMiddleware(application, {"/api/inngest": inngest_wsgi.serve(...)}) of '
+            "werkzeug.middleware.dispatcher; see docs/frameworks/index.md"
+        ) from problem
+    if problem is not None:
+        raise problem
+
+
+def _installed(name: str) -> t.Optional[str]:
+    """Return the version of a distribution; None if it is not installed as one."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> t.Tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 _Adapter = t.TypeVar("_Adapter", bound=t.Callable[..., t.Any])
@@ -91,8 +137,8 @@ def endpoint(
         call_context = [around, *call_context]
     settings = {**settings, "serve_path": public_path, "call_context": call_context}
     steps = settings.get("step_context", ())
-    can_tell = isinstance(steps, (list, tuple)) and open_transaction is not None
-    if can_tell and not any(hasattr(step, "open_transaction") for step in steps):
+    if isinstance(steps, (list, tuple)) and open_transaction is not None:
+        # also beside a form that can tell: it may be another library's
         settings["step_context"] = [*steps, _Looks(open_transaction)]
     return route, serve(client, functions, **settings)
 

@@ -89,6 +89,8 @@ class AI:
     ) -> SyncJSON:
         """Run a call of a provider's own library as a step. The server's page
         shows it as an AI step; otherwise it is like ``ctx.step.run``."""
+        if not callable(handler):
+            raise options.no_function(step_id, handler)
         body = self._engine.replaced(handler)
         found: SyncJSON = self._engine.run(step_id, p.TYPE_AI_WRAP, body, handler_args)
         return found

@@ -7,20 +7,26 @@ import io
 import re
 import typing as t
 
-from django.conf import settings as django_settings
-from django.core.exceptions import DisallowedHost, ImproperlyConfigured
-from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.urls import URLPattern, re_path
-from django.views.decorators.csrf import csrf_exempt
-
-from ._adapters import ServeSettings, endpoint, mounted, takes_settings
+from ._adapters import DJANGO, ServeSettings, endpoint, importing, mounted, takes_settings
 from ._endpoint.call_context import Maker
 from ._messages import Environ
-from ._transactions.django import close_old_connections, open_transaction, step_transaction
 from .client import Inngest
 from .function import Function
 from .wsgi import Application
+
+with importing(DJANGO):
+    from django.conf import settings as django_settings
+    from django.core.exceptions import DisallowedHost, ImproperlyConfigured
+    from django.db import connections, transaction
+    from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+    from django.urls import URLPattern, re_path
+    from django.views.decorators.csrf import csrf_exempt
+
+    from ._transactions.django import (
+        close_old_connections,
+        open_transaction,
+        step_transaction,
+    )
 
 if t.TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -215,3 +215,27 @@ class Event:
             return self.model_dump(mode="json")
         except Exception as error:
             return error
+
+
+def event_list(events: t.Any) -> t.List[Event]:
+    """Return the events that a user has given.
+
+    :raises TypeError: it is neither an event nor a list of them
+    """
+    if isinstance(events, Event):
+        return [events]
+    # those of a text or a dict would be letters or keys
+    if isinstance(events, (str, bytes, t.Mapping)) or not isinstance(events, t.Iterable):
+        raise _no_event(events)
+    found = list(events)
+    for event in found:
+        if not isinstance(event, Event):
+            raise _no_event(event)
+    return found
+
+
+def _no_event(given: object) -> TypeError:
+    return TypeError(
+        f"only an Event or a list of them can be sent, not {given!r}: write "
+        "inngest_wsgi.Event(name, data)"
+    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import typing as t
 
-import flask
-
 from . import errors
-from ._adapters import ServeSettings, endpoint, mounted, takes_settings
+from ._adapters import FLASK, ServeSettings, endpoint, importing, mounted, takes_settings
 from ._endpoint.call_context import Maker
 from ._messages import Environ
 from .client import Inngest
 from .function import Function
 from .wsgi import StartResponse
+
+with importing(FLASK):
+    import flask
 
 if t.TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -199,9 +199,10 @@ class Function(t.Generic[T]):
         kinds = (TriggerEvent, TriggerCron)
         if isinstance(trigger, kinds):
             return (trigger,)
-        triggers = self._checked_list("trigger", trigger, kinds, MAX_TRIGGERS)
+        wanted = "a TriggerEvent, a TriggerCron, or a list of them"
+        triggers = self._checked_list("trigger", trigger, kinds, MAX_TRIGGERS, wanted)
         if not triggers:
-            self._refuse("trigger must be a TriggerEvent, a TriggerCron, or a list of them")
+            self._refuse(f"trigger must be {wanted}")
         return triggers
 
     def _checked_flow(self, options: Options) -> t.Dict[str, t.Any]:
@@ -240,14 +241,14 @@ class Function(t.Generic[T]):
     ) -> t.Optional[t.List[t.Any]]:
         if value is None:
             return None
-        return [one.to_wire() for one in self._checked_list(name, value, (kind,), most)]
+        wanted = f"a list of {kind.__name__}"
+        return [one.to_wire() for one in self._checked_list(name, value, (kind,), most, wanted)]
 
     def _checked_list(
-        self, name: str, value: t.Any, kinds: t.Tuple[type, ...], most: int
+        self, name: str, value: t.Any, kinds: t.Tuple[type, ...], most: int, wanted: str
     ) -> t.Sequence[t.Any]:
-        names = " and ".join(kind.__name__ for kind in kinds)
         if not isinstance(value, (list, tuple)) or not all(isinstance(x, kinds) for x in value):
-            self._refuse(f"{name} must be a list of {names}, not {value!r}")
+            self._refuse(f"{name} must be {wanted}, not {value!r}")
         if len(value) > most:
             self._refuse(f"{name} has {len(value)} entries; the most is {most}")
         return tuple(value)

@@ -12,18 +12,19 @@ import contextlib
 import io
 import typing as t
 
-from pyramid.config import Configurator
-from pyramid.events import ApplicationCreated
-from pyramid.request import apply_request_extensions
-from pyramid.security import NO_PERMISSION_REQUIRED
-from pyramid.threadlocal import get_current_request
-
-from ._adapters import ServeSettings, endpoint, mounted, takes_settings
+from ._adapters import PYRAMID, ServeSettings, endpoint, importing, mounted, takes_settings
 from ._endpoint.call_context import Maker
 from ._messages import Environ
 from .client import Inngest
 from .function import Function
 from .wsgi import Application, StartResponse
+
+with importing(PYRAMID):
+    from pyramid.config import Configurator
+    from pyramid.events import ApplicationCreated
+    from pyramid.request import apply_request_extensions
+    from pyramid.security import NO_PERMISSION_REQUIRED
+    from pyramid.threadlocal import get_current_request
 
 if t.TYPE_CHECKING:
     from typing_extensions import Unpack

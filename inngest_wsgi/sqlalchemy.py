@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from . import errors
 from ._execution.current_step import current as call_of_thread
 from ._messages import RunningStep
+from ._transactions.aborted import CAUGHT, is_aborted
 
 #: The key in ``info`` of a session or connection under which is noted what its
 #: transaction has done.
@@ -205,6 +206,10 @@ class _OfSessions(StepTransaction):
             yield session
             if _LOST in session.info:
                 raise _lost(step)
+            if _DONE in session.info:
+                with contextlib.suppress(SQLAlchemyError):
+                    # one that it has, unless a flush has failed: then the commit raises
+                    _check(session.connection(), step)
 
 
 class _OfScopedSession(_OfSessions):
@@ -213,6 +218,8 @@ class _OfScopedSession(_OfSessions):
 
     @contextlib.contextmanager
     def call_context(self, environ: t.Any) -> t.Generator[None, None, None]:
+        # what a page has left in this thread is none of the function's
+        self._source.remove()
         try:
             yield
         finally:
@@ -274,6 +281,7 @@ class _OfEngine(StepTransaction):
             yield connection
             if not transaction.is_active:
                 raise errors.StepConfigError(step.step_id, _ENDED)
+            _check(connection, step)
 
 
 def _is_new(watched: t.Any) -> bool:
@@ -301,6 +309,15 @@ def _lost(step: RunningStep) -> errors.StepConfigError:
         "session is closed after the step: call neither close() nor remove() in a step, and use "
         "no 'with' block for it",
     )
+
+
+def _check(connection: Connection, step: RunningStep) -> None:
+    """Check that what is in a transaction can be committed.
+
+    :raises errors.StepConfigError: nothing would be saved, without an error
+    """
+    if is_aborted(getattr(connection.connection, "dbapi_connection", None)):
+        raise errors.StepConfigError(step.step_id, CAUGHT)
 
 
 def _make_way(session: t.Any, step: RunningStep) -> None:

@@ -21,7 +21,7 @@ from ._execution.recall import NOT_RECALLED, recall
 from ._execution.sender import Sender
 from ._messages import Call, Idempotency
 from .ai import AI
-from .event import Event
+from .event import Event, event_list
 from .function import Function
 from .serializer import Serializer, deserialized, serialized
 
@@ -135,6 +135,8 @@ class Step:
             found = recall(engine, step_id)
             if found is not NOT_RECALLED:
                 return found
+        if not callable(handler):
+            raise options.no_function(step_id, handler)
         if engine.replace is not None:
             handler = engine.replaced(handler)
         if handler_kwargs:
@@ -154,6 +156,8 @@ class Step:
             raise errors.StepConfigError(
                 step_id, "output_type needs a serializer; give the client one"
             )
+        if not callable(handler):
+            raise options.no_function(step_id, handler)
 
         def work(*args: t.Any) -> t.Any:
             value = handler(*args, **kwargs)
@@ -183,7 +187,7 @@ class Step:
         """
 
         def work() -> t.List[str]:
-            batch = [events] if isinstance(events, Event) else list(events)
+            batch = event_list(events)
             if len(batch) > encode.MAX_IDS:
                 raise errors.StepConfigError(
                     step_id,

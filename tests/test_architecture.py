@@ -60,7 +60,7 @@ LEVELS = [
     {"_endpoint.router"},
     {"_endpoint.binding"},
     {"wsgi"},
-    {"_adapters", "experimental.mocked"},
+    {"_adapters", "_transactions.aborted", "experimental.mocked"},
     {"_transactions.django", "_transactions.zope", "sqlalchemy"},
     {"django", "flask", "pyramid"},
     {""},

@@ -60,7 +60,10 @@ def test_a_handler_that_could_not_run_is_refused_when_it_is_declared(client, han
         ({"retries": -1}, "retries"),
         ({"retries": 21}, "0 to 20"),
         ({"retries": True}, "retries"),
-        ({"trigger": "shop/order.placed"}, "TriggerEvent"),
+        (
+            {"trigger": "shop/order.placed"},
+            "must be a TriggerEvent, a TriggerCron, or a list of them, not 'shop/order.placed'",
+        ),
         ({"trigger": []}, "TriggerEvent"),
         ({"trigger": [EVENT, None]}, "TriggerEvent"),
         ({"trigger": [EVENT] * 11}, "11 entries; the most is 10"),

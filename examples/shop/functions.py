@@ -44,7 +44,7 @@ def fulfil_order(ctx: inngest.Context) -> str:
     if order["price"] > LIMIT and not is_approved(ctx, order):
         text = f"We are sorry: order {order['id']} was not approved"
         return ctx.step.run("reject", send_mail, order["id"], "customer", text, "rejected")
-    ctx.step.run("charge", charge, order, ctx.attempt)
+    ctx.step.run("charge", lambda: charge(order, ctx.attempt))
     # fan-out: a run for each piece, all at once, and this run waits for them
     ctx.group.parallel(
         tuple(

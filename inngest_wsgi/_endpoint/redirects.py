@@ -19,6 +19,13 @@ _MESSAGE = (
     "done. Register the address that the redirect leads to{}: sync the app by that address, or "
     "set serve_origin and serve_path ({} and {}). A redirect with 307 or 308 would do, too."
 )
+#: The address of the endpoint is the same with a slash at its end.
+_SLASH = (
+    "{} came as a GET: something before this app redirects it with 301, 302 or 303, from {} to "
+    "the same address with or without a slash at its end. Nothing was done. Mount the endpoint so "
+    "that it gets both forms, as Werkzeug's DispatcherMiddleware does before the application. A "
+    "redirect with 307 or 308 would do, too."
+)
 
 
 def what_it_was(request: Request) -> t.Optional[str]:
@@ -46,6 +53,8 @@ def check(request: Request, settings: Settings) -> None:
     what = what_it_was(request)
     if what is not None:
         came_by, leads_to = _came_by(request), _leads_to(request, settings)
+        if came_by is not None and came_by == leads_to:
+            raise errors.RedirectedError(_SLASH.format(what, came_by))
         raise errors.RedirectedError(
             _MESSAGE.format(
                 what,

@@ -9,7 +9,7 @@ from .._logs import log
 from .._messages import Idempotency
 from .._server_api.events import EventApi, TraceHeaders
 from .._server_api.retry import SEND_RETRY, Retry
-from ..event import Event
+from ..event import Event, event_list
 from ..middleware import SendEventsResult
 from .middleware_stack import Stack
 
@@ -49,10 +49,7 @@ class MiddlewareSender:
         :param idempotency: given where the same events may be sent again
         :returns: the ids that the server gave them, in their order
         """
-        batch = [events] if isinstance(events, Event) else list(events)
-        for event in batch:
-            if not isinstance(event, Event):
-                raise TypeError(f"only Event objects can be sent, not {event!r}")
+        batch = event_list(events)
         self._api.check_key()
         self._stack.forward("before_send_events", batch)
         try:

@@ -16,6 +16,16 @@ clock: "contextvars.ContextVar[t.Optional[t.Callable[[], float]]]" = contextvars
 )
 
 
+def no_function(step_id: object, given: object) -> errors.StepConfigError:
+    """Make the error of a step that was not given a function to run."""
+    return errors.StepConfigError(
+        step_id,
+        "it was given a value of type "
+        f"{type(given).__name__} where the function to run belongs. Give it the function and its "
+        "arguments, f, x, and not what the function returns, f(x): that would run in each call",
+    )
+
+
 def text(step_id: str, name: str, value: t.Any) -> str:
     """Return an option that is text.
 

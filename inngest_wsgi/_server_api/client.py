@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 import typing as t
 import urllib.parse
@@ -167,6 +169,12 @@ class Http:
             content_type.strip().lower(),
         )
 
+    def _refused_advice(self, problem: Unreachable) -> str:
+        """Return what to look at if nothing listens at the server's address."""
+        if self._settings.is_dev and os.strerror(errno.ECONNREFUSED) in str(problem):
+            return f". Is the Inngest Dev Server running, and {p.ENV_DEV} its address?"
+        return ""
+
     def _signing_key_advice(self) -> str:
         settings = self._settings
         variables = p.ENV_SIGNING_KEY
@@ -210,6 +218,7 @@ class Http:
                 if retry.is_last(attempt) or deadline.is_over(wait_s):
                     raise errors.ApiError(
                         f"{api_name} at {_origin_of(url)} cannot be reached: {problem}"
+                        f"{self._refused_advice(problem)}"
                     ) from None
             except Exception as error:
                 # urllib3 lets some pass, OverflowError for one

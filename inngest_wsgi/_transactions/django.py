@@ -10,6 +10,7 @@ from django.db import connections, transaction
 
 from .. import errors
 from .._messages import RunningStep
+from .aborted import is_aborted
 
 _HELD = (
     "the function has {} open on the database {!r}. The rows of the step would be lost with it "
@@ -107,7 +108,7 @@ def _atomic(alias: str, step: RunningStep) -> t.Generator[None, None, None]:
         yield
         if connection.closed_in_transaction or connection.connection is None:
             raise errors.StepConfigError(step.step_id, _CLOSED.format(alias))
-        if connection.needs_rollback:
+        if connection.needs_rollback or is_aborted(connection.connection):
             raise errors.StepConfigError(step.step_id, _ROLLBACK.format(alias))
 
 

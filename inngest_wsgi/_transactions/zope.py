@@ -12,6 +12,7 @@ from transaction.interfaces import NoTransaction
 from .. import errors
 from .._logs import log
 from .._messages import RunningStep
+from .aborted import CAUGHT, is_aborted
 
 #: Returns the transaction manager of the running call.
 FindManager = t.Callable[[], t.Any]
@@ -87,6 +88,8 @@ class StepTransaction:
             yield manager
             if _current(manager) is None:
                 raise errors.StepConfigError(step.step_id, _ENDED)
+            if any(map(_cannot_commit, getattr(_current(manager), "_resources", ()))):
+                raise errors.StepConfigError(step.step_id, CAUGHT)
             manager.commit()
         except BaseException:
             if _current(manager) is not None:
@@ -125,3 +128,17 @@ def _is_changed(resource: t.Any) -> bool:
     if session.new or session.dirty or session.deleted:
         return True
     return bool(module._SESSION_STATE.get(session) == module.STATUS_CHANGED)
+
+
+def _cannot_commit(resource: t.Any) -> bool:
+    """Tell whether a session of SQLAlchemy has a transaction of which nothing would be
+    saved, without an error."""
+    session = getattr(resource, "session", None)
+    if session is None:
+        return False
+    try:
+        connection = session.connection().connection
+    except Exception:
+        # a flush has failed: then the commit raises
+        return False
+    return is_aborted(getattr(connection, "dbapi_connection", None))

@@ -1,3 +1,4 @@
+import contextlib
 import threading
 
 import django_settings
@@ -36,6 +37,16 @@ def call(client, path="/api/inngest", **options):
     if answer.status_code != 201:
         return answer.status_code, answer.data
     return inner_of(answer.data)[::2]
+
+
+class Sees:
+    """What makes transactions of another library in a project of Django."""
+
+    def __call__(self, step):
+        return contextlib.nullcontext()
+
+    def open_transaction(self):
+        return None
 
 
 @pytest.fixture
@@ -283,3 +294,13 @@ def test_an_asgi_handler_is_refused():
     del request.environ
     with pytest.raises(ImproperlyConfigured, match="serve the project's wsgi.py"):
         entry.callback(request)
+
+
+@pytest.mark.parametrize("others", [[], [Sees()]], ids=["alone", "with a form"])
+def test_a_transaction_around_steps_is_warned_of(others, caplog):
+    def handler(ctx):
+        with transaction.atomic():
+            ctx.step.sleep("nap", "1h")
+
+    assert call(served(handler, step_context=others))[0] == 206
+    assert "has a transaction.atomic() on the database 'default' open" in caplog.text

@@ -186,6 +186,30 @@ def test_streamed_calls_have_their_own_sessions(shop):
 
 
 @pytest.mark.postgresql
+@pytest.mark.parametrize("has_savepoint", [False, True])
+def test_an_error_that_is_caught(shop, has_savepoint):
+    """PostgreSQL answers a COMMIT with a ROLLBACK then, and psycopg2 raises nothing."""
+
+    def work():
+        database = shop.database
+        shop.write("a")
+        used = database.connection if shop.kind == "Engine" else database.session
+        nested = used.begin_nested() if has_savepoint else contextlib.nullcontext()
+        with contextlib.suppress(IntegrityError), nested:
+            for _ in range(2):
+                used.execute(insert(Row.__table__).values(text="b"))
+
+    op = shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()
+    if has_savepoint:
+        assert (op["op"], shop.rows) == ("StepRun", ["a"])
+    else:
+        assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+        assert "an error of the database was caught" in op["error"]["message"]
+        assert shop.rows == []
+    assert shop.used == 0
+
+
+@pytest.mark.postgresql
 def test_calls_at_once_have_a_transaction_each(shop):
     """On SQLite one would wait for the other's lock."""
     both = threading.Barrier(2)
@@ -261,6 +285,15 @@ def test_the_session_of_the_function_keeps_its_objects(database_url):
 
     assert shop.endpoint(handler).op()["op"] == "StepRun"
     assert (found, used, shop.used) == (["b"], [0], 0)
+    shop.engine.dispose()
+
+
+def test_what_a_page_has_left_in_the_thread_fails_no_step(database_url, caplog):
+    shop = Shop(database_url, "scoped_session")
+    shop.scoped.add(Row(text="left"))
+    shop.scoped.flush()
+    assert shop.endpoint(lambda ctx: ctx.step.run("s", shop.write, "a")).op()["op"] == "StepRun"
+    assert (shop.rows, shop.used, warned(caplog)) == (["a"], 0, [])
     shop.engine.dispose()
 
 

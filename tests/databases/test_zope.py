@@ -1,9 +1,12 @@
 """``inngest_wsgi.pyramid.step_transaction()``, with and without a request."""
 
+import contextlib
+
 import pytest
 from apps import Endpoint
 from db_engine import make_engine
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 transaction = pytest.importorskip("transaction")
@@ -96,6 +99,21 @@ def test_a_doomed_transaction_fails_the_step(shop):
 
     op = shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()
     assert (op["op"], op["error"]["name"]) == ("StepError", "DoomedTransaction")
+    assert shop.rows == []
+
+
+@pytest.mark.postgresql
+def test_an_error_that_is_caught_fails_the_step(shop):
+    """PostgreSQL answers a COMMIT with a ROLLBACK then, and psycopg2 raises nothing."""
+
+    def work():
+        shop.write("a")
+        with contextlib.suppress(SQLAlchemyError):
+            shop.session.execute(text("no SQL"))
+
+    op = shop.endpoint(lambda ctx: ctx.step.run("s", work)).op()
+    assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+    assert "an error of the database was caught" in op["error"]["message"]
     assert shop.rows == []
 
 

@@ -1,10 +1,10 @@
 """Runs what the pages of the documentation show.
 
-A page's Python blocks are files, which are written into an empty folder: pytest runs those that
-are called ``test_*.py``, and each other one is imported in a process of its own, in which a
-warning is an error. What a page has no test for may have one in ``checks/``:
-``checks/flow_control.py`` is put beside the files of ``docs/flow-control.md``, as
-``test_unseen.py``.
+A page's Python blocks are files, which are written into an empty folder. Those that are called
+``test_*.py`` are run by pytest, or by Django's own runner if they have a ``TestCase`` of Django.
+Each other one is imported in a process of its own, in which a warning is an error. What a page has
+no test for may have one in ``checks/``: ``checks/flow_control.py`` is put beside the files of
+``docs/flow-control.md``, as ``test_unseen.py``.
 """
 
 import ast
@@ -98,6 +98,11 @@ def is_choosy(text):
     return "monkey" in text
 
 
+def is_of_django(text):
+    """Return whether a test needs the database that Django's runner makes."""
+    return "from django.test import TestCase" in text
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if programs(page) and page != ELSEWHERE])
 def test_the_programs_of_a_page_are_imported_and_synced(page, folder):
     here, together, told = folder(page), ["--fork"], []
@@ -118,8 +123,14 @@ def test_the_programs_of_a_page_are_imported_and_synced(page, folder):
 )
 def test_the_tests_of_a_page(page, folder):
     here = folder(page)
-    told = run_pytest(here, **environment(here))
-    for name in filter(is_test, FILES[page]):
+    of_django = [name for name in FILES[page] if is_test(name) and is_of_django(FILES[page][name])]
+    by_pytest = [name for name in FILES[page] if is_test(name) and name not in of_django]
+    for name in of_django:
+        status, told = run(here, "-m", "django", "test", name[:-3], **environment(here))
+        count = len(doc_pages.test_names(FILES[page][name]))
+        assert status == 0 and f"Ran {count} test" in told, told
+    told = run_pytest(here, *by_pytest, **environment(here)) if by_pytest else ""
+    for name in by_pytest:
         found = re.findall(rf"^(\w+) {re.escape(name)}(?:::\w+)*::(\w+)", told, re.MULTILINE)
         assert {status for status, _ in found} == {"PASSED"}, told
         assert {test for _, test in found} == set(doc_pages.test_names(FILES[page][name])), told
@@ -130,11 +141,30 @@ def test_what_a_page_does_not_show(page, folder, tmp_path):
     here = write(tmp_path, FILES[page])
     (here / "test_unseen.py").write_text(check_of(page).read_text("utf-8"), "utf-8")
     told = run_pytest(here, "test_unseen.py", **environment(here))
-    assert re.search(r"^=+ \d+ passed in ", told, re.MULTILINE), told
+    assert re.search(r"^=+ \d+ passed(, \d+ warnings?)? in ", told, re.MULTILINE), told
 
 
 def test_each_check_has_a_page():
     assert {path for path in CHECKS.rglob("*.py")} <= {check_of(page) for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_link_and_picture_has_a_file_and_words(page):
+    """Sphinx finds a page without its ending, and GitHub does not."""
+    wrong = []
+    inline = [token for token in MarkdownIt("commonmark").parse(read(page)) if token.children]
+    for token in (child for each in inline for child in each.children or ()):
+        target = str(token.attrs.get("href") or token.attrs.get("src") or "")
+        path = target.partition("#")[0]
+        if (
+            path
+            and ":" not in path
+            and not (doc_pages.ROOT / page).parent.joinpath(path).is_file()
+        ):
+            wrong.append(f"{target} is no file")
+        if token.type == "image" and not token.content:
+            wrong.append(f"{target} has no words for those who do not see it")
+    assert not wrong
 
 
 def test_each_page_is_in_the_site():

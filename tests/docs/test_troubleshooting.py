@@ -13,7 +13,7 @@ from stub_server import Scripted, serving
 from werkzeug.test import Client
 
 import inngest_wsgi as inngest
-from inngest_wsgi import _settings
+from inngest_wsgi import _adapters, _settings
 from inngest_wsgi._dev_page import diagnostics
 
 TEXT = doc_pages.read("docs/troubleshooting.md")
@@ -129,6 +129,12 @@ def coroutine():
     declared(handler)
 
 
+@provokes("inngest_wsgi.…")
+def old_framework():
+    with _adapters.importing(("Werkzeug", (99, 0))):
+        pass
+
+
 @provokes("the function takes two")
 def two_arguments():
     declared(lambda ctx, step: None)
@@ -166,6 +172,14 @@ def nobody():
 def redirect():
     with serving(Scripted((302, "", {"Location": "https://example.com/"}))) as origin:
         synced(origin)
+
+
+@provokes("0 of … events")
+def nobody_for_events():
+    client = inngest.Inngest(
+        app_id="shop", event_api_base_url="http://127.0.0.1:1", is_production=False
+    )
+    client.send(inngest.Event(name="a"))
 
 
 @provokes("What answers at")
@@ -321,6 +335,16 @@ def failing_step():
 @provokes("Function … failed")
 def failing_function():
     called(lambda ctx: 1 / 0)
+
+
+@provokes("it was given")
+def a_result():
+    return called(lambda ctx: ctx.step.run("a", int()))
+
+
+@provokes("only an Event")
+def a_name():
+    inngest.Inngest(app_id="shop", is_production=False).send("order/placed")  # type: ignore
 
 
 @provokes("it is inside step")

@@ -146,3 +146,11 @@ def test_a_redirect_that_keeps_the_method_works():
     endpoint = Endpoint(lambda ctx: "done")
     response = endpoint.request(body=CALL, headers={"Referer": OLD})
     assert (response.status_code, response.get_json()) == (200, "done")
+
+
+def test_a_redirect_that_only_adds_a_slash():
+    """As of a controller of TurboGears: two addresses that read alike would not help."""
+    ours = "https://www.shop.example/api/inngest?fnId=shop-f"
+    message = followed(Endpoint(lambda ctx: None), Referer=ours).get_json()["message"]
+    assert "from https://www.shop.example/api/inngest to the same address with or " in message
+    assert message.count("https://") == 1 and "DispatcherMiddleware" in message

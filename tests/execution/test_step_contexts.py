@@ -300,6 +300,31 @@ def test_a_middleware_may_make_json_of_an_output():
     assert log[-1] == "a left"
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("hook", ["after_execution", "transform_output", "before_response"])
+def test_a_hook_that_raises_after_a_step_has_it_run_again(hook, goes_on):
+    """What is committed is committed by then: docs/transactions.md says so."""
+    log = []
+
+    def raises(self, *args):
+        raise ValueError("no")
+
+    raising = type("Raising", (inngest.Middleware,), {hook: raises})
+    api = Api()
+    endpoint = calling(
+        int,
+        client={"middleware": [raising]},
+        step_context=[Recorder(log)],
+        http=api,
+        checkpointing=goes_on,
+    )
+    answer = endpoint.call(**(CTX if goes_on else {}))
+    # tried again, with no step stored
+    assert answer.status_code == 500
+    assert answer.headers.get("X-Inngest-No-Retry") != "true"
+    assert (log, api.stored) == (["a made", "a entered", "a left"], [])
+
+
 def test_managers_are_entered_in_the_thread_of_a_streamed_function():
     names = []
 

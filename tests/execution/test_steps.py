@@ -476,3 +476,27 @@ def test_a_plain_step_has_no_opts(args, raced, opts, plan):
 def test_the_number_of_attempts(most):
     endpoint = Endpoint(lambda ctx: [ctx.attempt, ctx.max_attempts])
     assert endpoint.call(max_attempts=most, attempt=2).get_json() == [2, most]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda step: step.run("load", "a result"),
+        lambda step: step.run("load", "a result", key=1),
+        lambda step: step.run("load", None),
+        lambda step: step.ai.wrap("load", {"a": "result"}),
+    ],
+)
+def test_a_step_that_is_given_a_result(call):
+    said = Endpoint(lambda ctx: call(ctx.step)).call()
+    assert said.status_code == 400 and said.headers["X-Inngest-No-Retry"] == "true"
+    message = said.get_json()["message"]
+    assert message.startswith("step 'load': it was given a value of type ")
+    assert "where the function to run belongs" in message
+
+
+@pytest.mark.parametrize("given", ["order/received", {"name": "a"}])
+def test_a_step_that_sends_no_event(given):
+    op = Endpoint(lambda ctx: ctx.step.send_event("w", given)).op()
+    assert op["error"]["message"].startswith("only an Event or a list of them can be sent, not ")
+    assert repr(given) in op["error"]["message"]

@@ -16,7 +16,7 @@ import inngest_wsgi
 from inngest_wsgi.testing import LocalServer, VirtualClock
 
 #: Not for applications.
-LEFT_OUT = ("__pycache__", "pip", "setuptools", "_pytest", "hypothesis", "*.pth", "*.po")
+LEFT_OUT = ("__pycache__", "pip", "_pytest", "hypothesis", "*.pth", "*.po")
 
 
 def pytest_addoption(parser):

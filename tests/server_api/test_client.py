@@ -3,6 +3,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 
 import pytest
 from apps import Endpoint
@@ -109,7 +110,20 @@ def test_a_server_that_cannot_be_reached(caplog):
     with pytest.raises(inngest.SendEventsError) as caught:
         client_of("http://127.0.0.1:9", event_key="secret-key").send(EVENT)
     assert "http://127.0.0.1:9 cannot be reached: Connection refused" in str(caught.value)
+    assert "Is the Inngest Dev Server running, and INNGEST_DEV its address?" in str(caught.value)
     assert "secret-key" not in str(caught.value) + caplog.text
+
+
+def test_only_dev_mode_asks_for_the_dev_server():
+    client = inngest.Inngest(
+        app_id="shop",
+        event_api_base_url="http://127.0.0.1:9",
+        event_key="secret-key",
+        is_production=True,
+    )
+    with pytest.raises(inngest.SendEventsError, match="Connection refused") as caught:
+        client.send(EVENT)
+    assert "Dev Server" not in str(caught.value)
 
 
 def test_the_event_key_is_in_no_log(caplog):
@@ -128,15 +142,19 @@ def test_in_cloud_mode_an_event_key_is_needed():
 
 
 @pytest.mark.parametrize(
-    "events, error",
+    "events, error, said",
     [
-        ("text", TypeError),
-        ([EVENT, {"name": "a"}], TypeError),
-        (inngest.Event(name="a", data={"x": object()}), inngest.OutputError),
+        ("order/received", TypeError, "not 'order/received': write inngest_wsgi.Event("),
+        (b"order", TypeError, "not b'order'"),
+        ({"name": "a"}, TypeError, "not {'name': 'a'}"),
+        (None, TypeError, "not None"),
+        (["order/received"], TypeError, "not 'order/received'"),
+        ([EVENT, {"name": "a"}], TypeError, "not {'name': 'a'}"),
+        (inngest.Event(name="a", data={"x": object()}), inngest.OutputError, "cannot be sent"),
     ],
 )
-def test_an_invalid_event_is_not_sent(events, error):
-    with pytest.raises(error):
+def test_an_invalid_event_is_not_sent(events, error, said):
+    with pytest.raises(error, match=re.escape(said)):
         client_of("http://127.0.0.1:9").send(events)
 
 

@@ -192,7 +192,9 @@ FRAMEWORKS = [
         no_own=BY_A_FILE,
         slash=307,
     ),
-    Framework("TurboGears 2", "in_turbogears", "turbogears2", no_own=BY_A_FILE),
+    Framework(
+        "TurboGears 2", "in_turbogears", "turbogears2", toolbar="tgdb_debugbar", no_own=BY_A_FILE
+    ),
     Framework("WebOb", "in_webob", "webob", slash=301),
     Framework(
         "web.py",

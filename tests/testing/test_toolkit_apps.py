@@ -368,6 +368,11 @@ def test_a_client_is_bound_to_one_server(shop):
         (lambda: Response("hello"), AT, "No endpoint of serve\\(\\) is at /api/inngest"),
         (lambda: Response("gone", 404), AT, "HTTP 404: gone. No endpoint"),
         (lambda: Shop().application, "/elsewhere", "No endpoint of serve\\(\\) is at /elsewhere"),
+        (
+            lambda: Response("gone", 404),
+            AT,
+            "of a dispatcher, pass the dispatcher",
+        ),
     ],
 )
 def test_an_application_without_an_endpoint(inngest_server, app, path, said):

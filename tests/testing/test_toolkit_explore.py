@@ -8,10 +8,12 @@ import unittest
 
 import pytest
 import right_functions
+import sqlalchemy
 import toolkit_shop
 import wrong_functions
 from hypothesis import settings
 
+import inngest_wsgi as inngest
 from inngest_wsgi.testing import FAULT_KINDS, ExplorationFailed, InngestTestCase, explore
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
@@ -201,22 +203,33 @@ def test_nothing_is_left_of_it(inngest_server):
     assert inngest_server.send("go").run().output == 1
 
 
-def test_the_shop_of_the_examples(tmp_path, monkeypatch):
+def test_the_shop_of_the_examples(monkeypatch):
     """It charges again if an answer is lost, so none is. Its gateway is busy at first."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setenv("INNGEST_DEV", "1")
-    monkeypatch.delitem(sys.modules, "shop", raising=False)
-    shop = importlib.import_module("shop")
-    numbers = iter(range(1000))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+        monkeypatch.delitem(sys.modules, name)
+    functions, models, orders = map(
+        importlib.import_module, ("shop.functions", "shop.models", "shop.orders")
+    )
     kept = [kind for kind in FAULT_KINDS if kind not in LOSING]
+    endpoint = inngest.serve(
+        functions.client,
+        [functions.fulfil_order, functions.pack_piece],
+        step_context=[models.database],
+    )
 
     def scenario(server):
-        monkeypatch.setattr(shop, "DATABASE", str(tmp_path / f"{next(numbers)}.sqlite3"))
-        shop.create_tables()
-        server.serve(shop.endpoint, path="/")
-        shop.place_order("a pot", 500)
+        engine = sqlalchemy.create_engine("sqlite://")
+        models.Session.configure(bind=engine)
+        models.Base.metadata.create_all(engine)
+        server.serve(endpoint)
+        orders.place({"item": "a pot", "pieces": "2", "price": "500", "card": "good"})
         server.run_until_idle()
-        assert server.run().status == "Completed", server.run()
-        assert shop.list_orders() == [(1, "a pot", 500, 1, 1)]
+        assert server.run("fulfil-order").status == "Completed", server.run("fulfil-order")
+        with models.transaction() as session:
+            assert session.query(models.Charge).count() == 1
+            assert session.query(models.Parcel).count() == 2
+        engine.dispose()
 
     explore(scenario, faults=kept, seeds=200)

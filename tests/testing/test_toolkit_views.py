@@ -146,8 +146,9 @@ def test_the_error_of_a_run(server):
 def test_a_run_without_a_result(server):
     server.serve(app_of(lambda ctx: ctx.step.sleep("s", "1h")))
     run = server.send("go").run()
+    advice = "advance.. and run_until_idle.. let time pass"
     with pytest.raises(
-        RunFailed, match="Running: run .* has not ended\n(.|\n)*s: sleeps"
+        RunFailed, match=f"Running: run .* has not ended; {advice}\n(.|\n)*s: sleeps"
     ) as caught:
         run.result()
     assert caught.value.name == "Running"

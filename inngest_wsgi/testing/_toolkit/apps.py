@@ -80,7 +80,8 @@ def _django_connections_kept() -> t.Generator[None, None, None]:
         yield
     finally:
         for signal in disconnected:
-            signal.connect(close)
+            # as Django does it at first, it would keep an object for each connect
+            signal.connect(close, weak=False)
 
 
 def _django(client: t.Any, environ: t.Dict[str, t.Any]) -> Answer:

@@ -27,8 +27,8 @@ _COMPARED = 40
 
 _SAME = (
     "Something outside of its steps is not the same in each call: the time, a random number or "
-    "id, the order of a set, a global variable, or data that is read there. Read it in a step "
-    "(ctx.step.run), whose result is remembered, and use that result"
+    "id, the order of a set, a global variable, ctx.attempt, or data that is read there. Read it "
+    "in a step (ctx.step.run), whose result is remembered, and use that result"
 )
 _RACE = (
     ". In a race, do not note in a variable which branch was first: each call sees all the "

@@ -124,7 +124,8 @@ class TestServer(Controls):
         if _HANDLED not in names:
             return (
                 f". No endpoint of serve() is at {path} of the application: pass path=, the path "
-                "at which it is mounted"
+                "at which it is mounted; or, if this is the inner application of a dispatcher, "
+                "pass the dispatcher"
             )
         if not self._binding.count:
             return (

@@ -282,7 +282,9 @@ class TestRun:
         error = self.error
         if error is not None:
             raise error
-        what = "was cancelled" if self._run.ended else "has not ended"
+        what = "was cancelled"
+        if not self._run.ended:
+            what = "has not ended; advance() and run_until_idle() let time pass"
         raise RunFailed(self._run.status, f"run {self.id} of {self.function_id} {what}\n{self}")
 
     def __eq__(self, other: object) -> bool:

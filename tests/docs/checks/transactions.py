@@ -7,6 +7,7 @@ import django
 import flask_app
 import lost
 import own
+import zope_app
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 
@@ -71,3 +72,12 @@ def test_a_step_without_a_transaction(inngest_server):
         session.query(app.Order).delete()
     run = drive(inngest_server, own.application, "order/received", "order", id=3)
     assert run.result() == "placed"
+
+
+def test_zope_sqlalchemy_without_pyramid(inngest_server):
+    with zope_app.transaction.manager:
+        zope_app.DBSession.query(zope_app.Order).delete()
+        zope_app.zope.sqlalchemy.mark_changed(zope_app.DBSession())
+    run = drive(inngest_server, zope_app.application, "order/received", "order", id=4)
+    # had the first attempt left its row, the second could not have inserted it
+    assert (run.step("place").attempts, run.result()) == (2, "placed")

@@ -1,7 +1,10 @@
+"""TurboGears with its debug toolbar and error pages."""
+
 import jobs
 import tg
 from tg.configurator import FullStackApplicationConfigurator
 from tg.util.webtest import test_context
+from tgext.debugbar import DebugBar
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 
@@ -23,7 +26,7 @@ class Root(tg.TGController):
 
     @tg.expose()
     def page(self):
-        return "a page"
+        return "<html><head></head><body>a page</body></html>"
 
     @tg.expose()
     def form(self, text=None):
@@ -42,6 +45,10 @@ class Root(tg.TGController):
         tg.abort(404)
 
 
+#: The toolbar looks for it here.
+RootController = Root
+
+
 class Globals:
     kept = jobs.KEPT
 
@@ -56,6 +63,13 @@ def turbogears_context(environ):
     return test_context(inner[0], environ=environ)
 
 
+def show_toolbar(configurator, conf):
+    """Show the toolbar, which is for debug mode, beside the error pages, which are not."""
+    conf["debug"] = True
+    DebugBar(configurator)(configurator, conf)
+    conf["debug"] = False
+
+
 inner: list = []
 
 
@@ -65,11 +79,14 @@ def remember(app):
 
 
 configurator = FullStackApplicationConfigurator()
+tg.hooks.register("initialized_config", show_toolbar)
 configurator.update_blueprint(
     {
         "root_controller": Root(),
         "app_globals": Globals,
-        "renderers": ["json"],
+        "application_root_module": __name__,
+        "renderers": ["json", "kajiki"],
+        "default_renderer": "kajiki",
         "errorpage.enabled": True,
         "errorpage.status_codes": [403, 404, 413, 500],
         "kept": jobs.KEPT,

@@ -1,5 +1,6 @@
 """``inngest_wsgi.django.step_transaction()``."""
 
+import contextlib
 import unittest
 from urllib.parse import parse_qs, urlsplit
 
@@ -154,6 +155,22 @@ def test_an_error_that_is_caught_in_the_midst_fails_the_step(databases):
                 raise ValueError("no")
         except ValueError:
             pass
+
+    op = calling(work).op()
+    assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
+    assert "can only be rolled back" in op["error"]["message"]
+    assert rows(databases) == []
+
+
+@pytest.mark.postgresql
+def test_an_error_of_sql_that_is_caught_fails_the_step(databases):
+    """PostgreSQL answers a COMMIT with a ROLLBACK then, and psycopg2 raises nothing."""
+    from django.db import Error
+
+    def work():
+        write("a")
+        with contextlib.suppress(Error), databases["shop"].cursor() as cursor:
+            cursor.execute("no SQL")
 
     op = calling(work).op()
     assert (op["op"], op["error"]["name"]) == ("StepFailed", "StepConfigError")
