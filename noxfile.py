@@ -446,7 +446,9 @@ def types(session):
     here = Environment(session, HERE, "types")
     here.install("tests/typing/requirements.txt")
     mypy = os.path.join(oldest.path, "bin", "mypy")
-    here.run("pytest", *(session.posargs or ["tests/typing"]), OLDEST_MYPY=mypy)
+    # a checker reads the package anew for each of its settings
+    side_by_side = ["--numprocesses=2", "--dist=loadgroup"]
+    here.run("pytest", *side_by_side, *(session.posargs or ["tests/typing"]), OLDEST_MYPY=mypy)
 
 
 @nox.session(venv_backend="none", default=False)

@@ -97,6 +97,17 @@ def pyright(name, folder, version, *paths):
     ]
 
 
+def pytest_collection_modifyitems(items):
+    """Run what shares a result or a cache in one worker."""
+    for item in items:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        if "examples" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("examples"))
+        elif "check" in item.fixturenames:
+            group = "{}-{}".format(given["checker"], given["version"])
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def check(tmp_path_factory):
     """Return a function that checks files of user code, strictly, outside of this repository, so
