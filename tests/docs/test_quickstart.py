@@ -69,7 +69,13 @@ def running(words, folder, output):
     until(is_free, output)
     with open(output, "ab") as file:
         process = subprocess.Popen(
-            parts, cwd=str(folder), env=environment, stdout=file, stderr=subprocess.STDOUT
+            parts,
+            cwd=str(folder),
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # which is ignored in what a shell has started in the background
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         until(lambda: "Running on http://" in output.read_text("utf-8"), output)
