@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import gc
 import json
 import sys
 import time
@@ -102,6 +103,9 @@ def lines_of(call):
         return trace
 
     before = sys.gettrace()
+    # what is called for objects of other tests as they are freed is not counted
+    gc.collect()
+    gc.disable()
     sys.settrace(trace)
     try:
         call()
@@ -109,6 +113,7 @@ def lines_of(call):
         return count, exc
     finally:
         sys.settrace(before)
+        gc.enable()
     return count, None
 
 

@@ -73,7 +73,7 @@ class Site:
 
 
 #: Modules of the standard library that the sites import.
-STANDARD = {"functools", "hmac", "html", "os", "pathlib", "re", "secrets", "sys"}
+STANDARD = {"functools", "hmac", "html", "os", "pathlib", "re", "secrets", "sys", "typing"}
 SITES = [Site("bottle", "shop"), Site("flask", "shop"), Site("pyramid", "shop"), Site("django")]
 
 
