@@ -519,6 +519,7 @@ def test_a_source_is_not_kept(kind):
     def make():
         shop = Shop("sqlite://", kind)
         assert shop.endpoint(lambda ctx: ctx.step.run("s", int)).op()["op"] == "StepRun"
+        shop.engine.dispose()
         return weakref.ref(shop.source)
 
     made = make()
