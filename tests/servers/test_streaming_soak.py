@@ -127,7 +127,10 @@ def soak(place, moments, number):
 
     def is_quiet():
         found.update(state_of(place))
-        return found["begun"] == found["ended"] and found["ours"] == found["streams"] == 0
+        # the slots are read before the rest, and may be those of a moment before
+        is_free = found["slots"] == MAX_STREAMS
+        is_over = found["begun"] == found["ended"] and found["ours"] == found["streams"] == 0
+        return is_over and is_free
 
     wait_until(is_quiet, 120)
     return found
