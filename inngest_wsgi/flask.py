@@ -112,7 +112,7 @@ def _pass_by_hooks(app: flask.Flask, name: str, view: t.Callable[[], t.Any]) -> 
     setattr(app, "full_dispatch_request", full_dispatch_request)
 
 
-def _prepare(app: t.Any) -> None:
+def _prepare(app: t.Any) -> None:  # pragma: no cover (only where Flask is old)
     """Call the functions of ``before_first_request``, which Flask has before 2.3: the
     first request may be a call, whose function needs what they prepare."""
     prepare = getattr(app, "try_trigger_before_first_request_functions", None)

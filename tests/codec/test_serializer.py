@@ -40,6 +40,8 @@ VALUES = [
     (b"text", bytes, "text"),
     ({3}, t.Set[int], [3]),
     (None, t.Optional[Model], None),
+    # not walked by the encoder of json, because of its keys
+    ({WHEN.date(): [1.5, [2.5]]}, t.Dict[datetime.date, t.Any], {"2026-01-02": [1.5, [2.5]]}),
 ]
 
 
@@ -124,6 +126,7 @@ def test_an_unserializable_value_fails_without_a_retry(work):
     [
         ({"a": float("nan")}, dict),
         ([{"a": (float("inf"),)}], t.List[t.Any]),
+        ({WHEN.date(): [1.5, float("nan")]}, t.Dict[datetime.date, t.Any]),
         (Point(1, 2), Model),
         (b"\xff", bytes),
     ],
